@@ -1,0 +1,1 @@
+"""The chain's rules: pure functions over values, written to be read."""

@@ -1,0 +1,1 @@
+"""The rules of the market: orders, matching, and the ledger."""

@@ -1,0 +1,1 @@
+"""The rules of serving: who is admitted, what an answer may be."""

@@ -1,0 +1,1 @@
+"""Text: cut into content-addressed chunks, split once and for all into train and heldout."""

@@ -1,0 +1,1 @@
+"""The web pages: what the network does, as people see it."""

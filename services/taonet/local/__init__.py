@@ -1,0 +1,1 @@
+"""The embedded default: starts, watches and stops the whole cluster as processes."""

@@ -1,0 +1,1 @@
+"""A Validator: asks Servers, scores their answers, sets weights, and sells access to the best."""

@@ -1,0 +1,1 @@
+"""The rules of judgement: losses, scores, weights, and the price of a call."""
