@@ -14,12 +14,12 @@ from enum import StrEnum
 import httpx
 import orjson
 from pydantic import ValidationError
-from taonet.kit.errors import Refusal
-from taonet.kit.keys import Keypair
 
 from server_service.domain.errors import Malformed, MalformedAnswer
 from server_service.schemas import TIMEOUT_HEADER, ServerAddress
 from taonet.kit import signing
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import Keypair
 
 ERROR_BYTES_MAX = 16_384
 MESSAGE_CHARACTERS_MAX = 300

@@ -1,5 +1,6 @@
 """Tensor bodies: they come back as sent, and arbitrary bytes are refused in one way."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -49,7 +50,5 @@ def test_other_bytes_are_refused(body: bytes) -> None:
 def test_damage_is_refused_or_harmless(tail: bytes, byte: int, at: int) -> None:
     body = bytearray(pack_tensors({"tokens": np.arange(4)}, {"top_k": "4"}) + tail)
     body[at % len(body)] = byte
-    try:
+    with contextlib.suppress(MalformedTensors):
         unpack_tensors(bytes(body))
-    except MalformedTensors:
-        pass

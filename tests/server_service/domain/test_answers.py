@@ -1,5 +1,6 @@
 """Answers of other neurons: good ones pass, and nothing else does."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -108,23 +109,18 @@ names = st.sampled_from(["ids", "probabilities", "floor", "hidden"])
 
 @given(st.dictionaries(names, arrays))
 def test_arbitrary_arrays_are_taken_or_refused(tensors: Tensors) -> None:
-    for attempt in (
-        lambda: check(tensors),
-        lambda: check_token_probabilities(
-            tensors, batch=2, sequence=3, top_k=4, vocabulary_size=VOCABULARY
-        ),
-        lambda: check_hidden_states(tensors, batch=2, sequence=3),
-    ):
-        try:
-            attempt()
-        except MalformedAnswer:
-            continue
+    with contextlib.suppress(MalformedAnswer):
+        check(tensors)
+    with contextlib.suppress(MalformedAnswer):
+        check_token_probabilities(tensors, batch=2, sequence=3, top_k=4, vocabulary_size=VOCABULARY)
+    with contextlib.suppress(MalformedAnswer):
+        check_hidden_states(tensors, batch=2, sequence=3)
 
 
 @given(
     npst.arrays(np.int32, (2, 4, 2), elements=st.integers(-2, VOCABULARY)),
-    npst.arrays(np.float32, (2, 4), elements=st.floats(-0.1, 1, width=32)),
-    npst.arrays(np.float32, (2,), elements=st.floats(-0.1, 1, width=32)),
+    npst.arrays(np.float32, (2, 4), elements=st.floats(-0.125, 1, width=32)),
+    npst.arrays(np.float32, (2,), elements=st.floats(-0.125, 1, width=32)),
 )
 def test_what_passes_is_a_distribution(ids: Any, probabilities: Any, floor: Any) -> None:
     try:
