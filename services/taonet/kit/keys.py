@@ -1,0 +1,77 @@
+"""Keys and wallets: sr25519 pairs with SS58 addresses, in the ecosystem's own files."""
+
+import os
+from pathlib import Path
+
+from bittensor_wallet import Keypair, Wallet
+
+from taonet.kit.errors import Malformed, Unauthenticated
+
+SIGNATURE_BYTES = 64
+
+__all__ = [
+    "Keypair",
+    "check_address",
+    "check_signature",
+    "ensure_wallet",
+    "load_coldkey",
+    "load_hotkey",
+]
+
+
+def check_address(address: str) -> str:
+    """Return the address if it is a valid SS58 one, else refuse."""
+    try:
+        Keypair(ss58_address=address)
+    except Exception:
+        raise Malformed(
+            f"{address[:60]!r} is not an SS58 address; check it for typing errors"
+        ) from None
+    return address
+
+
+def check_signature(address: str, message: bytes, signature_hex: str) -> None:
+    """Refuse unless the signature over the message is the address's own."""
+    try:
+        signature = bytes.fromhex(signature_hex)
+        valid = len(signature) == SIGNATURE_BYTES and Keypair(ss58_address=address).verify(
+            message, signature
+        )
+    except Exception:
+        valid = False
+    if not valid:
+        raise Unauthenticated(f"the signature is not {address[:60]}'s over these bytes")
+
+
+def ensure_wallet(path: Path, name: str, hotkeys: list[str], password: str | None = None) -> Wallet:
+    """
+    Create what is missing of a wallet, and return it; existing keys are never touched.
+
+    Without a password the coldkey lies unencrypted, readable by its owner only: for the box,
+    whose coins are worth nothing outside it.
+    """
+    wallet = Wallet(name=name, path=str(path))
+    if not wallet.coldkey_file.exists_on_device():
+        wallet.create_new_coldkey(
+            use_password=password is not None, coldkey_password=password, suppress=True
+        )
+    for hotkey in hotkeys:
+        holder = Wallet(name=name, hotkey=hotkey, path=str(path))
+        if not holder.hotkey_file.exists_on_device():
+            holder.create_new_hotkey(use_password=False, suppress=True)
+    for file in (path / name).rglob("*"):
+        os.chmod(file, 0o700 if file.is_dir() else 0o600)
+    return wallet
+
+
+def load_hotkey(path: str, name: str, hotkey: str) -> Keypair:
+    """Load the key that signs a neuron's traffic."""
+    keypair: Keypair = Wallet(name=name, hotkey=hotkey, path=str(Path(path).expanduser())).hotkey
+    return keypair
+
+
+def load_coldkey(path: str, name: str, password: str | None = None) -> Keypair:
+    """Load the key that owns a wallet's money; asks for the password where it is encrypted."""
+    wallet = Wallet(name=name, path=str(Path(path).expanduser()))
+    keypair: Keypair = wallet.get_coldkey(password=password)
+    return keypair

@@ -1,0 +1,50 @@
+"""
+Settings: one small frozen class per service, read once from the environment.
+
+`app` and `worker` read them and hand the values on; nothing else looks at the environment.
+"""
+
+from collections.abc import Iterator
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What every service's settings are made of: the prefix, frozen, strict about names."""
+
+    model_config = SettingsConfigDict(env_prefix="TAONET_", frozen=True, extra="forbid")
+
+
+class LogSettings(Settings):
+    log_level: str = "info"
+    """How much to log: debug, info, warning or error."""
+
+
+class StoreSettings(LogSettings):
+    """Where a service keeps what must not be lost, and how it tells others."""
+
+    database_url: str
+    """Postgres, as this service's own role: postgresql://role:password@host:port/database."""
+    redis_url: str
+    """Redis or Valkey: redis://:password@host:port/0."""
+
+
+class ChainAccess(Settings):
+    chain_url: str = "http://127.0.0.1:9944"
+    """Where the chain answers."""
+
+
+class WalletSettings(Settings):
+    wallet_path: str = "~/.bittensor/wallets"
+    """The folder of wallets, laid out as the ecosystem's own tools do."""
+    wallet_name: str = "default"
+    """The coldkey's name in that folder."""
+    hotkey_name: str = "default"
+    """The hotkey's name in that wallet."""
+
+
+def environment_names(settings: type[Settings]) -> Iterator[tuple[str, object]]:
+    """Yield each environment variable that a settings class reads, with its default."""
+    prefix = settings.model_config.get("env_prefix", "")
+    for name, field in settings.model_fields.items():
+        yield f"{prefix}{name}".upper(), None if field.is_required() else field.default

@@ -1,0 +1,171 @@
+"""
+The web application that every service starts from.
+
+It answers `/healthz` (alive), `/readyz` (can serve), `/metrics`, limits the body before
+anything reads it, gives each request an id, and turns every refusal into the one JSON shape.
+"""
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
+from taonet.kit.logging import configure_logging, get_logger
+from taonet.kit.metrics import REFUSALS, REQUEST_SECONDS
+
+BODY_BYTES_MAX = 1_000_000
+REQUEST_ID = "x-request-id"
+
+Check = Callable[[], str | None]
+"""A readiness check: None when all is well, else a sentence that says what is not."""
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+log = get_logger(__name__)
+
+
+def create_app(
+    service: str,
+    *,
+    title: str,
+    log_level: str = "info",
+    lifespan: Lifespan | None = None,
+    checks: dict[str, Check] | None = None,
+    body_bytes_max: int = BODY_BYTES_MAX,
+) -> FastAPI:
+    """Return an application with what all services have in common; the caller adds its routes."""
+    configure_logging(service, log_level)
+    app = FastAPI(title=title, lifespan=lifespan or _no_lifespan)
+    app.state.checks = dict(checks or {})
+    app.add_exception_handler(Refusal, _render_refusal)
+    app.add_exception_handler(RequestValidationError, _render_malformed)
+    app.add_exception_handler(HTTPException, _render_http)
+    app.add_middleware(_Envelope, body_bytes_max=body_bytes_max)
+    app.get("/healthz", tags=["operation"])(_healthz)
+    app.get("/readyz", tags=["operation"])(_readyz)
+    app.get("/metrics", tags=["operation"])(_metrics)
+    return app
+
+
+@asynccontextmanager
+async def _no_lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def _healthz() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+def _readyz(request: Request) -> dict[str, str]:
+    problems = {}
+    for name, check in request.app.state.checks.items():
+        try:
+            problem = check()
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem is not None:
+            problems[name] = problem
+    if problems:
+        summary = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+        raise Unavailable(f"not ready: {summary}", checks=problems)
+    return {"status": "ready"}
+
+
+def _metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _render_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    REFUSALS.labels(error.code).inc()
+    headers = {"retry-after": "1"} if error.status in (429, 503) else None
+    return JSONResponse(error.as_json(), status_code=error.status, headers=headers)
+
+
+def _render_malformed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _render_refusal(request, Malformed(f"{where}: {first['msg']}"))
+
+
+def _render_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    body: dict[str, Any] = {
+        "error": {"code": f"Http{error.status_code}", "message": str(error.detail)}
+    }
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+class _Envelope:
+    """Around every request: its id, limit and measured time. Plain ASGI, so that streams flow."""
+
+    def __init__(self, app: ASGIApp, body_bytes_max: int) -> None:
+        self.app = app
+        self.body_bytes_max = body_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 500
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (REQUEST_ID.encode(), request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._answer(scope, receive, send_marked)
+        route = getattr(scope.get("route"), "path", "unmatched")
+        elapsed = time.perf_counter() - started
+        REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(elapsed)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = TooLarge(f"a body has at most {self.body_bytes_max} bytes; send less at once")
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self.body_bytes_max:
+            await _refuse(refusal, scope, receive, send)
+            return
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.body_bytes_max:
+                raise refusal
+            return message
+
+        async def send_unless_refused(message: Message) -> None:
+            # Frameworks answer a failed read in their own words; ours name the limit.
+            if received <= self.body_bytes_max:
+                await send(message)
+
+        await self.app(scope, receive_limited, send_unless_refused)
+        if received > self.body_bytes_max:
+            await _refuse(refusal, scope, receive, send)
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    REFUSALS.labels(refusal.code).inc()
+    response = JSONResponse(refusal.as_json(), status_code=refusal.status)
+    await response(scope, receive, send)
