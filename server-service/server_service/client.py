@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 import httpx
 import numpy as np
 import numpy.typing as npt
-from taonet.kit.keys import Keypair
 
 from server_service.calls import Call, FailureCode, ServerFailure, send
 from server_service.domain.answers import (
@@ -36,6 +35,7 @@ from server_service.schemas import (
     ServerAddress,
 )
 from server_service.tensors import CONTENT_TYPE, HEADER_BYTES_MAX, pack_tensors, unpack_tensors
+from taonet.kit.keys import Keypair
 
 __all__ = [
     "FailureCode",
