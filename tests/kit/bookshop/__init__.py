@@ -1,0 +1,1 @@
+"""A service that is none of ours, for the kit's tests."""

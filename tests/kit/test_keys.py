@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from taonet.kit.errors import Malformed, Unauthenticated
+from taonet.kit.keys import (
+    Keypair,
+    check_address,
+    check_signature,
+    ensure_wallet,
+    load_coldkey,
+    load_hotkey,
+)
+
+
+def test_a_wallet_is_made_once_and_stays(tmp_path: Path) -> None:
+    ensure_wallet(tmp_path, "operator", ["server-1"])
+    before = load_hotkey(str(tmp_path), "operator", "server-1").ss58_address
+    ensure_wallet(tmp_path, "operator", ["server-1", "server-2"])
+
+    assert before == load_hotkey(str(tmp_path), "operator", "server-1").ss58_address
+    assert before != load_hotkey(str(tmp_path), "operator", "server-2").ss58_address
+    modes = {file.stat().st_mode & 0o077 for file in (tmp_path / "operator").rglob("*")}
+    assert {0} == modes
+
+
+def test_an_encrypted_coldkey_opens_with_its_password_only(tmp_path: Path) -> None:
+    ensure_wallet(tmp_path, "owner", [], password="correct horse battery")
+
+    load_coldkey(str(tmp_path), "owner", "correct horse battery")
+    with pytest.raises(Exception, match=r"(?i)password|decrypt"):
+        load_coldkey(str(tmp_path), "owner", "wrong")
+
+
+@pytest.mark.parametrize("bad", ["", "5Grw", "http://example", "5" * 48])
+def test_what_is_not_an_address_is_refused(bad: str) -> None:
+    with pytest.raises(Malformed):
+        check_address(bad)
+
+
+def test_a_signature_of_another_length_is_refused() -> None:
+    alice = Keypair.create_from_uri("//Alice")
+    check_signature(alice.ss58_address, b"x", bytes(alice.sign(b"x")).hex())
+    for bad in ["", "00", "zz" * 64, "00" * 64]:
+        with pytest.raises(Unauthenticated):
+            check_signature(alice.ss58_address, b"x", bad)

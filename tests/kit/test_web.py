@@ -1,0 +1,79 @@
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+from pydantic import BaseModel
+
+from taonet.kit.web import create_app
+
+
+class Order(BaseModel):
+    title: str
+
+
+def create() -> FastAPI:
+    app = create_app("bookshop", title="Bookshop", body_bytes_max=1000)
+
+    @app.post("/orders")
+    def order(order: Order) -> Order:
+        return order
+
+    @app.post("/raw")
+    async def raw(request: Request) -> int:
+        return len(await request.body())
+
+    return app
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(create()) as client:
+        yield client
+
+
+def test_a_service_is_alive_and_ready(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_a_failing_check_is_named() -> None:
+    app = create_app("bookshop", title="Bookshop", checks={"shelf": lambda: "the shelf is empty"})
+    with TestClient(app) as client:
+        answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert "shelf: the shelf is empty" in answer.json()["error"]["message"]
+
+
+def test_malformed_input_says_where(client: TestClient) -> None:
+    answer = client.post("/orders", json={"name": "dune"})
+
+    assert answer.status_code == 422
+    assert answer.json()["error"] == {"code": "Malformed", "message": "body.title: Field required"}
+
+
+def test_an_unknown_path_has_the_same_error_shape(client: TestClient) -> None:
+    assert client.get("/nothing").json()["error"]["code"] == "Http404"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/raw", "/orders"])
+def test_a_large_body_is_refused_before_it_is_read(
+    client: TestClient, path: str, chunked: bool
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    answer = client.post(path, content=chunks() if chunked else b"x" * 2000)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "TooLarge")
+
+
+def test_every_answer_carries_its_request_id_and_is_counted(client: TestClient) -> None:
+    assert len(client.get("/healthz").headers["x-request-id"]) == 32
+    metrics = client.get("/metrics").text
+    assert (
+        'taonet_http_request_seconds_count{method="GET",route="/healthz",status="200"}' in metrics
+    )
