@@ -1,1 +1,24 @@
 """Text: cut into content-addressed chunks, split once and for all into train and heldout."""
+
+from taonet.corpus.build import build_corpus
+from taonet.corpus.domain.cutting import Chunk
+from taonet.corpus.domain.splitting import Split
+from taonet.corpus.errors import CorpusDamaged, CorpusError, CorpusMissing, NothingToRead
+from taonet.corpus.manifest import Manifest, load_manifest, read_chunks, verify_corpus
+from taonet.corpus.sources import Source, python_library
+
+__all__ = [
+    "Chunk",
+    "CorpusDamaged",
+    "CorpusError",
+    "CorpusMissing",
+    "Manifest",
+    "NothingToRead",
+    "Source",
+    "Split",
+    "build_corpus",
+    "load_manifest",
+    "python_library",
+    "read_chunks",
+    "verify_corpus",
+]

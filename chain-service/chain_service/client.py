@@ -1,0 +1,401 @@
+"""
+How others reach the chain: `ChainClient`, and `AsyncChainClient` for asynchronous programs.
+
+Both speak HTTP through httpx, keep connections open, and raise `ChainRefusal` for an answer of
+"no" and `ChainUnavailable` when nobody answers.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from chain_service.domain.encoding import hash_value
+from chain_service.domain.work import search_seal
+from chain_service.schemas import (
+    ARGUMENTS,
+    Account,
+    Block,
+    Extrinsic,
+    Head,
+    Metagraph,
+    Neuron,
+    Parameters,
+    Receipt,
+    Supply,
+)
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import Keypair
+
+TIMEOUT_SECONDS = 10.0
+STREAM_SILENCE_SECONDS = 60.0
+VALID_BLOCKS = 150
+"""How many blocks a submitted extrinsic stays valid for."""
+POLL_SECONDS = 0.25
+RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.25, 5.0
+WORK_SLICE = 100_000
+"""Hashes between two looks at the head: about a tenth of a second."""
+NONCE_ATTEMPTS = 5
+"""How often `submit` takes a new nonce where another program used the same account meanwhile."""
+
+
+class ChainRefusal(Refusal):
+    """The chain said no; `code` is the refusal's name, such as NotEnoughBalanceToStake."""
+
+    def __init__(self, code: str, message: str, status: int = 409, **details: Any) -> None:
+        super().__init__(message, **details)
+        self._code = code
+        self.status = status
+
+    @property
+    def code(self) -> str:
+        return self._code
+
+    def __str__(self) -> str:
+        return f"{self._code}: {self.message}"
+
+
+class ChainUnavailable(ChainRefusal):
+    """The chain does not answer; trying again later may help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ChainUnavailable", message, 503)
+
+
+class ChainClient:
+    """The chain at an address, for programs that wait for answers."""
+
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def head(self) -> Head:
+        return Head.model_validate(self._get("/head"))
+
+    def parameters(self) -> Parameters:
+        return Parameters.model_validate(self._get("/parameters"))
+
+    def metagraph(self) -> Metagraph:
+        return Metagraph.model_validate(self._get("/metagraph"))
+
+    def neuron(self, uid: int) -> Neuron:
+        return Neuron.model_validate(self._get(f"/neurons/{uid}"))
+
+    def account(self, address: str) -> Account:
+        return Account.model_validate(self._get(f"/accounts/{address}"))
+
+    def supply(self, at: int | None = None) -> Supply:
+        return Supply.model_validate(self._get("/supply", {} if at is None else {"at": at}))
+
+    def block(self, height: int) -> Block:
+        return Block.model_validate(self._get(f"/blocks/{height}"))
+
+    def receipt(self, extrinsic_hash: str) -> Receipt:
+        return Receipt.model_validate(self._get(f"/extrinsics/{extrinsic_hash}"))
+
+    def blocks(self, from_height: int) -> Iterator[Block]:
+        """Yield every block from a height on, for ever, in order, through every reconnect."""
+        following, pause = from_height, RETRY_SECONDS_FIRST
+        while True:
+            try:
+                for block in self._stream(following):
+                    following, pause = block.height + 1, RETRY_SECONDS_FIRST
+                    yield block
+            except (httpx.TransportError, ChainUnavailable):
+                pause = min(pause * 2, RETRY_SECONDS_MAX)
+            time.sleep(pause)
+
+    def submit(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> str:
+        """Sign and send; return the extrinsic's hash once the chain holds it durably."""
+        for _ in range(NONCE_ATTEMPTS - 1):
+            try:
+                return self._submit_once(keypair, call, arguments)
+            except ChainRefusal as refusal:
+                if refusal.code != "WrongNonce":
+                    raise
+        return self._submit_once(keypair, call, arguments)
+
+    def wait(self, extrinsic_hash: str, timeout_seconds: float = 60) -> Receipt:
+        """Wait until the extrinsic is no longer pending."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            receipt = self.receipt(extrinsic_hash)
+            if receipt.status != "pending":
+                return receipt
+            _check_deadline(extrinsic_hash, deadline)
+            time.sleep(POLL_SECONDS)
+
+    def execute(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> Receipt:
+        """Submit and wait; raise ChainRefusal unless it was included and did its work."""
+        return _check_included(self.wait(self.submit(keypair, call, arguments)))
+
+    def register_by_work(
+        self,
+        hotkey_keypair: Keypair,
+        coldkey_ss58: str,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """
+        Register a hotkey by proof of work, and return its uid; one that has a uid keeps it.
+
+        `progress` is told how many hashes were tried so far.
+        """
+        tried = 0
+        while True:
+            known = self.metagraph().find(hotkey_keypair.ss58_address)
+            if known is not None:
+                return known.uid
+            work = self._work_slice(hotkey_keypair)
+            tried += WORK_SLICE
+            if progress is not None:
+                progress(tried)
+            if work is not None:
+                self._try_register(hotkey_keypair, {**work, "coldkey": coldkey_ss58})
+
+    def _work_slice(self, keypair: Keypair) -> dict[str, Any] | None:
+        """Search one slice on the newest block, so that no work is ever stale."""
+        head, difficulty = self.head(), self.parameters().difficulty
+        first_nonce = random.randrange(2**52)  # noqa: S311 (any place to start is as good)
+        hotkey = keypair.public_key
+        assert hotkey is not None
+        found = search_seal(
+            bytes.fromhex(head.block_hash), hotkey, difficulty, first_nonce, WORK_SLICE
+        )
+        if found is None:
+            return None
+        return {"block_number": head.height, "nonce": found[0], "seal": found[1].hex()}
+
+    def _try_register(self, keypair: Keypair, arguments: Mapping[str, Any]) -> None:
+        """Send the work; what another newcomer or a new block made void is searched anew."""
+        try:
+            self.execute(keypair, "register", arguments)
+        except ChainRefusal as refusal:
+            if refusal.code not in REGISTER_AGAIN:
+                raise
+
+    def _submit_once(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> str:
+        head, account = self.head(), self.account(keypair.ss58_address)
+        extrinsic = sign_extrinsic(
+            keypair, head.genesis_hash, account.nonce, head.height + VALID_BLOCKS, call, arguments
+        )
+        answer = self._request("POST", "/extrinsics", json=extrinsic.model_dump(mode="json"))
+        extrinsic_hash: str = answer["hash"]
+        return extrinsic_hash
+
+    def _stream(self, from_height: int) -> Iterator[Block]:
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=STREAM_SILENCE_SECONDS)
+        with self._http.stream(
+            "GET", "/blocks/stream", params={"from": from_height}, timeout=timeout
+        ) as response:
+            if response.is_error:
+                response.read()
+            _check_answer(response)
+            for line in response.iter_lines():
+                if line.startswith("data:"):
+                    yield Block.model_validate_json(line[5:])
+
+    def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self._request("GET", path, params=params or {})
+
+    def _request(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise _unavailable(self._http.base_url, error) from None
+        return _check_answer(response)
+
+
+class AsyncChainClient:
+    """The chain at an address, for asynchronous programs; the methods of `ChainClient`."""
+
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def head(self) -> Head:
+        return Head.model_validate(await self._get("/head"))
+
+    async def parameters(self) -> Parameters:
+        return Parameters.model_validate(await self._get("/parameters"))
+
+    async def metagraph(self) -> Metagraph:
+        return Metagraph.model_validate(await self._get("/metagraph"))
+
+    async def neuron(self, uid: int) -> Neuron:
+        return Neuron.model_validate(await self._get(f"/neurons/{uid}"))
+
+    async def account(self, address: str) -> Account:
+        return Account.model_validate(await self._get(f"/accounts/{address}"))
+
+    async def supply(self, at: int | None = None) -> Supply:
+        return Supply.model_validate(await self._get("/supply", {} if at is None else {"at": at}))
+
+    async def block(self, height: int) -> Block:
+        return Block.model_validate(await self._get(f"/blocks/{height}"))
+
+    async def receipt(self, extrinsic_hash: str) -> Receipt:
+        return Receipt.model_validate(await self._get(f"/extrinsics/{extrinsic_hash}"))
+
+    async def blocks(self, from_height: int) -> AsyncIterator[Block]:
+        """Yield every block from a height on, for ever, in order, through every reconnect."""
+        following, pause = from_height, RETRY_SECONDS_FIRST
+        while True:
+            try:
+                async for block in self._stream(following):
+                    following, pause = block.height + 1, RETRY_SECONDS_FIRST
+                    yield block
+            except (httpx.TransportError, ChainUnavailable):
+                pause = min(pause * 2, RETRY_SECONDS_MAX)
+            await asyncio.sleep(pause)
+
+    async def submit(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> str:
+        """Sign and send; return the extrinsic's hash once the chain holds it durably."""
+        for _ in range(NONCE_ATTEMPTS - 1):
+            try:
+                return await self._submit_once(keypair, call, arguments)
+            except ChainRefusal as refusal:
+                if refusal.code != "WrongNonce":
+                    raise
+        return await self._submit_once(keypair, call, arguments)
+
+    async def wait(self, extrinsic_hash: str, timeout_seconds: float = 60) -> Receipt:
+        """Wait until the extrinsic is no longer pending."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            receipt = await self.receipt(extrinsic_hash)
+            if receipt.status != "pending":
+                return receipt
+            _check_deadline(extrinsic_hash, deadline)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def execute(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> Receipt:
+        """Submit and wait; raise ChainRefusal unless it was included and did its work."""
+        return _check_included(await self.wait(await self.submit(keypair, call, arguments)))
+
+    async def _submit_once(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> str:
+        head, account = await self.head(), await self.account(keypair.ss58_address)
+        extrinsic = sign_extrinsic(
+            keypair, head.genesis_hash, account.nonce, head.height + VALID_BLOCKS, call, arguments
+        )
+        answer = await self._request("POST", "/extrinsics", json=extrinsic.model_dump(mode="json"))
+        extrinsic_hash: str = answer["hash"]
+        return extrinsic_hash
+
+    async def _stream(self, from_height: int) -> AsyncIterator[Block]:
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=STREAM_SILENCE_SECONDS)
+        async with self._http.stream(
+            "GET", "/blocks/stream", params={"from": from_height}, timeout=timeout
+        ) as response:
+            if response.is_error:
+                await response.aread()
+            _check_answer(response)
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield Block.model_validate_json(line[5:])
+
+    async def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return await self._request("GET", path, params=params or {})
+
+    async def _request(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = await self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise _unavailable(self._http.base_url, error) from None
+        return _check_answer(response)
+
+
+REGISTER_AGAIN = {
+    "InvalidWorkBlock",
+    "InvalidDifficulty",
+    "ToManyRegistrationsThisBlock",
+    "AlreadyRegistered",
+}
+"""Refusals of a registration that new work mends, or that say it is done."""
+
+
+def sign_extrinsic(
+    keypair: Keypair,
+    genesis_hash: str,
+    nonce: int,
+    last_valid_block: int,
+    call: str,
+    arguments: Mapping[str, Any],
+    tip_rao: int = 0,
+) -> Extrinsic:
+    """Return a signed extrinsic: sr25519 over blake2b-256 of the canonical bytes of the rest."""
+    if call not in ARGUMENTS:
+        raise ChainRefusal("UnknownCall", f"{call!r} is no call; known: {', '.join(ARGUMENTS)}")
+    payload = {
+        "genesis_hash": genesis_hash,
+        "signer": keypair.ss58_address,
+        "nonce": nonce,
+        "last_valid_block": last_valid_block,
+        "tip_rao": str(tip_rao),
+        "call": call,
+        "arguments": ARGUMENTS[call].model_validate(dict(arguments)).model_dump(mode="json"),
+    }
+    signature = bytes(keypair.sign(hash_value(payload))).hex()
+    return Extrinsic.model_validate({**payload, "signature": signature})
+
+
+def _check_answer(response: httpx.Response) -> Any:
+    if not response.is_error:
+        return response.json() if "json" in response.headers.get("content-type", "") else None
+    try:
+        error = dict(response.json()["error"])
+        code, message = str(error.pop("code")), str(error.pop("message"))
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+        raise ChainUnavailable(
+            f"the chain answered {response.status_code} without a reason"
+        ) from None
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise ChainUnavailable(message)
+    raise ChainRefusal(code, message, response.status_code, **error)
+
+
+def _unavailable(url: httpx.URL, error: httpx.TransportError) -> ChainUnavailable:
+    reason = str(error) or type(error).__name__
+    return ChainUnavailable(f"the chain at {url} does not answer ({reason}); is it running?")
+
+
+def _check_deadline(extrinsic_hash: str, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise ChainUnavailable(f"extrinsic {extrinsic_hash} is still pending; ask for it later")
+
+
+def _check_included(receipt: Receipt) -> Receipt:
+    if receipt.status == "included":
+        return receipt
+    code, _, sentence = (receipt.error or receipt.status).partition(": ")
+    raise ChainRefusal(code, sentence or f"the extrinsic is {receipt.status}", hash=receipt.hash)

@@ -1,0 +1,35 @@
+"""
+One way to write things down, so that a hash names one thing only.
+
+Canonical bytes are RFC 8785 JSON: sorted keys, no spaces, integers below 2^53, amounts as decimal
+strings. Hashes are blake2b with 256 bits.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import rfc8785
+
+HASH_BYTES = 32
+ZERO_HASH = bytes(HASH_BYTES)
+
+
+def encode_canonically(value: Mapping[str, Any] | list[Any]) -> bytes:
+    """Return the RFC 8785 bytes of a JSON value."""
+    return rfc8785.dumps(value)
+
+
+def hash_bytes(data: bytes) -> bytes:
+    """Return blake2b-256."""
+    return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
+
+
+def hash_value(value: Mapping[str, Any] | list[Any]) -> bytes:
+    """Return blake2b-256 of the canonical bytes; this is what an extrinsic's signer signs."""
+    return hash_bytes(encode_canonically(value))
+
+
+def hash_chain(hashes: Iterable[bytes]) -> bytes:
+    """Return one hash that stands for a sequence of hashes."""
+    return hash_bytes(b"".join(hashes))

@@ -1,0 +1,287 @@
+"""What the chain says and takes over HTTP, as other services and the command line see it."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from chain_service.events import ChainEvent
+from taonet.kit.keys import check_address
+from taonet.kit.money import AmountInJson
+
+NAME_LENGTH_MAX = 32
+"""Characters of a neuron's name."""
+CALLS_PER_BATCH_MAX = 64
+NEURONS_PER_CALL_MAX = 4096
+UINT32_MAX = 2**32 - 1
+SAFE_INTEGER_MAX = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact (RFC 8785)."""
+ARGUMENTS_LENGTH_MAX = 300_000
+"""Characters of a call's arguments: 4096 weights with room to spare."""
+
+
+def _check_label(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a name holds printable characters only")
+    return text
+
+
+Address = Annotated[str, Field(min_length=46, max_length=50), AfterValidator(check_address)]
+"""SS58 address of a coldkey or a hotkey."""
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Uint32 = Annotated[int, Field(ge=0, le=UINT32_MAX, strict=True)]
+Index = Annotated[int, Field(ge=0, le=SAFE_INTEGER_MAX, strict=True)]
+UidRow = Annotated[list[Uint32], Field(max_length=NEURONS_PER_CALL_MAX)]
+
+
+class Arguments(BaseModel):
+    """What a call takes; a name too many is as wrong as one too few."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TransferArguments(Arguments):
+    receiver: Address
+    amount_rao: AmountInJson
+
+
+class TransferAllArguments(Arguments):
+    receiver: Address
+
+
+class RegisterArguments(Arguments):
+    block_number: Index
+    nonce: Index
+    seal: Hash
+    coldkey: Address
+
+
+class BurnedRegisterArguments(Arguments):
+    hotkey: Address
+
+
+class StakeArguments(Arguments):
+    hotkey: Address
+    amount_rao: AmountInJson
+
+
+class SetWeightsArguments(Arguments):
+    uids: UidRow
+    values: UidRow
+    version_key: Index = 0
+
+
+class ServeAxonArguments(Arguments):
+    ip: Annotated[str, Field(min_length=2, max_length=45)]
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)]
+    name: Annotated[str, Field(max_length=NAME_LENGTH_MAX), AfterValidator(_check_label)] = ""
+
+
+class CommitWeightsArguments(Arguments):
+    commit_hash: Hash
+
+
+class RevealWeightsArguments(Arguments):
+    uids: UidRow
+    values: UidRow
+    salt: Hash
+    version_key: Index = 0
+
+
+class BecomeDelegateArguments(Arguments):
+    hotkey: Address
+    take: Annotated[int, Field(ge=0, le=65535, strict=True)]
+    """Share of the delegators' payout that the owner keeps: 65535 would be all of it."""
+
+
+class SwapHotkeyArguments(Arguments):
+    hotkey: Address
+    new_hotkey: Address
+
+
+class BatchedCall(Arguments):
+    call: str
+    arguments: dict[str, Any]
+
+
+class BatchArguments(Arguments):
+    calls: Annotated[list[BatchedCall], Field(min_length=1, max_length=CALLS_PER_BATCH_MAX)]
+
+
+ARGUMENTS: dict[str, type[Arguments]] = {
+    "transfer": TransferArguments,
+    "transfer_all": TransferAllArguments,
+    "register": RegisterArguments,
+    "burned_register": BurnedRegisterArguments,
+    "add_stake": StakeArguments,
+    "remove_stake": StakeArguments,
+    "set_weights": SetWeightsArguments,
+    "serve_axon": ServeAxonArguments,
+    "commit_weights": CommitWeightsArguments,
+    "reveal_weights": RevealWeightsArguments,
+    "become_delegate": BecomeDelegateArguments,
+    "nominate": StakeArguments,
+    "un_nominate": StakeArguments,
+    "swap_hotkey": SwapHotkeyArguments,
+    "batch": BatchArguments,
+}
+"""Every call by name, with what it takes."""
+
+
+class Extrinsic(BaseModel):
+    """A signed order to the chain, as it travels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    genesis_hash: Hash
+    signer: Address
+    nonce: Index
+    last_valid_block: Index
+    tip_rao: AmountInJson = 0
+    call: Annotated[str, Field(max_length=40)]
+    arguments: dict[str, Any]
+    signature: Annotated[str, Field(pattern="^[0-9a-f]{128}$")]
+
+    @field_validator("arguments")
+    @classmethod
+    def _check_size(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if len(json.dumps(arguments)) > ARGUMENTS_LENGTH_MAX:
+            raise ValueError(f"the arguments are longer than {ARGUMENTS_LENGTH_MAX} characters")
+        return arguments
+
+    def payload(self) -> dict[str, Any]:
+        """Return what the signature covers: every field but itself."""
+        return self.model_dump(mode="json", exclude={"signature"})
+
+
+class Submitted(BaseModel):
+    hash: str
+
+
+ExtrinsicStatus = Literal["pending", "included", "failed", "expired"]
+
+
+class Receipt(BaseModel):
+    """What became of an extrinsic."""
+
+    hash: str
+    status: ExtrinsicStatus
+    height: int | None = None
+    """The block that holds it; none while it is pending, or when it expired outside any."""
+    error: str | None = None
+    """`NotEnoughBalanceToStake: …`: the refusal's name, and its sentence."""
+    fee_rao: AmountInJson = 0
+
+
+class Head(BaseModel):
+    height: int
+    block_hash: str
+    time_ms: int
+    genesis_hash: str
+    block_seconds: float
+    preset: str = ""
+
+
+class Header(BaseModel):
+    height: int
+    block_hash: str
+    parent_hash: str
+    time_ms: int
+    extrinsics_root: str
+    state_root: str
+
+
+class IncludedExtrinsic(BaseModel):
+    """An extrinsic in its block, with its outcome."""
+
+    hash: str
+    status: ExtrinsicStatus
+    error: str | None = None
+    fee_rao: AmountInJson = 0
+    extrinsic: Extrinsic
+
+
+class Block(BaseModel):
+    header: Header
+    extrinsics: list[IncludedExtrinsic]
+    events: list[ChainEvent]
+
+    @property
+    def height(self) -> int:
+        return self.header.height
+
+
+class Account(BaseModel):
+    address: str
+    free_rao: AmountInJson
+    stake_rao: AmountInJson
+    """Stake this coldkey owns on any hotkey; or, for a hotkey, the stake behind it."""
+    nonce: int
+    """The next extrinsic's nonce; those still pending are counted."""
+
+
+class Axon(BaseModel):
+    ip: str
+    port: int
+
+
+class Neuron(BaseModel):
+    uid: int
+    name: str
+    hotkey: str
+    coldkey: str
+    stake_rao: AmountInJson
+    rank: float
+    trust: float
+    consensus: float
+    incentive: float
+    dividends: float
+    emission_rao: AmountInJson
+    """What the last payout gave."""
+    active: bool
+    last_update_block: int
+    registered_block: int
+    axon: Axon | None
+    weights: list[tuple[int, int]] | None = None
+    """(uid, weight of 2^32 - 1); only when one neuron is asked for."""
+    bonds_rao: list[tuple[int, AmountInJson]] | None = None
+    """(uid, rao); only when one neuron is asked for."""
+
+
+class Metagraph(BaseModel):
+    height: int
+    neurons: list[Neuron]
+
+    def find(self, hotkey: str) -> Neuron | None:
+        """Return the neuron of this hotkey, if it is registered."""
+        return next((neuron for neuron in self.neurons if neuron.hotkey == hotkey), None)
+
+
+class Supply(BaseModel):
+    height: int
+    issuance_rao: AmountInJson
+    free_rao: AmountInJson
+    stake_rao: AmountInJson
+    pot_rao: AmountInJson
+
+
+class Parameters(BaseModel):
+    """The genesis parameters (domain/parameters.py explains each), and what moves."""
+
+    model_config = ConfigDict(extra="allow")
+
+    preset: str
+    block_milliseconds: int
+    blocks_per_step: int
+    activity_cutoff_blocks: int
+    min_allowed_weights: int
+    max_weight_limit_u32: int
+    weights_rate_limit_blocks: int
+    weights_version_key: int
+    existential_deposit_rao: AmountInJson
+    transfer_fee_rao: AmountInJson
+    fee_rao_per_byte: AmountInJson
+    difficulty: int
+    """Live: hashes that a registration takes on average."""
+    burn_rao: AmountInJson
+    """Live: what a burned registration costs."""

@@ -1,0 +1,161 @@
+"""How others ask a Server: signed requests, and answers that are not believed until checked.
+
+    client = ServerClient(keypair, httpx.AsyncClient())
+    phrases = await client.next_phrases(address, tokens, top_k=64, timeout_seconds=2)
+
+Every failure is a `ServerFailure` with a code.
+"""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+
+from server_service.calls import Call, FailureCode, ServerFailure, send
+from server_service.domain.answers import (
+    HIDDEN_WIDTH_MAX,
+    PHRASE_LENGTH_MAX,
+    NextPhrases,
+    Probabilities,
+    TokenProbabilities,
+    check_hidden_states,
+    check_next_phrases,
+    check_token_probabilities,
+)
+from server_service.domain.errors import MalformedAnswer
+from server_service.domain.streams import is_end, split_signature
+from server_service.schemas import (
+    NETWORK_VOCABULARY_SIZE,
+    GenerateEnd,
+    GeneratePiece,
+    GenerateRequest,
+    Info,
+    RequestKind,
+    ServerAddress,
+)
+from server_service.tensors import CONTENT_TYPE, HEADER_BYTES_MAX, pack_tensors, unpack_tensors
+from taonet.kit.keys import Keypair
+
+__all__ = [
+    "FailureCode",
+    "GenerateEnd",
+    "GeneratePiece",
+    "GenerateRequest",
+    "Info",
+    "NextPhrases",
+    "ServerAddress",
+    "ServerClient",
+    "ServerFailure",
+    "TokenProbabilities",
+]
+
+NUMBER_BYTES = 4
+"""Of one int32 or float32."""
+INFO_BYTES_MAX = 16_384
+LINE_BYTES_MAX = 16_384
+"""Of one token's line, with the likeliest others beside it."""
+
+Tokens = npt.NDArray[np.int64]
+
+
+class ServerClient:
+    """Asks Servers in the name of one hotkey, over a pool of connections that the caller owns."""
+
+    def __init__(
+        self,
+        keypair: Keypair,
+        http: httpx.AsyncClient,
+        *,
+        vocabulary_size: int = NETWORK_VOCABULARY_SIZE,
+    ) -> None:
+        self.keypair = keypair
+        self.http = http
+        self.vocabulary_size = vocabulary_size
+
+    async def next_phrases(
+        self, address: ServerAddress, tokens: Tokens, *, top_k: int, timeout_seconds: float
+    ) -> NextPhrases:
+        """The likeliest continuations of each row of `tokens`, [batch, sequence] network ids."""
+        batch = tokens.shape[0]
+        numbers = batch * (top_k * (PHRASE_LENGTH_MAX + 1) + 1)
+        call = tensor_call(address, RequestKind.NEXT, tokens, top_k, timeout_seconds, numbers)
+        async with send(self.http, self.keypair, call) as answer:
+            return check_next_phrases(
+                unpack_tensors(await answer.read()).tensors,
+                batch=batch,
+                top_k=top_k,
+                vocabulary_size=self.vocabulary_size,
+            )
+
+    async def token_probabilities(
+        self, address: ServerAddress, tokens: Tokens, *, top_k: int, timeout_seconds: float
+    ) -> TokenProbabilities:
+        """The likeliest next tokens after every position of `tokens`."""
+        batch, sequence = tokens.shape
+        numbers = 2 * batch * sequence * top_k
+        call = tensor_call(address, RequestKind.EVERY, tokens, top_k, timeout_seconds, numbers)
+        async with send(self.http, self.keypair, call) as answer:
+            return check_token_probabilities(
+                unpack_tensors(await answer.read()).tensors,
+                batch=batch,
+                sequence=sequence,
+                top_k=top_k,
+                vocabulary_size=self.vocabulary_size,
+            )
+
+    async def hidden_states(
+        self, address: ServerAddress, tokens: Tokens, *, timeout_seconds: float
+    ) -> Probabilities:
+        """The last hidden state at every position of `tokens`, [batch, sequence, width]."""
+        batch, sequence = tokens.shape
+        numbers = batch * sequence * HIDDEN_WIDTH_MAX
+        call = tensor_call(address, RequestKind.HIDDEN, tokens, 1, timeout_seconds, numbers)
+        async with send(self.http, self.keypair, call) as answer:
+            tensors = unpack_tensors(await answer.read()).tensors
+            return check_hidden_states(tensors, batch=batch, sequence=sequence)
+
+    async def generate(
+        self, address: ServerAddress, request: GenerateRequest, *, timeout_seconds: float
+    ) -> AsyncIterator[GeneratePiece | GenerateEnd]:
+        """Each token as it comes, then the end, whose signature covers all of it.
+
+        Leave early within `contextlib.aclosing`: closing the stream tells the Server to stop.
+        """
+        call = generate_call(address, request, timeout_seconds)
+        async with send(self.http, self.keypair, call) as answer:
+            seen = bytearray()
+            async for line in answer.lines():
+                seen += line
+                if is_end(line):
+                    signed, signature = split_signature(bytes(seen))
+                    answer.verify(signature, signed)
+                    yield GenerateEnd.model_validate_json(line)
+                    return
+                yield GeneratePiece.model_validate_json(line)
+            raise MalformedAnswer("the stream broke off before its end")
+
+    async def info(self, address: ServerAddress, *, timeout_seconds: float) -> Info:
+        call = Call(address, "GET", "/info", b"", CONTENT_TYPE, timeout_seconds, INFO_BYTES_MAX)
+        async with send(self.http, self.keypair, call) as answer:
+            return Info.model_validate_json(await answer.read())
+
+
+def tensor_call(
+    address: ServerAddress,
+    kind: RequestKind,
+    tokens: Tokens,
+    top_k: int,
+    timeout_seconds: float,
+    answer_numbers: int,
+) -> Call:
+    body = pack_tensors({"tokens": tokens.astype(np.int64)}, {"top_k": str(top_k)})
+    size = HEADER_BYTES_MAX + answer_numbers * NUMBER_BYTES
+    return Call(address, "POST", kind.path, body, CONTENT_TYPE, timeout_seconds, size)
+
+
+def generate_call(address: ServerAddress, request: GenerateRequest, timeout_seconds: float) -> Call:
+    body = request.model_dump_json(exclude_none=True).encode()
+    size = (request.max_new_tokens + 1) * LINE_BYTES_MAX
+    path = RequestKind.GENERATE.path
+    return Call(address, "POST", path, body, "application/json", timeout_seconds, size)

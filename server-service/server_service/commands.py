@@ -1,0 +1,157 @@
+"""`taonet model …`: building the small models that ship, building one's own, and measuring any."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+from tqdm import tqdm
+
+import server_service
+from server_service.domain.recipe import STARTERS, Recipe
+from server_service.training.errors import TrainingError
+from taonet.corpus import CorpusError, build_corpus
+
+if TYPE_CHECKING:
+    from server_service.training.build import Places
+
+DEFAULT_MODELS = Path(server_service.__file__).parents[1] / "models"
+DEFAULT_CORPUS = Path("~/.taonet/corpus")
+DEFAULT_CHECKPOINTS = Path("~/.taonet/training")
+STEPS_LIMIT = 1_000_000
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+model_app = typer.Typer(help="Build and measure language models.", no_args_is_help=True)
+
+CorpusOption = Annotated[
+    Path, typer.Option(envvar="TAONET_CORPUS_PATH", help="The corpus; built if it is missing.")
+]
+ThreadsOption = Annotated[int, typer.Option(min=1, max=256, help="Processor threads to use.")]
+
+
+@model_app.command("build")
+def build(
+    name: Annotated[
+        str | None, typer.Argument(help="acorn, sapling, birch, oak, or your own.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="The whole starter set.")] = False,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=STEPS_LIMIT, help="Steps to learn.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Start and order of the text.")] = None,
+    target: Annotated[Path, typer.Option(help="The folder of models.")] = DEFAULT_MODELS,
+    corpus: CorpusOption = DEFAULT_CORPUS,
+    checkpoints: Annotated[
+        Path, typer.Option(help="Where an interrupted run is kept.")
+    ] = DEFAULT_CHECKPOINTS,
+    threads: ThreadsOption = 2,
+) -> None:
+    """Build a model, or go on where an interrupted build stopped. What is built is left alone."""
+    with told_plainly():
+        from server_service.training.build import Places
+
+        recipes = choose_recipes(name, every, steps, seed)
+        places = Places(target, corpus.expanduser(), checkpoints.expanduser())
+        build_corpus(places.corpus, progress=typer.echo)
+        use_threads(threads)
+        for recipe in recipes:
+            build_one(recipe, places)
+
+
+@model_app.command("eval")
+def evaluate(
+    path: Annotated[Path, typer.Argument(help="A model's folder, with its tokenizer.json.")],
+    corpus: CorpusOption = DEFAULT_CORPUS,
+    threads: ThreadsOption = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Measure a model on the held-out split."""
+    with told_plainly():
+        from server_service.training.batches import encode_chunks
+        from server_service.training.measure import load_model, measure_model
+        from server_service.training.tokenizer import load_tokenizer
+        from taonet.corpus import read_chunks
+
+        folder = corpus.expanduser()
+        build_corpus(folder)
+        use_threads(threads)
+        tokenizer = load_tokenizer(path / "tokenizer.json")
+        measured = measure_model(
+            load_model(path), encode_chunks(tokenizer, read_chunks(folder, "heldout"))
+        )
+        if as_json:
+            typer.echo(orjson.dumps(measured).decode())
+            return
+        for name, value in asdict(measured).items():
+            typer.echo(
+                f"{name:>24}  {value:.4f}" if isinstance(value, float) else f"{name:>24}  {value}"
+            )
+
+
+def choose_recipes(
+    name: str | None, every: bool, steps: int | None, seed: int | None
+) -> list[Recipe]:
+    """The starter set, one of it, or a recipe of the user's own: birch's shape, their name."""
+    if every == (name is not None):
+        raise TrainingError("name one model, or ask for the whole starter set with --all")
+    if every:
+        if steps is not None or seed is not None:
+            raise TrainingError("--steps and --seed change one model: leave them out with --all")
+        return list(STARTERS)
+    assert name is not None
+    if not NAME.fullmatch(name):
+        raise TrainingError("a name is 1 to 32 of a-z, 0-9 and '-', and does not begin with '-'")
+    known = {recipe.name: recipe for recipe in STARTERS}
+    recipe = known.get(name) or replace(known["birch"], name=name)
+    return [
+        replace(
+            recipe,
+            steps=recipe.steps if steps is None else steps,
+            seed=recipe.seed if seed is None else seed,
+        )
+    ]
+
+
+def build_one(recipe: Recipe, places: "Places") -> None:
+    from server_service.training.build import build_model
+
+    with tqdm(total=recipe.steps, desc=recipe.name, unit="step") as bar:
+
+        def show(steps_done: int, loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(steps_done - bar.n)
+
+        record = build_model(recipe, places, show)
+        bar.update(recipe.steps - bar.n)
+    measured = record.measured
+    typer.echo(
+        f"{places.models / recipe.name}: held-out loss {measured.heldout_nats:.3f} nats/token, "
+        f"{measured.heldout_bits_per_byte:.3f} bits/byte"
+    )
+
+
+def use_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """What the user can put right is one sentence, not a traceback."""
+    try:
+        yield
+    except (TrainingError, CorpusError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in {"torch", "transformers"}:
+            raise
+        typer.echo(
+            "Error: building needs the model packages: pip install 'taonet[model]'", err=True
+        )
+        raise typer.Exit(1) from error

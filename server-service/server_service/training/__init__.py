@@ -1,0 +1,1 @@
+"""Making a small language model from a corpus: tokenizer, learning, measuring, card."""

@@ -1,0 +1,22 @@
+"""What a consumer pays: whole rao, rounded up, in proportion to tokens in and out."""
+
+from dataclasses import dataclass
+
+TOKENS_PER_PRICE = 1_000_000
+"""Prices are per million tokens."""
+
+
+@dataclass(frozen=True)
+class Price:
+    input_rao: int
+    """Per million tokens of the prompt."""
+    output_rao: int
+    """Per million tokens of the answer."""
+
+
+def calculate_cost_rao(price: Price, prompt_tokens: int, completion_tokens: int) -> int:
+    """Return ⌈(in · price_in + out · price_out) / 10^6⌉. Part of a rao is a rao."""
+    assert prompt_tokens >= 0
+    assert completion_tokens >= 0
+    micro_rao = prompt_tokens * price.input_rao + completion_tokens * price.output_rao
+    return -(-micro_rao // TOKENS_PER_PRICE)

@@ -1,0 +1,110 @@
+"""Which held-out text a Server is asked about.
+
+The draw follows from a block hash, the Validator's secret, the round and the Server's hotkey:
+nobody can foresee it without the secret, and whoever learns the secret later can audit it. Each
+Server gets prompts of its own, so that forwarding and copying do not pay, and a few canaries that
+all Servers get.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256, shake_256
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tokens = NDArray[np.int64]
+
+CANARY = "canary"
+"""Stands where the hotkey stands, in the draw of the prompts that all Servers share."""
+
+
+class TooLittleText(Exception):
+    """The held-out text has no passage as long as a prompt."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a round's questions look."""
+
+    context_tokens: int = 64
+    hidden_tokens: int = 8
+    prompts: int = 8
+    """A Server's own."""
+    canaries: int = 4
+    """Shared by all Servers of the round."""
+
+
+@dataclass(frozen=True)
+class RoundSeed:
+    """What a round's prompts follow from."""
+
+    block_hash: str
+    secret: str
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """The held-out text: all documents' tokens in one row, and where each passage may begin."""
+
+    tokens: Tokens
+    starts: Tokens
+    """Positions with a whole prompt and its continuation behind them, within one document."""
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """What one Server is asked, and what it is not told."""
+
+    context: Tokens
+    """[prompts + canaries, context tokens]."""
+    hidden: Tokens
+    """[prompts + canaries, hidden tokens]: how the text goes on."""
+    canary_rows: Tokens
+    """Which rows are canaries, in the order that all Servers share."""
+
+
+def join_documents(documents: list[Tokens], shape: Shape) -> Text:
+    """Return documents as one row of tokens; no prompt reaches across their borders."""
+    length = shape.context_tokens + shape.hidden_tokens
+    tokens = np.concatenate([*documents, np.empty(0, dtype=np.int64)])
+    offsets = np.cumsum([0] + [len(document) for document in documents])
+    starts = [
+        np.arange(offset, offset + len(document) - length + 1)
+        for offset, document in zip(offsets[:-1], documents, strict=True)
+        if len(document) >= length
+    ]
+    if not starts:
+        raise TooLittleText(f"no held-out document has {length} tokens")
+    return Text(tokens=tokens, starts=np.concatenate(starts))
+
+
+def draw_questions(text: Text, seed: RoundSeed, hotkey: str, shape: Shape) -> Questions:
+    """Return the questions for one Server, its own and the canaries in an order of its own."""
+    own = draw_numbers(seed, hotkey, shape.prompts, len(text.starts))
+    canaries = draw_numbers(seed, CANARY, shape.canaries, len(text.starts))
+    order = np.argsort(draw_numbers(seed, f"order:{hotkey}", len(own) + len(canaries), 2**62))
+    starts = text.starts[np.concatenate([own, canaries])][order]
+    places = starts[:, None] + np.arange(shape.context_tokens + shape.hidden_tokens)
+    passages = text.tokens[places]
+    return Questions(
+        context=passages[:, : shape.context_tokens],
+        hidden=passages[:, shape.context_tokens :],
+        canary_rows=np.argsort(order)[shape.prompts :],
+    )
+
+
+def draw_numbers(seed: RoundSeed, purpose: str, count: int, bound: int) -> Tokens:
+    """
+    Return `count` numbers below `bound`, uniform, the same for the same arguments on any machine.
+
+    SHAKE-256 of the seed read as 64-bit numbers, modulo the bound; the bias is bound / 2^64.
+    """
+    material = f"{seed.block_hash}|{seed.secret}|{seed.number}|{purpose}".encode()
+    stream = np.frombuffer(shake_256(material).digest(8 * count), dtype="<u8")
+    return (stream % np.uint64(bound)).astype(np.int64)
+
+
+def round_identity(hotkey: str, number: int) -> str:
+    """Return the name of a Validator's round, the same however often it is asked for."""
+    return sha256(f"{hotkey}|{number}".encode()).hexdigest()
