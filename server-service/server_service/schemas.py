@@ -40,7 +40,9 @@ class FinishReason(StrEnum):
     STOP = "stop"
     """The model ended its text, or a stop string came up."""
     LENGTH = "length"
-    """As many tokens as asked for, or as the context holds."""
+    """As many tokens as asked for."""
+    TIMEOUT = "timeout"
+    """The caller's time was over."""
 
 
 @dataclass(frozen=True)

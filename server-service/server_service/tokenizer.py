@@ -1,0 +1,43 @@
+"""The network's tokenizer: text to token ids and back, known by the hash of its file."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+from tokenizers import Tokenizer
+
+FILE = "tokenizer.json"
+
+
+class ModelUnreadable(Exception):
+    """A model cannot be loaded; the message says which, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkTokenizer:
+    tokenizer: Tokenizer
+    sha256: str
+    vocabulary_size: int
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: list[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return text
+
+
+def load_tokenizer(model: str) -> NetworkTokenizer:
+    """Read the tokenizer of a model folder, or of a name on the hub."""
+    try:
+        folder = Path(model).expanduser()
+        path = folder / FILE if folder.is_dir() else Path(hf_hub_download(model, FILE))
+        content = path.read_bytes()
+        tokenizer = Tokenizer.from_buffer(content)
+    # The tokenizers library raises bare exceptions, the hub a dozen kinds.
+    except Exception as error:
+        raise ModelUnreadable(f"{model}: no tokenizer could be read: {error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    return NetworkTokenizer(tokenizer, digest, tokenizer.get_vocab_size())

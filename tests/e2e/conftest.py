@@ -1,0 +1,68 @@
+"""One box for the end-to-end tests: ports and a data directory of its own, a faster clock."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PORT_BASE = 23_000
+UP_SECONDS = 300
+CHAIN_PARAMETERS = {"block_seconds": 1}
+"""Half the box's time between two blocks, and with it between two payouts."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A running cluster, asked as a user would ask it: by the command."""
+
+    home: Path
+    environment: dict[str, str]
+
+    def taonet(self, *arguments: str, timeout: float = 60) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "taonet.cli.main", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert done.returncode == 0, f"taonet {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def read(self, *arguments: str) -> Any:
+        return json.loads(self.taonet(*arguments, "--json"))
+
+    def status(self) -> Any:
+        return self.read("status")
+
+    def pid(self, name: str) -> int:
+        pids = {process["name"]: process["pid"] for process in self.status()["processes"]}
+        return int(pids[name])
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    home = Path(tempfile.mkdtemp(prefix="taonet-e2e-"))
+    home.chmod(0o755)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TAONET_")}
+    environment = {
+        **own,
+        "TAONET_HOME": str(home),
+        "TAONET_PORT_BASE": str(PORT_BASE),
+        "TAONET_CHAIN_PARAMETERS": json.dumps(CHAIN_PARAMETERS),
+    }
+    box = Box(home, environment)
+    try:
+        box.taonet("up", "--detach", timeout=UP_SECONDS)
+        yield box
+    finally:
+        box.taonet("down", timeout=60)
+        shutil.rmtree(home)
