@@ -1,0 +1,33 @@
+"""What `taonet up` and its sister commands read from the environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+import server_service
+from taonet.kit.settings import LogSettings
+from taonet.local.home import Home
+
+PORT_BASE_MAX = 60_000
+STARTER_MODELS = Path(server_service.__file__).parents[1] / "models"
+
+
+class LocalSettings(LogSettings):
+    """One frozen set, read once: the description of the cluster follows from it."""
+
+    home: str = "~/.taonet"
+    """The data directory of the embedded cluster."""
+    port_base: int = Field(8000, ge=1024, le=PORT_BASE_MAX)
+    """Added to every port of the embedded cluster: one number moves them all."""
+    preset: Literal["box", "network", "mainnet-2022"] = "box"
+    """The genesis parameters: box has a fast clock of 2 s, network the real 12 s."""
+    database_url: str | None = None
+    """For `taonet up`: a Postgres superuser's URL, to use instead of the embedded Postgres."""
+    redis_url: str | None = None
+    """For `taonet up`: a Redis or Valkey to use instead of the embedded one."""
+    models_path: str = str(STARTER_MODELS)
+    """The folder of the starter models and of their tokenizer."""
+
+    def data_directory(self) -> Home:
+        return Home(Path(self.home).expanduser().absolute())
