@@ -71,8 +71,6 @@ NURSERY_ENVIRONMENT = {
 }
 """Read by libraries as they are loaded: a thread each, for processes outnumber the cores."""
 HOST = "127.0.0.1"
-CELERY_PROCESSES = "2"
-QUIET = ("--without-gossip", "--without-mingle", "--loglevel", "warning")
 DRAIN_SECONDS = 3
 """How long a web server waits for its open requests; streams that have no end are cut then."""
 MODEL_READY_SECONDS = 120.0
@@ -173,7 +171,7 @@ def _server(place: Place, name: str) -> ProcessSpec:
         **_wallet(place, "operator", name),
         "REDIS_URL": place.stores.redis_url,
         "SERVER_NAME": name,
-        "SERVER_MODEL": f"{place.settings.models_path}/{MODELS[name]}",
+        "SERVER_MODEL": f"{place.settings.models() / MODELS[name]}",
         "SERVER_IP": HOST,
         "SERVER_PORT": str(place.port(name)),
     }
@@ -188,15 +186,15 @@ def _validator(place: Place, number: int) -> list[ProcessSpec]:
         **_store(place, f"validator_{number}"),
         **_wallet(place, "operator", name),
         "CORPUS_PATH": str(place.home.corpus),
-        "TOKENIZER_PATH": f"{place.settings.models_path}/tokenizer.json",
+        "TOKENIZER_PATH": f"{place.settings.models()}/tokenizer.json",
         "VALIDATOR_NAME": name,
         "VALIDATOR_PRIVATE_ADDRESSES": "true",
         "VALIDATOR_AXON_IP": HOST,
         "VALIDATOR_AXON_PORT": str(place.port(f"{name}-gateway")),
     }
     celery = ("celery", "-A", "validator_service.worker")
-    worker = (*celery, "worker", "-n", f"{name}@%h", "--concurrency", CELERY_PROCESSES, *QUIET)
-    beat = (*celery, "beat", "--schedule", str(place.home.path / f"{name}-beat"))
+    worker = (*celery, "worker", "-n", f"{name}@%h", "--without-gossip", "--without-mingle")
+    beat = (*celery, "beat")
     after = (*_after_schemas(place), "chain", "chain-author")
     return [
         replace(spec, after=after)
