@@ -1,5 +1,6 @@
 """Learning, stopping, going on, and writing what was learned: on a tiny model and little text."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,15 @@ def test_the_measure_is_the_loss_of_the_text(built: Path) -> None:
     assert measured.question_nats == pytest.approx(guess)
     bits = guess / np.log(2) * len(encoded.tokens) / encoded.text_bytes
     assert measured.heldout_bits_per_byte == pytest.approx(bits)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_damaged_model_is_refused(built: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(built, tmp_path / "damaged")
+    (tmp_path / "damaged" / name).write_bytes(b"{")
+
+    with pytest.raises(TrainingError, match="cannot be loaded"):
+        load_model(tmp_path / "damaged")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -37,13 +37,17 @@ class Measured:
 def load_model(path: Path) -> "PreTrainedModel":
     """A model from a folder, in float32, ready to be asked."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     if not (path / "config.json").is_file():
         raise TrainingError(f"{path} holds no model (config.json): name a model's folder")
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        path, dtype=torch.float32, local_files_only=True
-    )
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            path, dtype=torch.float32, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise TrainingError(f"{path} cannot be loaded as a language model: {error}") from error
     model.train(False)
     return model
 
