@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := model,embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench build-models env-example lock
+.PHONY: help setup up down status logs test check bench build-models env-example compose-secrets lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: setup  ## how long a start takes and how much memory the whole takes
 
 env-example: setup  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py
+
+compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
+	$(BIN)/python tools/compose_secrets.py
 
 build-models: setup  ## train the starter models anew (about an hour on two cores)
 	$(BIN)/taonet model build --all

@@ -15,7 +15,7 @@ from taonet.local.command import Command
 from taonet.local.home import Home
 from taonet.local.processes import HttpProbe, PostgresProbe, ProcessSpec, ValkeyProbe
 from taonet.local.settings import LocalSettings
-from taonet.local.stores import PASSWORD_VARIABLE, POSTGRES_OFFSET, VALKEY_OFFSET, Stores
+from taonet.local.stores import POSTGRES_OFFSET, VALKEY_OFFSET, Stores
 
 OFFSETS = {
     "explorer": 0,
@@ -143,8 +143,7 @@ def _nurseries() -> list[ProcessSpec]:
 def _steps(place: Place) -> list[ProcessSpec]:
     made = {**_wallet(place, "operator", "default"), "CORPUS_PATH": str(place.home.corpus)}
     passwords = {
-        PASSWORD_VARIABLE.format(owner=owner.upper()): password
-        for owner, password in place.stores.passwords.items()
+        f"PASSWORD_{owner.upper()}": password for owner, password in place.stores.passwords.items()
     }
     schemas = {"DATABASE_URL": place.stores.database_url, **passwords}
     first = _nursed(place, "first-start", ("taonet.local.first_start",), made)

@@ -36,6 +36,21 @@ class LocalSettings(LogSettings):
         return Path(self.models_path).expanduser() if self.models_path else STARTER_MODELS
 
 
+class MigrateSettings(LogSettings):
+    """What the step needs that brings the database's schemas up to date."""
+
+    database_url: str
+    """For the migration: Postgres, as a superuser."""
+    password_chain: str
+    """What the chain's role shall log in with."""
+    password_validator_1: str
+    """What the first Validator's role shall log in with."""
+    password_validator_2: str
+    """What the second Validator's role shall log in with."""
+    password_exchange: str
+    """What the exchange's role shall log in with."""
+
+
 class FirstStartSettings(LogSettings, WalletSettings):
     """What the step needs that makes wallets and corpus."""
 
