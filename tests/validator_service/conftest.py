@@ -4,8 +4,12 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import secrets
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
+import openai
 import pytest
 import uvicorn
 from bittensor_wallet import Keypair
@@ -27,6 +33,8 @@ from server_service.tensors import pack_tensors, unpack_tensors
 from taonet.corpus import Source, build_corpus
 from taonet.kit import signing
 from taonet.kit.keys import ensure_wallet
+from validator_service.client import GatewayClient
+from validator_service.ledger.schemas import AccountView, NewKey
 
 BLOCK_SECONDS = 0.2
 VOCABULARY = 320
@@ -407,3 +415,91 @@ def environment(
         "TAONET_VALIDATOR_ANSWER_SECONDS": "0.7",
         "TAONET_VALIDATOR_PRIVATE_ADDRESSES": "true",
     }
+
+
+@contextlib.contextmanager
+def running_gateway(environment: dict[str, str]) -> Iterator[str]:
+    """The gateway as a process of its own, as the cluster runs it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "validator_service.app:create_app"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--log-level", "warning"],
+        env={**os.environ, **environment, "TAONET_VALIDATOR_AXON_PORT": str(port)},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: is_ready(url, process))
+        yield url
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+
+
+def is_ready(url: str, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, "the gateway ended at its start"
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 40) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def gateway_url(environment: dict[str, str]) -> Iterator[str]:
+    with running_gateway(environment) as url:
+        yield url
+
+
+@dataclass
+class Consumer:
+    """Somebody with an account at a gateway."""
+
+    keypair: Any
+    chain: StubChain
+    gateway: GatewayClient
+    key: NewKey
+    closing: contextlib.ExitStack
+
+    def pay(self, amount_rao: int) -> None:
+        """Send TAO to the deposit address and wait until it is credited."""
+        before = self.account().balance_rao
+        self.chain.transfer(self.key.deposit_address, amount_rao)
+        wait_for(lambda: self.account().balance_rao == before + amount_rao)
+
+    def account(self) -> AccountView:
+        return self.gateway.account(self.key.api_key)
+
+    def openai(self, **options: Any) -> openai.OpenAI:
+        options = {"base_url": f"{self.gateway.url}/v1", "api_key": self.key.api_key, **options}
+        return self.closing.enter_context(openai.OpenAI(**options))
+
+
+@pytest.fixture
+def consumer(gateway_url: str, chain: StubChain) -> Iterator[Consumer]:
+    keypair = Keypair.create_from_uri("0x" + secrets.token_hex(32))
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(GatewayClient(gateway_url))
+        yield Consumer(keypair, chain, client, client.create_key(keypair), stack)
+
+
+@pytest.fixture
+def new_keypair() -> Any:
+    return Keypair.create_from_uri("0x" + secrets.token_hex(32))
+
+
+@pytest.fixture
+def start_gateway() -> Any:
+    return running_gateway
+
+
+@pytest.fixture
+def wait() -> Any:
+    return wait_for

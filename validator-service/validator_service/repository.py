@@ -12,3 +12,7 @@ def try_lock_joining(conn: Connection) -> bool:
         "SELECT pg_try_advisory_xact_lock(hashtext(current_schema()), %s)", (JOIN_LOCK,)
     ).fetchone()
     return row is not None and bool(row[0])
+
+
+def ping(conn: Connection) -> None:
+    conn.execute("SELECT 1")

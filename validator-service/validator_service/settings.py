@@ -9,7 +9,7 @@ from validator_service.domain.scores import Rules
 class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     validator_name: str = "validator"
     """What the chain shows, and the prefix of this Validator's keys in Redis."""
-    validator_round_seconds: float = 12.0
+    validator_round_seconds: float = 4.0
     """Time between two rounds."""
     validator_answer_seconds: float = 3.0
     """How long Servers may take for an answer, and so the longest part of a round."""

@@ -14,8 +14,9 @@ from taonet.kit.db import open_pool
 from taonet.kit.keys import Keypair, load_hotkey
 from validator_service.domain.prompts import Text
 from validator_service.rounds.asking import CONCURRENCY_MAX
-from validator_service.rounds.text import load_text, load_tokenizer
+from validator_service.rounds.text import load_text
 from validator_service.settings import ValidatorSettings
+from validator_service.tokenizing import load_tokenizer
 
 POOL_SIZE = 2
 """A worker's process does one thing at a time."""

@@ -15,16 +15,6 @@ CHARACTERS_MAX = 2_000_000
 log = get_logger(__name__)
 
 
-def load_tokenizer(path: str) -> Tokenizer:
-    """
-    Return the network's tokenizer. Text that spells a special token stays text: nobody can
-    end a message by writing <|endoftext|>.
-    """
-    tokenizer: Tokenizer = Tokenizer.from_file(str(Path(path).expanduser()))
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
 def load_text(corpus_path: str, tokenizer: Tokenizer, shape: Shape) -> Text:
     """Tokenise the held-out chunks, in the order of their hashes, up to the limit."""
     folder = Path(corpus_path).expanduser()
