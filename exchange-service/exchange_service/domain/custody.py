@@ -1,0 +1,134 @@
+"""Accounts and what enters and leaves them: openings, deposits, withdrawals, network fees."""
+
+from exchange_service.domain.accounts import (
+    BTC_FAUCET,
+    FEES,
+    FIRST_ACCOUNT,
+    HOUSE_ACCOUNTS,
+    NETWORK_FEES,
+    TAO_WALLET,
+    Account,
+)
+from exchange_service.domain.commands import (
+    CreditDeposit,
+    FailWithdrawal,
+    OpenAccount,
+    RecordNetworkFee,
+    RequestWithdrawal,
+    SettleWithdrawal,
+)
+from exchange_service.domain.facts import (
+    AccountOpened,
+    DepositCredited,
+    Fact,
+    NetworkFeeRecorded,
+    Rejected,
+    WithdrawalFailed,
+    WithdrawalRequested,
+    WithdrawalSettled,
+)
+from exchange_service.domain.refusals import (
+    ACCOUNT_EXISTS,
+    DEPOSIT_KNOWN,
+    DUPLICATE_WITHDRAWAL,
+    INSUFFICIENT_BALANCE,
+    UNKNOWN_ACCOUNT,
+    UNKNOWN_WITHDRAWAL,
+)
+
+
+class Custody:
+    """The accounts, and the withdrawals on their way."""
+
+    def __init__(self) -> None:
+        self.accounts = {
+            number: Account(number, name, 0, 0) for number, name in HOUSE_ACCOUNTS.items()
+        }
+        self.names = set(HOUSE_ACCOUNTS.values())
+        self.withdrawals: dict[int, RequestWithdrawal] = {}
+        """Withdrawals neither settled nor failed."""
+        self.deposit_mark = (-1, -1)
+        """Height and event index of the last deposit credited."""
+        self.last_account_id = FIRST_ACCOUNT
+        self.last_withdrawal_id = 0
+
+    def open_account(self, command: OpenAccount) -> list[Fact]:
+        if command.account_id in self.accounts or command.name in self.names:
+            return [Rejected(ACCOUNT_EXISTS)]
+        account = Account(command.account_id, command.name, command.maker_ppm, command.taker_ppm)
+        self.accounts[command.account_id] = account
+        self.names.add(command.name)
+        self.last_account_id = max(self.last_account_id, command.account_id)
+        self.accounts[BTC_FAUCET].free_sat -= command.faucet_sat
+        account.free_sat += command.faucet_sat
+        return [AccountOpened(*command)]
+
+    def credit_deposit(self, command: CreditDeposit) -> list[Fact]:
+        account = self.accounts.get(command.account_id)
+        if account is None:
+            return [Rejected(UNKNOWN_ACCOUNT)]
+        if (command.height, command.event_index) <= self.deposit_mark:
+            return [Rejected(DEPOSIT_KNOWN)]
+        self.deposit_mark = (command.height, command.event_index)
+        self.accounts[TAO_WALLET].add_free(command.asset, -command.amount)
+        account.add_free(command.asset, command.amount)
+        return [DepositCredited(*command)]
+
+    def request_withdrawal(self, command: RequestWithdrawal) -> list[Fact]:
+        account = self.accounts.get(command.account_id)
+        if account is None or command.account_id < FIRST_ACCOUNT:
+            return [Rejected(UNKNOWN_ACCOUNT)]
+        if command.client_withdrawal_id in account.withdrawal_names:
+            return [Rejected(DUPLICATE_WITHDRAWAL)]
+        if account.free(command.asset) < command.amount:
+            return [Rejected(INSUFFICIENT_BALANCE)]
+        if command.client_withdrawal_id:
+            account.withdrawal_names.add(command.client_withdrawal_id)
+        self.last_withdrawal_id = max(self.last_withdrawal_id, command.withdrawal_id)
+        self.withdrawals[command.withdrawal_id] = command
+        account.add_free(command.asset, -command.amount)
+        account.add_locked(command.asset, command.amount)
+        return [WithdrawalRequested(*command)]
+
+    def settle_withdrawal(self, command: SettleWithdrawal) -> list[Fact]:
+        request = self.withdrawals.pop(command.withdrawal_id, None)
+        if request is None:
+            return [Rejected(UNKNOWN_WITHDRAWAL)]
+        asset, fee = request.asset, request.fee
+        self.accounts[request.account_id].add_locked(asset, -request.amount)
+        self.accounts[FEES].add_free(asset, fee)
+        self.accounts[NETWORK_FEES].add_free(asset, -command.network_fee)
+        self.accounts[TAO_WALLET].add_free(asset, request.amount - fee + command.network_fee)
+        return [
+            WithdrawalSettled(
+                command.time_ms,
+                request.withdrawal_id,
+                request.account_id,
+                asset,
+                request.amount,
+                fee,
+                command.network_fee,
+            )
+        ]
+
+    def fail_withdrawal(self, command: FailWithdrawal) -> list[Fact]:
+        request = self.withdrawals.pop(command.withdrawal_id, None)
+        if request is None:
+            return [Rejected(UNKNOWN_WITHDRAWAL)]
+        account = self.accounts[request.account_id]
+        account.add_locked(request.asset, -request.amount)
+        account.add_free(request.asset, request.amount)
+        return [
+            WithdrawalFailed(
+                command.time_ms,
+                request.withdrawal_id,
+                request.account_id,
+                request.asset,
+                request.amount,
+            )
+        ]
+
+    def record_network_fee(self, command: RecordNetworkFee) -> list[Fact]:
+        self.accounts[NETWORK_FEES].add_free(command.asset, -command.amount)
+        self.accounts[TAO_WALLET].add_free(command.asset, command.amount)
+        return [NetworkFeeRecorded(*command)]

@@ -1,0 +1,47 @@
+"""The one market, TAOBTC: its units, its filters, and the limits every order is held to."""
+
+from typing import Final
+
+SYMBOL: Final = "TAOBTC"
+BASE: Final = "TAO"
+QUOTE: Final = "BTC"
+
+SAT_PER_BTC: Final = 100_000_000
+RAO_PER_TAO: Final = 1_000_000_000
+
+# With T satoshi per tick and S rao per step, the quote of every trade is a whole number of satoshi
+# if and only if T × S is a multiple of 10⁹ (rao per TAO). So no trade ever rounds; only fees do.
+TICK_SAT: Final = 100
+STEP_RAO: Final = 10_000_000
+
+PRICE_SAT_MIN: Final = TICK_SAT
+PRICE_SAT_MAX: Final = 100 * SAT_PER_BTC
+QUANTITY_RAO_MIN: Final = STEP_RAO
+QUANTITY_RAO_MAX: Final = 1_000_000 * RAO_PER_TAO
+NOTIONAL_SAT_MIN: Final = 1_000
+NOTIONAL_SAT_MAX: Final = 10_000 * SAT_PER_BTC
+OPEN_ORDERS_MAX: Final = 200
+"""Open orders one account may have at a time (filter MAX_NUM_ORDERS)."""
+
+PPM: Final = 1_000_000
+"""Fee rates are integers, in parts per million of the quote."""
+
+assert TICK_SAT * STEP_RAO % RAO_PER_TAO == 0
+
+
+def calculate_quote_sat(price_sat: int, quantity_rao: int) -> int:
+    """Return what `quantity_rao` costs at `price_sat` per TAO: price × quantity / 10⁹, exact."""
+    return price_sat * quantity_rao // RAO_PER_TAO
+
+
+def calculate_fee_sat(weighted_quote: int) -> int:
+    """Return ⌈weighted quote / 10⁶⌉, where a weighted quote is Σ satoshi × parts per million.
+
+    Rounding up means that no order, however small, trades free of charge.
+    """
+    return -(-weighted_quote // PPM)
+
+
+def calculate_gross_sat(budget_sat: int, fee_ppm: int) -> int:
+    """Return the largest quote g with g + ⌈g × fee⌉ ≤ budget: what a budget buys, fee included."""
+    return budget_sat * PPM // (PPM + fee_ppm)
