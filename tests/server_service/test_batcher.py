@@ -249,6 +249,15 @@ def test_a_failed_step_is_told_to_all_and_new_texts_are_written(
     assert FinishReason.LENGTH is Reader(batcher, 3).finish_reason()
 
 
+def test_one_broken_text_does_not_end_the_others(batcher: Batcher, engine: GatedEngine) -> None:
+    broken, sound = Reader(batcher, 10), Reader(batcher, 4)
+    sound.wait(1)
+    broken.job.sampling = None  # type: ignore[assignment]  # stands for any mistake of ours
+    engine.gate.release(100)
+    assert FinishReason.LENGTH is sound.finish_reason()
+    assert isinstance(broken.happened[-1], Refusal)
+
+
 def test_those_who_wait_are_told_when_the_server_stops(engine: GatedEngine) -> None:
     batcher = Batcher(engine, lambda ids: "", queue_size=3)
     batcher.start()

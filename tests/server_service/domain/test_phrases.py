@@ -15,10 +15,10 @@ VOCABULARY = 12
 
 
 def test_the_likeliest_come_first_and_the_rest_share_the_floor() -> None:
-    phrases = build_next_phrases(np.array([[0.1, 0.5, 0.2, 0.2]], np.float32), 2)
+    phrases = build_next_phrases(np.array([[0.1, 0.5, 0.25, 0.15]], np.float32), 2)
     assert phrases.ids.tolist() == [[[1], [2]]]
-    assert pytest.approx([0.5, 0.2]) == phrases.probabilities[0].tolist()
-    assert pytest.approx([0.15]) == phrases.floor.tolist()
+    assert pytest.approx([0.5, 0.25]) == phrases.probabilities[0].tolist()
+    assert pytest.approx([0.125]) == phrases.floor.tolist()
 
 
 def test_naming_every_token_leaves_no_floor() -> None:
