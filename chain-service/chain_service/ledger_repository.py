@@ -61,7 +61,7 @@ def try_to_lead(conn: Connection, silence_seconds: float) -> bool:
         return False
     conn.execute(
         "INSERT INTO author (backend_pid, beat_at) VALUES (pg_backend_pid(), now()) "
-        "ON CONFLICT (only) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = now()"
+        "ON CONFLICT (single) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = now()"
     )
     return True
 
@@ -133,7 +133,7 @@ def save_block(
         )
     _save_state(conn, block.layer)
     row = conn.execute(
-        "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING only"
+        "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING single"
     ).fetchone()
     if row is None:
         raise NotLeading("another author took over")
@@ -220,7 +220,7 @@ def _save_state(conn: Connection, layer: State) -> None:
     _save_rows(conn, "bonds", layer.bonds)
     conn.execute(
         "INSERT INTO counters (entries) VALUES (%s) "
-        "ON CONFLICT (only) DO UPDATE SET entries = excluded.entries",
+        "ON CONFLICT (single) DO UPDATE SET entries = excluded.entries",
         (Jsonb({name: getattr(layer.counters, name) for name in Counters.__slots__}),),
     )
 

@@ -2,7 +2,7 @@
 -- neuron, counters), what waits (mempool), what is to be told (outbox).
 
 CREATE TABLE genesis (
-    only BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only),
+    single BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (single),
     block_hash TEXT NOT NULL,
     parameters JSONB NOT NULL
 );
@@ -89,7 +89,7 @@ CREATE TABLE bonds (
 );
 
 CREATE TABLE counters (
-    only BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only),
+    single BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (single),
     entries JSONB NOT NULL
 );
 
@@ -105,7 +105,7 @@ CREATE TABLE mempool (
 
 -- The one that writes, and when it last did: another takes over from one that is silent.
 CREATE TABLE author (
-    only BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only),
+    single BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (single),
     backend_pid INTEGER NOT NULL,
     beat_at TIMESTAMPTZ NOT NULL
 );
