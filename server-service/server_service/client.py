@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
-from server_service.calls import Call, FailureCode, ServerFailure, send
+from server_service.calls import Call, FailureCode, ServerFailure, parse_refusal, send
 from server_service.domain.answers import (
     HIDDEN_WIDTH_MAX,
     PHRASE_LENGTH_MAX,
@@ -55,6 +55,9 @@ NUMBER_BYTES = 4
 INFO_BYTES_MAX = 16_384
 LINE_BYTES_MAX = 16_384
 """Of one token's line, with the likeliest others beside it."""
+
+REFUSAL_LINE = b'{"error":'
+"""How a stream begins its last line when the Server cannot go on."""
 
 Tokens = npt.NDArray[np.int64]
 
@@ -132,6 +135,8 @@ class ServerClient:
                     answer.verify(signature, signed)
                     yield GenerateEnd.model_validate_json(line)
                     return
+                if line.startswith(REFUSAL_LINE):
+                    raise parse_refusal(503, line)
                 yield GeneratePiece.model_validate_json(line)
             raise MalformedAnswer("the stream broke off before its end")
 

@@ -32,6 +32,8 @@ class ModelFacts:
     parameters: int
     vocabulary_size: int
     context_length: int
+    width: int
+    """Numbers of one hidden state."""
     end_tokens: frozenset[int]
     """After one of these the model's text is over."""
 
@@ -211,4 +213,11 @@ def read_facts(name: str, loaded: Any, vocabulary_size: int) -> ModelFacts:
     end = loaded.generation_config.eos_token_id
     ends = end if isinstance(end, list) else [] if end is None else [end]
     parameters = sum(tensor.numel() for tensor in loaded.parameters())
-    return ModelFacts(name, parameters, vocabulary_size, context_length, frozenset(ends))
+    return ModelFacts(
+        name=name,
+        parameters=parameters,
+        vocabulary_size=vocabulary_size,
+        context_length=context_length,
+        width=config.hidden_size,
+        end_tokens=frozenset(ends),
+    )

@@ -128,6 +128,8 @@ class Limits(Message):
     """Tokens of one row; for a generation, prompt and answer together."""
     top_k: int
     new_tokens: int
+    answer_numbers: int
+    """Of an answer that tells of every position: batch × sequence × (2 · top_k, or the width)."""
 
 
 class Info(Message):
@@ -139,6 +141,7 @@ class Info(Message):
     hotkey: str = Field(max_length=64)
     model: str = Field(max_length=256)
     tokenizer_sha256: str = Field(max_length=64)
+    parameters: int = Field(ge=0)
     vocabulary_size: int = Field(ge=1)
     context_length: int = Field(ge=1)
     limits: Limits

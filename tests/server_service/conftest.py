@@ -1,9 +1,12 @@
 """A tiny random transformer with the network's kind of tokenizer, made once a run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from tests.server_service.fake_chain import FakeChain, create_chain_app
+from tests.server_service.serving import RunningServer, Surroundings, free_port, serving
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
@@ -13,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from server_service.engine import TransformersEngine, load_engine
 from server_service.tokenizer import NetworkTokenizer, load_tokenizer
+from taonet.kit.keys import Keypair
 
 VOCABULARY = 2048
 CONTEXT = 256
@@ -63,3 +67,37 @@ def tokenizer(model_folder: Path) -> NetworkTokenizer:
 @pytest.fixture(scope="session")
 def engine(model_folder: Path) -> TransformersEngine:
     return load_engine(str(model_folder), VOCABULARY, threads=1)
+
+
+@pytest.fixture(scope="session")
+def caller() -> Keypair:
+    return Keypair.create_from_uri("//Caller")
+
+
+@pytest.fixture(scope="session")
+def chain(caller: Keypair) -> FakeChain:
+    chain = FakeChain()
+    chain.add(caller.ss58_address, stake_rao=1000)
+    return chain
+
+
+@pytest.fixture(scope="session")
+def surroundings(
+    model_folder: Path,
+    redis_server_url: str,
+    chain: FakeChain,
+    caller: Keypair,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Surroundings]:
+    port = free_port()
+    wallets = tmp_path_factory.mktemp("wallets")
+    url = f"http://127.0.0.1:{port}"
+    with serving(create_chain_app(chain), port):
+        yield Surroundings(model_folder, redis_server_url, url, wallets, caller)
+
+
+@pytest.fixture(scope="session")
+def server(surroundings: Surroundings) -> Iterator[RunningServer]:
+    """An honest Server."""
+    with surroundings.run("honest") as server:
+        yield server

@@ -21,6 +21,8 @@ class RequestLimits:
     top_k: int
     new_tokens: int
     vocabulary_size: int
+    answer_numbers: int
+    """Numbers of one answer that tells of every position."""
 
 
 def check_tokens(tensors: Mapping[str, npt.NDArray[np.generic]], limits: RequestLimits) -> Tokens:
@@ -51,6 +53,14 @@ def parse_top_k(options: Mapping[str, str], limits: RequestLimits) -> int:
     if top_k > limits.top_k:
         raise TooLarge(f"top_k: at most {limits.top_k}, got {top_k}")
     return min(top_k, limits.vocabulary_size)
+
+
+def check_answer_size(numbers: int, limits: RequestLimits) -> None:
+    if numbers > limits.answer_numbers:
+        raise TooLarge(
+            f"the answer would hold {numbers} numbers, more than {limits.answer_numbers}; "
+            "send fewer rows, or a smaller top_k"
+        )
 
 
 def check_prompt(prompt: Sequence[int], new_tokens: int, limits: RequestLimits) -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 U32_MAXIMUM = 2**32 - 1
 """The whole, on chain."""
 MINIMUM_SHARE = 1e-4
-"""A Server worth less than this part of all is given nothing, so that the silent come to 0."""
+"""Whoever would get less is given nothing, so that the silent come to 0 in the end."""
 
 Floats = NDArray[np.float64]
 
@@ -18,13 +18,18 @@ def weights_from_scores(scores: dict[int, float], maximum_share: float) -> dict[
     Nobody is given more than `maximum_share`; the rounding is downward, so the cap also holds on
     chain. Too few Servers to fill the whole under the cap are all paid alike.
     """
-    total = sum(scores.values())
-    kept = {uid: score for uid, score in sorted(scores.items()) if score > MINIMUM_SHARE * total}
-    if not kept:
+    kept = {uid: score for uid, score in sorted(scores.items()) if score > 0}
+    shares = shares_by_uid(kept, maximum_share)
+    kept = {uid: score for uid, score in kept.items() if shares[uid] >= MINIMUM_SHARE}
+    shares = shares_by_uid(kept, maximum_share)
+    return {uid: int(share * U32_MAXIMUM) for uid, share in shares.items()}
+
+
+def shares_by_uid(scores: dict[int, float], maximum_share: float) -> dict[int, float]:
+    if not scores:
         return {}
-    shares = capped_shares(np.array(list(kept.values()), dtype=np.float64), maximum_share)
-    values = np.floor(shares * U32_MAXIMUM).astype(np.int64)
-    return {uid: int(value) for uid, value in zip(kept, values, strict=True) if value > 0}
+    shares = capped_shares(np.array(list(scores.values()), dtype=np.float64), maximum_share)
+    return dict(zip(scores, shares.tolist(), strict=True))
 
 
 def capped_shares(scores: Floats, maximum_share: float) -> Floats:

@@ -1,0 +1,187 @@
+"""
+The parameters that a genesis fixes, and the three presets that ship.
+
+NAK is opentensor/subtensor_deprecated @ 576f2bd; "live" are its values of January 2023, from
+opentensor's validator_hyperparameters.md and the chain itself.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from chain_service.domain.errors import InvalidParameters
+
+UINT32_MAX = 2**32 - 1
+UINT64_MAX = 2**64 - 1
+PARTS_PER_MILLION = 1_000_000
+RAO_PER_TAO = 1_000_000_000
+MAXIMUM_DIFFICULTY = UINT64_MAX // 4
+BLOCK_MILLISECONDS_MIN = 50
+
+
+@dataclass(frozen=True)
+class ChainParameters:
+    """Everything a chain's rules depend on; the defaults are the preset `network`'s."""
+
+    preset: str = "network"
+    """The preset these come from."""
+    consensus_rule: str = "nakamoto"
+    """Which rule scores and pays (domain/consensus.py)."""
+    block_milliseconds: int = 12_000
+    """Time between two blocks, ms. NAK: 12 s."""
+    block_reward_rao: int = RAO_PER_TAO
+    """Reward of a block of the first era, rao. NAK: 1 TAO."""
+    blocks_per_era: int = 10_500_000
+    """Blocks between two halvings: 126,000,000 s of 12 s blocks, 3.99 years."""
+    halvings: int = 64
+    """How often the reward halves before it ends."""
+    existential_deposit_rao: int = 500
+    """The least a transfer may leave on an account that stays alive, rao. NAK: 500."""
+    transfer_fee_rao: int = 100_000
+    """Fee of a transfer, rao; it returns to the pot. About today's chain's."""
+    fee_rao_per_byte: int = 1
+    """Fee per canonical byte of a transfer, rao. NAK: 1."""
+    blocks_per_step: int = 10
+    """Blocks between two payouts. NAK: 100."""
+    rho: int = 10
+    """ρ, steepness of the trust sigmoid. NAK: 10."""
+    kappa_denominator: int = 2
+    """κ = 1/this, the trust at which consensus is one half. NAK: 2."""
+    self_ownership_denominator: int = 2
+    """1/this of an incentive stays with who earned it, the rest is its bond holders'. NAK: 2."""
+    bonds_moving_average_ppm: int = 900_000
+    """m, the share of a bond that a step keeps, parts per million. NAK: 900,000."""
+    activity_cutoff_blocks: int = 500
+    """A neuron that did nothing for so many blocks is inactive. NAK: 5000."""
+    max_allowed_uids: int = 4096
+    """Slots. NAK live: 4096."""
+    immunity_period_blocks: int = 410
+    """How long a newcomer keeps its slot. NAK live: 4096."""
+    stake_pruning_min_rao: int = 1024
+    """From this stake on a slot is judged by stake, below by incentive, rao. NAK live: 1024."""
+    min_allowed_weights: int = 1
+    """The fewest weights a neuron may set, but for one on itself. NAK live: 1024."""
+    max_weight_limit_u32: int = UINT32_MAX // 2
+    """The largest weight on another, of 2^32 − 1. NAK live: 17,179,868, which is 0.4 %."""
+    weights_rate_limit_blocks: int = 10
+    """Blocks between two settings of weights; today's chain: 100, NAK: none."""
+    weights_version_key: int = 0
+    """The oldest version of a Validator's code whose weights count; 0 for any."""
+    starting_difficulty: int = 10_000_000
+    """Hashes a registration takes on average. NAK: 10,000,000."""
+    minimum_difficulty: int = 10_000_000
+    """Difficulty never falls below. NAK: 10,000,000."""
+    maximum_difficulty: int = MAXIMUM_DIFFICULTY
+    """Difficulty never rises above. NAK: u64::MAX / 4."""
+    adjustment_interval_blocks: int = 150
+    """Blocks between two looks at the difficulty. NAK live: 150."""
+    target_registrations_per_interval: int = 2
+    """More than so many by work double the difficulty, else it halves. NAK: 2."""
+    max_registrations_per_block: int = 2
+    """NAK: 2."""
+    starting_burn_rao: int = RAO_PER_TAO
+    """What a registration by burning costs at first, rao; it returns to the pot. Today: 1 TAO."""
+    minimum_burn_rao: int = RAO_PER_TAO // 10
+    """The burn never falls below, rao."""
+    maximum_burn_rao: int = 100 * RAO_PER_TAO
+    """The burn never rises above, rao. Today: 100 TAO."""
+    max_delegate_take_u16: int = 11_796
+    """The largest share a delegate keeps, of 65,535: 18 %, as today."""
+    max_extrinsics_per_block: int = 20_000
+    """Extrinsics in one block."""
+    tokenizer_sha256: str = ""
+    """The network's tokenizer, fixed at genesis; empty where the network fixes none."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and not 0 <= value <= UINT64_MAX:
+                raise InvalidParameters(f"{field.name} must be from 0 to 2^64 - 1, is {value}")
+        for name in POSITIVE:
+            if getattr(self, name) < 1:
+                raise InvalidParameters(f"{name} must be at least 1")
+        if self.block_milliseconds < BLOCK_MILLISECONDS_MIN:
+            raise InvalidParameters(f"block_milliseconds must be at least {BLOCK_MILLISECONDS_MIN}")
+        if self.bonds_moving_average_ppm > PARTS_PER_MILLION:
+            raise InvalidParameters("bonds_moving_average_ppm must be at most 1,000,000")
+        if self.consensus_rule not in CONSENSUS_RULES:
+            raise InvalidParameters(f"consensus_rule must be one of {', '.join(CONSENSUS_RULES)}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the parameters by name; amounts of rao as strings."""
+        return {
+            name: str(value) if name.endswith("_rao") else value
+            for name, value in asdict(self).items()
+        }
+
+
+CONSENSUS_RULES = ("nakamoto",)
+POSITIVE = (
+    "blocks_per_era",
+    "kappa_denominator",
+    "self_ownership_denominator",
+    "blocks_per_step",
+    "max_allowed_uids",
+    "starting_difficulty",
+    "minimum_difficulty",
+    "adjustment_interval_blocks",
+    "max_registrations_per_block",
+    "max_extrinsics_per_block",
+)
+
+NETWORK = ChainParameters()
+"""The original's clock and money, with limits that fit a small network."""
+
+BOX = replace(
+    NETWORK,
+    preset="box",
+    block_milliseconds=2_000,
+    weights_rate_limit_blocks=5,
+    starting_difficulty=800_000,
+    minimum_difficulty=800_000,
+    target_registrations_per_interval=16,
+    max_registrations_per_block=16,
+)
+"""`network` with a fast clock, and work of about a second of one core, for demonstrations."""
+
+MAINNET_2022 = replace(
+    NETWORK,
+    preset="mainnet-2022",
+    transfer_fee_rao=0,
+    blocks_per_step=100,
+    activity_cutoff_blocks=5_000,
+    immunity_period_blocks=4_096,
+    min_allowed_weights=1_024,
+    max_weight_limit_u32=17_179_868,
+    weights_rate_limit_blocks=0,
+)
+"""The original's, to the letter."""
+
+PRESETS = {parameters.preset: parameters for parameters in (NETWORK, BOX, MAINNET_2022)}
+
+
+def choose_parameters(preset: str, overrides: dict[str, Any]) -> ChainParameters:
+    """Return a preset's parameters with some replaced; amounts may be strings."""
+    if preset not in PRESETS:
+        raise InvalidParameters(f"{preset!r} is no preset; choose from {', '.join(PRESETS)}")
+    known = {field.name: field.type for field in fields(ChainParameters)}
+    unknown = sorted(set(overrides) - set(known))
+    if unknown:
+        raise InvalidParameters(f"there is no parameter {unknown[0]!r}")
+    chosen: dict[str, Any] = {}
+    for name, value in overrides.items():
+        text_field = isinstance(getattr(NETWORK, name), str)
+        chosen[name] = str(value) if text_field else _read_integer(name, value)
+    return replace(PRESETS[preset], **chosen)
+
+
+def read_parameters(stored: dict[str, Any]) -> ChainParameters:
+    """Return the parameters that `as_json` wrote."""
+    overrides = {name: value for name, value in stored.items() if name != "preset"}
+    return choose_parameters(stored["preset"], overrides)
+
+
+def _read_integer(name: str, value: object) -> int:
+    is_digits = isinstance(value, str) and value.isascii() and value.isdigit()
+    if not is_digits and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InvalidParameters(f"{name} must be a whole number, is {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,137 @@
+"""Wires a Server: its wallet, model, queue, chain and HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import redis
+from bittensor_wallet import Wallet
+from fastapi import FastAPI
+
+from chain_service.client import ChainClient
+from server_service.batcher import Batcher
+from server_service.behaviour import DistortedEngine
+from server_service.domain.admission import Rate
+from server_service.domain.behaviour import HONEST, Conduct, check_allowed, parse_behaviour
+from server_service.domain.membership import Announcement
+from server_service.domain.requests import RequestLimits
+from server_service.engine import Engine, ModelFacts, load_engine
+from server_service.membership import ChainWatch, Membership
+from server_service.routes import router
+from server_service.schemas import RequestKind
+from server_service.settings import ServerSettings
+from server_service.state import Buckets, ServerState
+from server_service.tokenizer import ModelUnreadable, load_tokenizer
+from taonet.kit import web
+from taonet.kit.keys import load_hotkey
+from taonet.kit.logging import get_logger
+
+TOP_K_MAX = 4096
+ANSWER_NUMBERS_MAX = 8 * 2**20
+"""32 MiB of float32."""
+REDIS_SECONDS = 2.0
+
+log = get_logger(__name__)
+
+
+def create_app() -> FastAPI:
+    settings = ServerSettings()
+    app = web.create_app(
+        "server",
+        title="Taonet Server",
+        log_level=settings.log_level,
+        lifespan=lifespan,
+        checks={"model": lambda: check_model(app), "chain": lambda: check_chain(app)},
+    )
+    app.state.settings = settings
+    app.include_router(router)
+    return app
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Ready once the model is loaded; what cannot be loaded ends the process with its reason."""
+    settings: ServerSettings = app.state.settings
+    chain = ChainClient(settings.chain_url)
+    try:
+        state = await asyncio.to_thread(open_state, settings, chain)
+    except (ModelUnreadable, ValueError) as error:
+        log.error("this Server cannot start", reason=str(error))
+        raise
+    app.state.server = state
+    membership = join_network(settings, state, chain)
+    for part in (state.batcher, state.watch, membership):
+        part.start()
+    yield
+    for part in (membership, state.watch, state.batcher):
+        await asyncio.to_thread(part.stop)
+    state.redis.close()
+    chain.close()
+
+
+def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
+    behaviour = parse_behaviour(settings.server_behaviour)
+    if behaviour != HONEST:
+        check_allowed(behaviour, chain.parameters().preset)
+        log.warning("this Server misbehaves on purpose", behaviour=settings.server_behaviour)
+    tokenizer = load_tokenizer(settings.server_model)
+    engine: Engine = load_engine(
+        settings.server_model, tokenizer.vocabulary_size, settings.server_threads
+    )
+    if behaviour.conduct in (Conduct.NOISE, Conduct.CONSTANT):
+        engine = DistortedEngine(engine, behaviour.conduct)
+    return ServerState(
+        name=settings.server_name,
+        keypair=load_hotkey(settings.wallet_path, settings.wallet_name, settings.hotkey_name),
+        facts=engine.facts,
+        tokenizer=tokenizer,
+        batcher=Batcher(engine, tokenizer.decode, settings.server_queue_size),
+        watch=ChainWatch(chain),
+        redis=redis.Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS),
+        buckets=Buckets(Rate(settings.server_rate_per_second, settings.server_rate_burst)),
+        limits=set_limits(settings, engine.facts),
+        requests=parse_requests(settings.server_requests),
+        stake_floor_rao=settings.server_stake_floor_rao,
+        behaviour=behaviour,
+        body_bytes_max=web.BODY_BYTES_MAX,
+    )
+
+
+def set_limits(settings: ServerSettings, facts: ModelFacts) -> RequestLimits:
+    return RequestLimits(
+        batch_size=settings.server_batch_size,
+        sequence_length=min(settings.server_sequence_length, facts.context_length),
+        top_k=min(TOP_K_MAX, facts.vocabulary_size),
+        new_tokens=settings.server_new_tokens,
+        vocabulary_size=facts.vocabulary_size,
+        answer_numbers=ANSWER_NUMBERS_MAX,
+    )
+
+
+def parse_requests(text: str) -> frozenset[RequestKind]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return frozenset(RequestKind(name) for name in names) or frozenset(RequestKind)
+
+
+def join_network(settings: ServerSettings, state: ServerState, chain: ChainClient) -> Membership:
+    path = str(Path(settings.wallet_path).expanduser())
+    coldkey_ss58: str = Wallet(name=settings.wallet_name, path=path).coldkeypub.ss58_address
+    return Membership(
+        chain,
+        state.watch,
+        state.keypair,
+        coldkey_ss58,
+        Announcement(settings.server_axon_ip, settings.server_axon_port, settings.server_name),
+        settings.server_heartbeat_blocks,
+    )
+
+
+def check_model(app: FastAPI) -> str | None:
+    state: ServerState | None = getattr(app.state, "server", None)
+    return None if state and state.batcher.alive else "the model's thread is not running"
+
+
+def check_chain(app: FastAPI) -> str | None:
+    state: ServerState = app.state.server
+    return state.watch.describe_problem()

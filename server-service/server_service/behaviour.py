@@ -1,0 +1,65 @@
+"""The misbehaving engine and answers behind `TAONET_SERVER_BEHAVIOUR`, for tests of Validators."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from server_service.domain.behaviour import Conduct
+from server_service.engine import DecodeBatch, Engine, Floats, ModelFacts, Tokens
+from server_service.forwarding import Arrays
+
+NOISE_SCALE = 3.0
+"""Standard deviation of made-up logits, about that of a small trained model's."""
+
+
+class DistortedEngine:
+    """Answers in the right shapes, and with nothing that the model says."""
+
+    def __init__(self, engine: Engine, conduct: Conduct) -> None:
+        self._engine = engine
+        self._conduct = conduct
+        self._random = np.random.default_rng()
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._engine.facts
+
+    def next_logits(self, tokens: Tokens) -> Floats:
+        return self.make(len(tokens), self.facts.vocabulary_size)
+
+    def every_logits(self, tokens: Tokens) -> Floats:
+        return self.make(*tokens.shape, self.facts.vocabulary_size)
+
+    def hidden_states(self, tokens: Tokens) -> Floats:
+        return self.make(*self._engine.hidden_states(tokens).shape)
+
+    def start_batch(self) -> DecodeBatch:
+        return DistortedBatch(self, self._engine.start_batch())
+
+    def make(self, *shape: int) -> Floats:
+        if self._conduct is Conduct.NOISE:
+            return self._random.normal(0, NOISE_SCALE, shape).astype(np.float32)
+        return np.broadcast_to(np.linspace(1, 0, shape[-1], dtype=np.float32), shape).copy()
+
+
+class DistortedBatch:
+    def __init__(self, engine: DistortedEngine, batch: DecodeBatch) -> None:
+        self._engine = engine
+        self._batch = batch
+
+    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
+        return self._engine.make(*self._batch.join(prompts).shape)
+
+    def step(self, tokens: Sequence[int]) -> Floats:
+        return self._engine.make(*self._batch.step(tokens).shape)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self._batch.keep(rows)
+
+
+def spoil(arrays: Arrays) -> Arrays:
+    """Well-formed bodies of numbers that are no probabilities."""
+    return {
+        name: np.full_like(array, np.nan) if array.dtype == np.float32 else array
+        for name, array in arrays.items()
+    }

@@ -1,0 +1,38 @@
+"""What a Server is told by its environment."""
+
+from taonet.kit.settings import ChainAccess, LogSettings, WalletSettings
+
+
+class ServerSettings(LogSettings, ChainAccess, WalletSettings):
+    redis_url: str
+    """Redis or Valkey, which remembers nonces: redis://:password@host:port/0."""
+    server_model: str
+    """A folder with a causal language model in safetensors, or its name on the hub."""
+    server_name: str = "server"
+    """What others call this Server; at most 32 printable characters."""
+    server_axon_ip: str = "127.0.0.1"
+    """The address that the chain tells others; this Server must be reachable there."""
+    server_axon_port: int = 8091
+    """The port that the chain tells others."""
+    server_threads: int = 1
+    """Processor threads of one model. One is fastest for models of a few million parameters."""
+    server_queue_size: int = 128
+    """How many requests of each sort wait; the next is refused at once."""
+    server_stake_floor_rao: int = 0
+    """Callers that hold less stake are refused."""
+    server_rate_per_second: float = 50
+    """Requests per second that one caller may send, in the long run."""
+    server_rate_burst: float = 200
+    """Requests that one caller may send at once."""
+    server_batch_size: int = 64
+    """Rows of one request."""
+    server_sequence_length: int = 1024
+    """Tokens of one row, and of a prompt with its answer; at most the model's own context."""
+    server_new_tokens: int = 1024
+    """Tokens of one answer."""
+    server_requests: str = ""
+    """The kinds of request to serve, separated by commas; nothing means all."""
+    server_heartbeat_blocks: int = 100
+    """Blocks between two announcements of this Server's address."""
+    server_behaviour: str = "honest"
+    """For tests of Validators: honest, noise, constant, malformed, silent or slow=SECONDS."""

@@ -1,0 +1,53 @@
+"""What a running Server holds: made once at start-up, handed to every request."""
+
+import threading
+from dataclasses import dataclass
+
+import redis
+
+from server_service.batcher import Batcher
+from server_service.domain.admission import Bucket, Rate, take_token
+from server_service.domain.behaviour import Behaviour
+from server_service.domain.requests import RequestLimits
+from server_service.engine import ModelFacts
+from server_service.membership import ChainWatch
+from server_service.schemas import RequestKind
+from server_service.tokenizer import NetworkTokenizer
+from taonet.kit.keys import Keypair
+
+BUCKETS_MAX = 10_000
+"""Above the 4096 slots of the network, so that only keys that lost theirs are forgotten."""
+
+
+class Buckets:
+    """How much each caller may still ask."""
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, hotkey: str, now_seconds: float) -> None:
+        with self._lock:
+            bucket = take_token(self._buckets.get(hotkey), self._rate, now_seconds)
+            self._buckets.pop(hotkey, None)
+            self._buckets[hotkey] = bucket
+            if len(self._buckets) > BUCKETS_MAX:
+                del self._buckets[next(iter(self._buckets))]
+
+
+@dataclass(frozen=True, eq=False)
+class ServerState:
+    name: str
+    keypair: Keypair
+    facts: ModelFacts
+    tokenizer: NetworkTokenizer
+    batcher: Batcher
+    watch: ChainWatch
+    redis: redis.Redis
+    buckets: Buckets
+    limits: RequestLimits
+    requests: frozenset[RequestKind]
+    stake_floor_rao: int
+    behaviour: Behaviour
+    body_bytes_max: int

@@ -1,0 +1,100 @@
+// Keeps a server-rendered page fresh: news arrive by EventSource, the page is fetched again and
+// morphed in place, so that focus, scroll and charts stay.
+import { drawCharts, redrawCharts, refreshCharts } from "/static/charts.js";
+import { startPlayground } from "/static/playground.js";
+
+const REFRESH_PAUSE_MS = 700;
+const TICK_MS = 200;
+const main = document.getElementById("content");
+const wanted = new Set(main.dataset.live.split(" ").filter(Boolean));
+let clockAheadMs = Date.now() - Number(main.dataset.serverMs);
+let refreshing = false;
+let again = false;
+
+async function refresh() {
+  if (document.hidden || refreshing) {
+    again = true;
+    return;
+  }
+  refreshing = true;
+  again = false;
+  try {
+    const response = await fetch(location.href, { headers: { accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.getElementById("content");
+    clockAheadMs = Date.now() - Number(fresh.dataset.serverMs);
+    Idiomorph.morph(main, fresh.innerHTML, {
+      morphStyle: "innerHTML",
+      callbacks: { beforeNodeMorphed: (old) => !old.dataset || !("keep" in old.dataset) },
+    });
+    tick();
+    await drawCharts();
+  } catch {
+    again = true;
+  }
+  await new Promise((resolve) => setTimeout(resolve, REFRESH_PAUSE_MS));
+  refreshing = false;
+  if (again && !document.hidden) refresh();
+}
+
+function tick() {
+  for (const element of document.querySelectorAll(".since")) {
+    const seconds = Math.max(0, (Date.now() - clockAheadMs - Number(element.dataset.timeMs)) / 1000);
+    element.textContent = describe(seconds);
+  }
+}
+
+function describe(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 120) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h`;
+}
+
+function listen() {
+  const offline = document.getElementById("offline");
+  const source = new EventSource("/stream");
+  let connectedBefore = false;
+  source.addEventListener("hello", () => {
+    offline.hidden = true;
+    // After a gap both the page and its charts may have missed something.
+    if (connectedBefore) {
+      refresh();
+      refreshCharts("step");
+      refreshCharts("market");
+    }
+    connectedBefore = true;
+  });
+  source.addEventListener("error", () => {
+    offline.hidden = false;
+  });
+  for (const name of ["block", "step", "market", "health"]) {
+    source.addEventListener(name, () => {
+      if (wanted.has(name)) refresh();
+      refreshCharts(name);
+    });
+  }
+  addEventListener("pagehide", () => source.close());
+}
+
+function startTheme() {
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
+      (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    const theme = dark ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("theme", theme);
+    redrawCharts();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
+}
+
+startTheme();
+startPlayground();
+setInterval(tick, TICK_MS);
+tick();
+drawCharts();
+if (wanted.size || document.querySelector("[data-chart]")) listen();
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && again) refresh();
+});

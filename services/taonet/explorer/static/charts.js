@@ -1,0 +1,133 @@
+// Every chart of the pages, drawn by uPlot: what differs is its data, its shape and its words.
+const RAO_PER_TAO = 1e9;
+const charts = new Map();
+
+const tao = (value, digits = 3) =>
+  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const whole = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
+const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+const compact = (value) =>
+  value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
+
+async function readSteps() {
+  const { steps } = await (await fetch("/data/emission")).json();
+  return steps;
+}
+
+async function readCloses() {
+  const { closes } = await (await fetch("/data/price")).json();
+  return [closes.map((close) => close.time_ms / 1000), closes.map((close) => close.price_btc)];
+}
+
+async function readIssued() {
+  const steps = await readSteps();
+  return [steps.map((s) => s.height), steps.map((s) => Number(s.issuance_rao) / RAO_PER_TAO)];
+}
+
+async function readPaid() {
+  const steps = await readSteps();
+  return [steps.map((s) => s.height), steps.map((s) => Number(s.paid_rao) / RAO_PER_TAO)];
+}
+
+const MINUTES = [1, 2, 5, 10, 15, 30, 60].map((minutes) => minutes * 60);
+
+const KINDS = {
+  paid: {
+    news: "step", read: readPaid, shape: "bars", axisX: whole, axisY: compact, zero: true, height: 160,
+    readout: "emission-readout", say: (x, y) => `block ${whole(x)} · ${tao(y)} TAO paid`,
+  },
+  issued: {
+    news: "step", read: readIssued, shape: "area", axisX: whole, axisY: compact, height: 148,
+    readout: "emission-readout", say: (x, y) => `block ${whole(x)} · ${tao(y)} TAO issued`,
+  },
+  price: {
+    news: "market", read: readCloses, shape: "line", axisX: clock, stepsX: MINUTES, axisY: (v) => v.toFixed(6), height: 220,
+    readout: "price-readout", say: (x, y) => `${clock(x)} UTC · ${y.toFixed(6)} BTC per TAO`,
+  },
+  spark: { news: "market", read: readCloses, shape: "line", height: 56, bare: true },
+};
+
+export async function drawCharts() {
+  for (const [element, chart] of charts) {
+    if (!element.isConnected) {
+      chart.destroy();
+      charts.delete(element);
+    }
+  }
+  const fresh = [...document.querySelectorAll("[data-chart]")].filter((e) => !charts.has(e));
+  await Promise.all(fresh.map(draw));
+}
+
+export async function refreshCharts(news) {
+  for (const [element, chart] of charts) {
+    const kind = KINDS[element.dataset.chart];
+    if (kind.news === news) chart.setData(await kind.read());
+  }
+}
+
+export function redrawCharts() {
+  for (const [element, chart] of charts) {
+    chart.destroy();
+    charts.delete(element);
+  }
+  drawCharts();
+}
+
+async function draw(element) {
+  const kind = KINDS[element.dataset.chart];
+  charts.set(element, { destroy() {}, setData() {} });
+  const data = await kind.read();
+  const chart = new uPlot(options(element, kind), data, element);
+  charts.set(element, chart);
+  new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: kind.height }))
+    .observe(element);
+}
+
+function options(element, kind) {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = {
+    stroke: colour("--quiet"), font: "12px Inter, system-ui, sans-serif",
+    grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false },
+  };
+  return {
+    width: element.clientWidth,
+    height: kind.height,
+    legend: { show: false },
+    cursor: { show: !kind.bare, y: false, sync: { key: kind.news }, drag: { x: false, y: false }, points: { size: 6 } },
+    scales: { x: { time: false, range: kind.zero ? besides : undefined }, y: { range: kind.zero ? fromZero : around } },
+    axes: [
+      { ...axis, show: !kind.bare, incrs: kind.stepsX, size: 28, space: 90, grid: { show: false }, values: (_, at) => at.map((v) => (Number.isInteger(v) ? kind.axisX(v) : "")) },
+      { ...axis, show: !kind.bare, size: 62, space: 36, values: (_, at) => at.map(kind.axisY) },
+    ],
+    series: [{}, series(kind, colour)],
+    hooks: kind.readout ? { setCursor: [(chart) => tell(chart, kind)] } : {},
+  };
+}
+
+function series(kind, colour) {
+  const accent = colour("--accent");
+  const common = { stroke: accent, width: 1.75, points: { show: false } };
+  if (kind.shape === "bars") {
+    return { ...common, width: 0, fill: accent, paths: uPlot.paths.bars({ size: [0.66, 24], align: 0 }) };
+  }
+  return kind.shape === "area" ? { ...common, fill: colour("--wash") } : common;
+}
+
+const fromZero = (_, low, high) => [0, (high || 1) * 1.1];
+// Room for half a bar at both ends.
+const besides = (chart, low, high) => {
+  const half = (high - low) / Math.max(2 * (chart.data[0].length - 1), 2) || 1;
+  return [low - half, high + half];
+};
+const around = (_, low, high) => {
+  const room = (high - low || Math.abs(high) * 0.002 || 1) * 0.1;
+  return [low - room, high + room];
+};
+
+function tell(chart, kind) {
+  const index = chart.cursor.idx;
+  const output = document.getElementById(kind.readout);
+  if (!output || chart.cursor.event == null) return;
+  output.textContent = index == null ? "" : kind.say(chart.data[0][index], chart.data[1][index]);
+}

@@ -1,0 +1,505 @@
+"""Stand-ins at the edges: a chain and Servers of a few lines that speak the real wire over HTTP."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import openai
+import pytest
+import uvicorn
+from bittensor_wallet import Keypair
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from server_service.domain.streams import append_signature, bytes_to_sign
+from server_service.schemas import GenerateEnd, GeneratePiece, GenerateRequest, Usage
+from server_service.tensors import pack_tensors, unpack_tensors
+from taonet.corpus import Source, build_corpus
+from taonet.kit import signing
+from taonet.kit.keys import ensure_wallet
+from validator_service.client import GatewayClient
+from validator_service.ledger.schemas import AccountView, NewKey
+
+BLOCK_SECONDS = 0.2
+VOCABULARY = 320
+CONTEXT_LENGTH = 256
+SENTENCES = [
+    "def add(first, second): return first + second\n",
+    "for name in names: print(name)\n",
+    "if value is None: raise ValueError(name)\n",
+    "class Server: pass\n",
+    "while not done: done = step(value)\n",
+]
+
+
+class HttpThread:
+    """An application served on a port of 127.0.0.1 by a thread of this process."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="off", timeout_graceful_shutdown=6
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def _run(self) -> None:
+        self.server.run(sockets=[self.socket])
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(timeout=10)
+        self.socket.close()
+
+
+@dataclass
+class StubChain:
+    """Blocks come by the clock; every extrinsic is accepted and does what a test needs."""
+
+    url: str = ""
+    started: float = field(default_factory=time.monotonic)
+    neurons: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[str, dict[int, int]] = field(default_factory=dict)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    pending: list[dict[str, Any]] = field(default_factory=list)
+    registrations: int = 0
+    refuse_weights: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add_neuron(self, hotkey: str, **fields: Any) -> int:
+        neuron = {
+            **{"uid": len(self.neurons), "name": "", "hotkey": hotkey, "coldkey": hotkey},
+            **{"stake_rao": "0", "rank": 0.0, "trust": 0.0, "consensus": 0.0, "incentive": 0.0},
+            **{"dividends": 0.0, "emission_rao": "0", "active": True, "last_update_block": 0},
+            **{"registered_block": 0, "axon": None},
+            **fields,
+        }
+        self.neurons.append(neuron)
+        uid: int = neuron["uid"]
+        return uid
+
+    def transfer(self, receiver: str, amount_rao: int) -> None:
+        """Have a transfer happen in the next block."""
+        with self.lock:
+            event = {"kind": "Transferred", "sender": "x", "receiver": receiver}
+            self.pending.append({**event, "amount_rao": str(amount_rao)})
+
+    def height(self) -> int:
+        """Make the blocks that are due, and return the newest's height."""
+        with self.lock:
+            due = int((time.monotonic() - self.started) / BLOCK_SECONDS) + 1
+            while len(self.blocks) < due:
+                height = len(self.blocks) + 1
+                events = [
+                    {**event, "height": height, "index": index}
+                    for index, event in enumerate(self.pending)
+                ]
+                self.pending = []
+                block_hash = hashlib.sha256(str(height).encode()).hexdigest()
+                header = {"height": height, "block_hash": block_hash, "parent_hash": "0" * 64}
+                header |= {"time_ms": height, "extrinsics_root": "0" * 64, "state_root": "0" * 64}
+                self.blocks.append({"header": header, "extrinsics": [], "events": events})
+            return len(self.blocks)
+
+    def apply(self, extrinsic: dict[str, Any]) -> None:
+        arguments, signer = extrinsic["arguments"], extrinsic["signer"]
+        if extrinsic["call"] == "register":
+            self.registrations += 1
+            self.add_neuron(signer)
+        if extrinsic["call"] == "set_weights":
+            self.weights[signer] = dict(zip(arguments["uids"], arguments["values"], strict=True))
+        if extrinsic["call"] == "serve_axon":
+            neuron = next(n for n in self.neurons if n["hotkey"] == signer)
+            neuron["axon"] = {"ip": arguments["ip"], "port": arguments["port"]}
+            neuron["name"] = arguments["name"]
+
+
+def chain_app(chain: StubChain) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/head")
+    def head() -> dict[str, Any]:
+        height = chain.height()
+        block_hash = chain.blocks[height - 1]["header"]["block_hash"]
+        facts = {"height": height, "block_hash": block_hash, "time_ms": 0}
+        return {**facts, "genesis_hash": "0" * 64, "block_seconds": BLOCK_SECONDS}
+
+    @app.get("/parameters")
+    def parameters() -> dict[str, Any]:
+        return {
+            **{"preset": "stub", "block_milliseconds": 200, "blocks_per_step": 5},
+            **{"activity_cutoff_blocks": 5000, "min_allowed_weights": 1},
+            **{"max_weight_limit_u32": 2**32 - 1, "weights_rate_limit_blocks": 0},
+            **{"weights_version_key": 0, "existential_deposit_rao": "500"},
+            **{"transfer_fee_rao": "0", "fee_rao_per_byte": "0", "difficulty": 1, "burn_rao": "0"},
+        }
+
+    @app.get("/metagraph")
+    def metagraph() -> dict[str, Any]:
+        return {"height": chain.height(), "neurons": chain.neurons}
+
+    @app.get("/accounts/{address}")
+    def account(address: str) -> dict[str, Any]:
+        return {"address": address, "free_rao": "0", "stake_rao": "0", "nonce": 0}
+
+    @app.post("/extrinsics", status_code=202)
+    def submit(extrinsic: dict[str, Any]) -> Response:
+        if extrinsic["call"] == "set_weights" and chain.refuse_weights:
+            error = {"code": "SettingWeightsTooFast", "message": "wait"}
+            return JSONResponse({"error": error}, status_code=409)
+        chain.apply(extrinsic)
+        return JSONResponse({"hash": "ab" * 32}, status_code=202)
+
+    @app.get("/extrinsics/{name}")
+    def receipt(name: str) -> dict[str, Any]:
+        return {"hash": name, "status": "included", "height": chain.height()}
+
+    @app.get("/blocks/stream")
+    async def stream(request: Request) -> StreamingResponse:
+        async def lines() -> AsyncIterator[str]:
+            following = int(request.query_params["from"])
+            while True:
+                while following <= chain.height():
+                    yield f"data: {json.dumps(chain.blocks[following - 1])}\n\n"
+                    following += 1
+                await asyncio.sleep(BLOCK_SECONDS / 2)
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    return app
+
+
+@dataclass
+class StubServer:
+    """A Server that believes in a table of followers, as far as its skill goes."""
+
+    table: np.ndarray
+    skill: float
+    """Between 0, a uniform guess, and 1, the table itself."""
+    behaviour: str = "honest"
+    """Or garbage, silent, slow, unsigned, breaking (a stream that stops in its middle)."""
+    keypair: Keypair = field(
+        default_factory=lambda: Keypair.create_from_uri("0x" + secrets.token_hex(32))
+    )
+    asked: int = 0
+    generating: int = 0
+    cancelled: int = 0
+    text: list[int] = field(default_factory=list)
+    """Token ids it generates."""
+    piece_seconds: float = 0.0
+    http: HttpThread | None = None
+
+    @property
+    def hotkey(self) -> str:
+        address: str = self.keypair.ss58_address
+        return address
+
+    @property
+    def axon(self) -> dict[str, Any]:
+        assert self.http is not None
+        return {"ip": "127.0.0.1", "port": self.http.port}
+
+    def answer(self, tokens: np.ndarray, top_k: int) -> dict[str, np.ndarray]:
+        belief = self.skill * self.table[tokens[:, -1]] + (1 - self.skill) / VOCABULARY
+        top_k = min(top_k, VOCABULARY)
+        best = np.argsort(-belief, axis=1)[:, :top_k]
+        listed = np.take_along_axis(belief, best, axis=1)
+        rest = np.maximum(1 - listed.sum(axis=1), 0) / max(VOCABULARY - top_k, 1)
+        return {
+            "ids": best[:, :, None].astype(np.int32),
+            "probabilities": listed.astype(np.float32),
+            "floor": (rest if top_k < VOCABULARY else 0 * rest).astype(np.float32),
+        }
+
+
+def server_app(stub: StubServer, tokenizer: Tokenizer) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/info")
+    async def info(request: Request) -> Response:
+        limits = {"body_bytes": 10**6, "batch_size": 64, "sequence_length": CONTEXT_LENGTH}
+        facts: dict[str, Any] = {"name": "stub", "hotkey": stub.hotkey, "model": "table"}
+        facts |= {"tokenizer_sha256": "0" * 64, "vocabulary_size": VOCABULARY}
+        facts |= {"context_length": CONTEXT_LENGTH, "requests": ["generate"]}
+        body = json.dumps({**facts, "limits": {**limits, "top_k": 512, "new_tokens": 512}}).encode()
+        return signed(request, body, "application/json")
+
+    @app.post("/v1/text-causal-lm-next")
+    async def next_phrases(request: Request) -> Response:
+        stub.asked += 1
+        received = await request.body()
+        signing.verify_request(
+            request.headers, "POST", "/v1/text-causal-lm-next", received, stub.hotkey
+        )
+        if stub.behaviour == "slow":  # Longer than any deadline of the tests.
+            await asyncio.sleep(5)
+        if stub.behaviour == "garbage":
+            return signed(request, secrets.token_bytes(500))
+        body = unpack_tensors(received)
+        answer = stub.answer(np.asarray(body.tensors["tokens"]), int(body.options["top_k"]))
+        if stub.behaviour == "greedy":
+            answer["probabilities"] = answer["probabilities"] * 5
+        return signed(request, pack_tensors(answer))
+
+    @app.post("/v1/generate")
+    async def generate(request: Request) -> Response:
+        wanted = GenerateRequest.model_validate_json(await request.body())
+        if stub.behaviour == "garbage":
+            return JSONResponse({"error": {"code": "QueueFull", "message": "no"}}, status_code=429)
+        return StreamingResponse(pieces(request, wanted), media_type="application/x-ndjson")
+
+    async def pieces(request: Request, wanted: GenerateRequest) -> AsyncIterator[bytes]:
+        stub.generating += 1
+        seen = b""
+        try:
+            tokens = stub.text[: wanted.max_new_tokens]
+            for number, token in enumerate(tokens):
+                await asyncio.sleep(stub.piece_seconds)
+                if stub.behaviour == "breaking" and number == 3:
+                    return
+                text = tokenizer.decode([token])
+                line = (
+                    GeneratePiece(token=token, text=text, logprob=-1.0).model_dump_json().encode()
+                )
+                seen += line + b"\n"
+                yield line + b"\n"
+            reason = "length" if len(tokens) == wanted.max_new_tokens else "stop"
+            usage = Usage(prompt_tokens=10**6, completion_tokens=10**6)
+            yield end_line(request, seen, reason, usage)
+        except asyncio.CancelledError:
+            stub.cancelled += 1
+            raise
+
+    def end_line(request: Request, seen: bytes, reason: str, usage: Usage) -> bytes:
+        end = GenerateEnd.model_validate({"finish_reason": reason, "usage": usage})
+        unsigned = end.model_dump_json(exclude={"signature"}).encode()
+        signature = signing.sign_answer(
+            stub.keypair, bytes_to_sign(seen, unsigned), request.headers[signing.SIGNATURE]
+        )
+        return append_signature(unsigned, signature)
+
+    def signed(
+        request: Request, body: bytes, media_type: str = "application/octet-stream"
+    ) -> Response:
+        signature = signing.sign_answer(stub.keypair, body, request.headers[signing.SIGNATURE])
+        if stub.behaviour == "unsigned":
+            signature = "00" * 64
+        return Response(body, headers={signing.SIGNATURE: signature}, media_type=media_type)
+
+    return app
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of a few hundred sentences in no order, all held out."""
+    folder = tmp_path_factory.mktemp("corpus")
+    random = np.random.default_rng(0)
+    source = tmp_path_factory.mktemp("source")
+    for number in range(60):
+        text = "".join(SENTENCES[i] for i in random.integers(0, len(SENTENCES), 60))
+        (source / f"{number}.txt").write_text(text)
+    build_corpus(folder, [Source("stub", "1", "MIT", source)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<|endoftext|>", "<|pad|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES * 10, trainer)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tokenizer_path: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(tokenizer_path))
+
+
+@pytest.fixture(scope="session")
+def followers(tokenizer: Tokenizer) -> np.ndarray:
+    """How often which token follows which: what a perfect stub knows."""
+    random = np.random.default_rng(1)
+    text = "".join(SENTENCES[i] for i in random.integers(0, len(SENTENCES), 500))
+    ids = tokenizer.encode(text).ids
+    size = tokenizer.get_vocab_size()
+    counts = np.full((VOCABULARY, VOCABULARY), 1e-6)
+    np.add.at(counts, (ids[:-1], ids[1:]), 1)
+    assert size <= VOCABULARY
+    table: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
+    return table
+
+
+@pytest.fixture
+def chain() -> Iterator[StubChain]:
+    stub = StubChain()
+    http = HttpThread(chain_app(stub))
+    stub.url = http.url
+    yield stub
+    http.stop()
+
+
+ServerMaker = Callable[..., StubServer]
+
+
+@pytest.fixture
+def make_server(
+    chain: StubChain, followers: np.ndarray, tokenizer: Tokenizer
+) -> Iterator[ServerMaker]:
+    """Start Servers, each a neuron of the chain."""
+    with contextlib.ExitStack() as stack:
+
+        def make(
+            skill: float = 1.0, behaviour: str = "honest", incentive: float = 0.0, **fields: Any
+        ) -> StubServer:
+            stub = StubServer(table=followers, skill=skill, behaviour=behaviour, **fields)
+            stub.http = HttpThread(server_app(stub, tokenizer))
+            stack.callback(stub.http.stop)
+            chain.add_neuron(stub.hotkey, axon=stub.axon, incentive=incentive)
+            return stub
+
+        yield make
+
+
+@pytest.fixture
+def environment(
+    chain: StubChain,
+    corpus: Path,
+    tokenizer_path: Path,
+    database: Callable[[str], str],
+    redis_url: str,
+    tmp_path: Path,
+) -> dict[str, str]:
+    """The environment of one Validator's processes."""
+    ensure_wallet(tmp_path / "wallets", "validator", ["validator"])
+    return {
+        "TAONET_DATABASE_URL": database("validator_service"),
+        "TAONET_REDIS_URL": redis_url,
+        "TAONET_CHAIN_URL": chain.url,
+        "TAONET_WALLET_PATH": str(tmp_path / "wallets"),
+        "TAONET_WALLET_NAME": "validator",
+        "TAONET_HOTKEY_NAME": "validator",
+        "TAONET_CORPUS_PATH": str(corpus),
+        "TAONET_TOKENIZER_PATH": str(tokenizer_path),
+        "TAONET_VALIDATOR_NAME": "validator-1",
+        "TAONET_VALIDATOR_ROUND_SECONDS": "1",
+        "TAONET_VALIDATOR_ANSWER_SECONDS": "0.7",
+        "TAONET_VALIDATOR_PRIVATE_ADDRESSES": "true",
+    }
+
+
+@contextlib.contextmanager
+def running_gateway(environment: dict[str, str]) -> Iterator[str]:
+    """The gateway as a process of its own, as the cluster runs it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "validator_service.app:create_app"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--log-level", "warning"],
+        env={**os.environ, **environment, "TAONET_VALIDATOR_AXON_PORT": str(port)},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: is_ready(url, process))
+        yield url
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+
+
+def is_ready(url: str, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, "the gateway ended at its start"
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 40) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def gateway_url(environment: dict[str, str]) -> Iterator[str]:
+    with running_gateway(environment) as url:
+        yield url
+
+
+@dataclass
+class Consumer:
+    """Somebody with an account at a gateway."""
+
+    keypair: Any
+    chain: StubChain
+    gateway: GatewayClient
+    key: NewKey
+    closing: contextlib.ExitStack
+
+    def pay(self, amount_rao: int) -> None:
+        """Send TAO to the deposit address and wait until it is credited."""
+        before = self.account().balance_rao
+        self.chain.transfer(self.key.deposit_address, amount_rao)
+        wait_for(lambda: self.account().balance_rao == before + amount_rao)
+
+    def account(self) -> AccountView:
+        return self.gateway.account(self.key.api_key)
+
+    def openai(self, **options: Any) -> openai.OpenAI:
+        options = {"base_url": f"{self.gateway.url}/v1", "api_key": self.key.api_key, **options}
+        return self.closing.enter_context(openai.OpenAI(**options))
+
+
+@pytest.fixture
+def consumer(gateway_url: str, chain: StubChain) -> Iterator[Consumer]:
+    keypair = Keypair.create_from_uri("0x" + secrets.token_hex(32))
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(GatewayClient(gateway_url))
+        yield Consumer(keypair, chain, client, client.create_key(keypair), stack)
+
+
+@pytest.fixture
+def new_keypair() -> Any:
+    return Keypair.create_from_uri("0x" + secrets.token_hex(32))
+
+
+@pytest.fixture
+def start_gateway() -> Any:
+    return running_gateway
+
+
+@pytest.fixture
+def wait() -> Any:
+    return wait_for

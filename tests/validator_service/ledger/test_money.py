@@ -1,0 +1,227 @@
+"""Money: credited once, never below zero, and the books balance."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import psycopg
+import pytest
+from psycopg_pool import ConnectionPool
+
+from taonet.kit import signing
+from taonet.kit.db import begin, open_pool
+from validator_service.client import GatewayClient, GatewayRefusal
+from validator_service.ledger import operations, repository
+from validator_service.ledger.deposits import derive_deposit_keypair, load_seed
+from validator_service.ledger.errors import InsufficientBalance
+from validator_service.ledger.operations import Deposit
+from validator_service.ledger.repository import Settlement
+
+
+@pytest.fixture
+def pool(database: Callable[[str], str]) -> Iterator[ConnectionPool]:
+    with open_pool(database("validator_service")) as opened:
+        with begin(opened) as conn:
+            account = operations.open_account(conn, "alice")
+            operations.add_key(conn, account, "alice-deposits", "key")
+        yield opened
+
+
+def fill(pool: ConnectionPool, amount_rao: int, height: int = 1) -> None:
+    with begin(pool) as conn:
+        operations.credit_deposits(conn, height, [Deposit(height, 0, "alice-deposits", amount_rao)])
+
+
+def balances(pool: ConnectionPool) -> tuple[int, int]:
+    with begin(pool) as conn:
+        account = repository.load_account(conn, "alice")
+    return account.balance_rao, account.reserved_rao
+
+
+def settlement(request_id: str, cost_rao: int) -> Settlement:
+    return Settlement(request_id, 10, 5, cost_rao, server_uid=3, server_hotkey="bob")
+
+
+def check_books(url: str) -> None:
+    """Every balance is the sum of its rows, and what came in is there or was spent."""
+    accounts: dict[str, int]
+    with psycopg.connect(url) as conn:
+        rows = conn.execute("SELECT debit, credit, amount_rao FROM transfer").fetchall()
+        accounts = dict(conn.execute("SELECT address, balance_rao FROM account").fetchall())
+    sums: Counter[str] = Counter()
+    for debit, credit, amount in rows:
+        sums[debit] -= amount
+        sums[credit] += amount
+    assert {address: sums[address] for address in accounts} == accounts
+    assert sums.total() == 0
+
+
+def test_a_deposit_is_credited_once(pool: ConnectionPool) -> None:
+    for _ in range(3):
+        fill(pool, 500)
+    fill(pool, 70, height=2)
+
+    assert balances(pool) == (570, 0)
+    check_books(str(pool.conninfo))
+
+
+def test_transfers_to_strangers_and_of_nothing_are_not_credited(pool: ConnectionPool) -> None:
+    with begin(pool) as conn:
+        credited = operations.credit_deposits(
+            conn, 1, [Deposit(1, 0, "mallory", 5), Deposit(1, 1, "alice-deposits", 0)]
+        )
+
+    assert credited == []
+
+
+def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> None:
+    fill(pool, 1000)
+    with begin(pool) as conn:
+        operations.reserve(conn, "call", "alice", "network/best", 400)
+    assert balances(pool) == (1000, 400)
+
+    with begin(pool) as conn:
+        assert operations.settle(conn, settlement("call", 150))
+    with begin(pool) as conn:
+        assert not operations.settle(conn, settlement("call", 150))
+        repository.release(conn, "call")
+
+    assert balances(pool) == (850, 0)
+    check_books(str(pool.conninfo))
+
+
+def test_a_call_that_came_to_nothing_costs_nothing(pool: ConnectionPool) -> None:
+    fill(pool, 1000)
+    with begin(pool) as conn:
+        operations.reserve(conn, "call", "alice", "network/best", 400)
+        repository.release(conn, "call")
+        repository.release(conn, "call")
+
+    assert balances(pool) == (1000, 0)
+
+
+def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
+    fill(pool, 100)
+
+    with pytest.raises(InsufficientBalance) as caught, begin(pool) as conn:
+        operations.reserve(conn, "call", "alice", "network/best", 101)
+
+    assert caught.value.details == {"missing_rao": "1", "deposit_address": "alice-deposits"}
+    assert balances(pool) == (100, 0)
+
+
+def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(pool: ConnectionPool) -> None:
+    fill(pool, 1000)
+    with begin(pool) as conn:
+        repository.reserve(conn, "dead", "alice", "network/best", 300, seconds=-1)
+        repository.reserve(conn, "alive", "alice", "network/best", 200, seconds=60)
+    with begin(pool) as conn:
+        assert repository.release_expired(conn) == 1
+
+    assert balances(pool) == (1000, 200)
+    with begin(pool) as conn:
+        assert not operations.settle(conn, settlement("dead", 10))
+    assert balances(pool) == (1000, 200)
+
+
+def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool) -> None:
+    fill(pool, 100)
+    outcomes: list[str] = []
+
+    def attempt(number: int) -> None:
+        try:
+            with begin(pool) as conn:
+                operations.reserve(conn, f"call-{number}", "alice", "network/best", 60)
+            outcomes.append("reserved")
+        except InsufficientBalance:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert Counter(outcomes) == {"reserved": 1, "refused": 49}
+    assert balances(pool) == (100, 60)
+
+
+def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) -> None:
+    fill(pool, 100)
+
+    with begin(pool) as conn:
+        operations.reserve(conn, "call", "alice", "network/best", 60)
+
+    with pytest.raises(psycopg.errors.CheckViolation), begin(pool) as conn:
+        operations.settle(conn, settlement("call", 101))
+
+
+def test_fifty_calls_on_a_balance_for_one(
+    make_server: Any, tokenizer: Any, consumer: Any, environment: dict[str, str]
+) -> None:
+    text = tokenizer.encode("while not done: done = step(value)\n" * 5).ids
+    make_server(text=text, piece_seconds=0.02)
+    client = consumer.openai(max_retries=0)
+    # The prompt and 40 tokens cost less than 30,000 rao and more than 15,000.
+    consumer.pay(30_000)
+    outcomes: list[int] = []
+
+    def call() -> None:
+        try:
+            client.completions.create(model="network/best", prompt="while", max_tokens=40)
+            outcomes.append(200)
+        except openai.APIStatusError as error:
+            outcomes.append(error.status_code)
+
+    threads = [threading.Thread(target=call) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert Counter(outcomes) == {200: 1, 402: 49}
+    assert consumer.account().reserved_rao == 0
+    check_books(environment["TAONET_DATABASE_URL"])
+
+
+def test_a_deposit_is_credited_once_across_a_restart(
+    chain: Any, environment: dict[str, str], start_gateway: Any, new_keypair: Any, wait: Any
+) -> None:
+    with start_gateway(environment) as url, GatewayClient(url) as client:
+        key = client.create_key(new_keypair)
+        chain.transfer(key.deposit_address, 700)
+        wait(lambda: client.account(key.api_key).balance_rao == 700)
+    chain.transfer(key.deposit_address, 55)
+    with start_gateway(environment) as url, GatewayClient(url) as client:
+        wait(lambda: client.account(key.api_key).balance_rao == 755)
+        wait(lambda: chain.height() > 35)
+        assert client.account(key.api_key).balance_rao == 755
+        assert client.create_key(new_keypair).deposit_address == key.deposit_address
+    check_books(environment["TAONET_DATABASE_URL"])
+
+
+def test_only_the_account_itself_gets_a_key(consumer: Any, new_keypair: Any) -> None:
+    gateway, account = consumer.gateway, consumer.keypair.ss58_address
+    hotkey = gateway.gateway().hotkey
+    forged = signing.sign_request(new_keypair, "POST", "/v1/keys", account.encode(), hotkey)
+    true = signing.sign_request(consumer.keypair, "POST", "/v1/keys", account.encode(), hotkey)
+
+    with pytest.raises(GatewayRefusal, match="another key"):
+        gateway._request("POST", "/v1/keys", json={"account": account, "proof": forged})
+    with pytest.raises(GatewayRefusal, match="not signed"):
+        gateway._request("POST", "/v1/keys", json={"account": account, "proof": {}})
+    gateway._request("POST", "/v1/keys", json={"account": account, "proof": true})
+    with pytest.raises(GatewayRefusal, match="answered before"):
+        gateway._request("POST", "/v1/keys", json={"account": account, "proof": true})
+
+
+def test_deposit_addresses_come_from_one_secret_that_is_kept(tmp_path: Any) -> None:
+    seed = load_seed(str(tmp_path), "wallet")
+
+    assert load_seed(str(tmp_path), "wallet") == seed
+    assert (tmp_path / "wallet" / "deposit_seed").stat().st_mode & 0o777 == 0o600
+    addresses = {derive_deposit_keypair(seed, number).ss58_address for number in range(5)}
+    assert len(addresses) == 5
+    assert derive_deposit_keypair(seed, 1).ss58_address in addresses

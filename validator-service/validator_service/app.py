@@ -1,0 +1,106 @@
+"""The gateway: a Validator's web process. It also registers the Validator and follows deposits."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import redis
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import REGISTRY
+
+from chain_service.client import AsyncChainClient
+from server_service.client import ServerClient
+from taonet.kit import web
+from taonet.kit.db import migrate, open_pool
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import load_hotkey
+from taonet.kit.metrics import REFUSALS
+from validator_service import repository
+from validator_service.background import running_beside
+from validator_service.gateway import routes as gateway_routes
+from validator_service.gateway.answering import CALLS_MAX, Gateway
+from validator_service.gateway.directory import Directory
+from validator_service.gateway.errors import InvalidRequest, openai_error
+from validator_service.ledger import routes as ledger_routes
+from validator_service.ledger.access import Access
+from validator_service.ledger.deposits import load_seed
+from validator_service.metrics import StateCollector
+from validator_service.settings import ValidatorSettings
+from validator_service.tokenizing import load_tokenizer
+
+OPENAI_PREFIX = "/v1/"
+POOL_SIZE = 8
+
+
+def create_app() -> FastAPI:
+    settings = ValidatorSettings()
+    app = web.create_app(
+        "validator",
+        title=f"Taonet gateway of {settings.validator_name}",
+        log_level=settings.log_level,
+        lifespan=lifespan,
+        checks={"database": lambda: check_database(app)},
+    )
+    app.state.settings = settings
+    app.add_exception_handler(Refusal, render_refusal)
+    app.add_exception_handler(RequestValidationError, render_invalid)
+    app.include_router(gateway_routes.router)
+    app.include_router(ledger_routes.router)
+    return app
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: ValidatorSettings = app.state.settings
+    hotkey = load_hotkey(settings.wallet_path, settings.wallet_name, settings.hotkey_name)
+    migrate(settings.database_url, "validator_service")
+    pool = app.state.pool = open_pool(settings.database_url, size_max=POOL_SIZE)
+    app.state.access = Access(
+        name=settings.validator_name,
+        hotkey=hotkey.ss58_address,
+        price=settings.price(),
+        deposit_seed=load_seed(settings.wallet_path, settings.wallet_name),
+        redis=redis.Redis.from_url(settings.redis_url),
+        pool=pool,
+    )
+    limits = httpx.Limits(max_connections=2 * CALLS_MAX)
+    async with (
+        httpx.AsyncClient(limits=limits, trust_env=False) as http,
+        AsyncChainClient(settings.chain_url) as chain,
+    ):
+        tokenizer = load_tokenizer(settings.tokenizer_path)
+        client = ServerClient(hotkey, http, vocabulary_size=tokenizer.get_vocab_size())
+        directory = Directory(
+            chain, client, hotkey.ss58_address, settings.validator_private_addresses
+        )
+        app.state.gateway = Gateway(pool, directory, client, tokenizer, settings.price())
+        REGISTRY.register(collector := StateCollector(pool))
+        with running_beside(settings, pool, hotkey):
+            yield
+        REGISTRY.unregister(collector)
+    app.state.access.redis.close()
+    pool.close()
+
+
+def check_database(app: FastAPI) -> str | None:
+    with app.state.pool.connection(timeout=1) as conn:
+        repository.ping(conn)
+    return None
+
+
+def render_refusal(request: Request, error: Exception) -> JSONResponse:
+    """What speaks OpenAI's language refuses in it too."""
+    assert isinstance(error, Refusal)
+    REFUSALS.labels(error.code).inc()
+    headers = {"retry-after": "1"} if error.status in (429, 503) else None
+    body = openai_error(error) if request.url.path.startswith(OPENAI_PREFIX) else error.as_json()
+    return JSONResponse(body, status_code=error.status, headers=headers)
+
+
+def render_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    param = ".".join(str(part) for part in first["loc"] if part != "body")
+    return render_refusal(request, InvalidRequest(param, f"{param}: {first['msg']}"))

@@ -1,0 +1,69 @@
+"""What the gateway's process does besides answering: join the chain, follow deposits, sweep."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg_pool import ConnectionPool
+
+from chain_service.client import ChainClient
+from taonet.kit.db import begin
+from taonet.kit.keys import Keypair
+from taonet.kit.logging import get_logger
+from validator_service.ledger import repository
+from validator_service.ledger.deposits import DepositFollower
+from validator_service.membership import (
+    Announcement,
+    ensure_announced,
+    ensure_registered,
+    load_coldkey_address,
+)
+from validator_service.settings import ValidatorSettings
+
+SWEEP_SECONDS = 30.0
+"""Time between two looks for calls that were never settled, and for our place on the chain."""
+JOIN_RETRY_SECONDS = 2.0
+
+log = get_logger(__name__)
+
+
+@contextmanager
+def running_beside(
+    settings: ValidatorSettings, pool: ConnectionPool, hotkey: Keypair
+) -> Iterator[None]:
+    """Keep the gateway's threads for the time of a block."""
+    ending = threading.Event()
+    deposits = DepositFollower(pool, settings.chain_url)
+    steward = threading.Thread(
+        target=keep_house, args=(settings, pool, hotkey, ending), name="steward", daemon=True
+    )
+    deposits.start()
+    steward.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        deposits.stop()
+
+
+def keep_house(
+    settings: ValidatorSettings, pool: ConnectionPool, hotkey: Keypair, ending: threading.Event
+) -> None:
+    chain = ChainClient(settings.chain_url)
+    coldkey = load_coldkey_address(settings.wallet_path, settings.wallet_name)
+    announcement = Announcement(
+        settings.validator_name, settings.validator_axon_ip, settings.validator_axon_port
+    )
+    while not ending.is_set():
+        pause = SWEEP_SECONDS
+        try:
+            with begin(pool) as conn:
+                repository.release_expired(conn)
+            if ensure_registered(pool, chain, hotkey, coldkey) is None:
+                pause = JOIN_RETRY_SECONDS
+            ensure_announced(chain, hotkey, announcement)
+        except Exception as error:
+            if not ending.is_set():
+                log.warning("waiting to join", reason=f"{type(error).__name__}: {error}")
+            pause = JOIN_RETRY_SECONDS
+        ending.wait(pause)

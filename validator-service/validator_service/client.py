@@ -1,0 +1,71 @@
+"""How others reach a gateway for keys and accounts; for inference there is any OpenAI client."""
+
+from typing import Any, Self
+
+import httpx
+
+from taonet.kit import signing
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import Keypair
+from validator_service.ledger.schemas import AccountView, GatewayView, NewKey
+
+TIMEOUT_SECONDS = 10.0
+KEYS_PATH = "/v1/keys"
+
+
+class GatewayRefusal(Refusal):
+    """The gateway said no, or did not answer; the message says what to do."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class GatewayClient:
+    """A gateway at an address."""
+
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def gateway(self) -> GatewayView:
+        return GatewayView.model_validate(self._request("GET", "/v1/gateway"))
+
+    def create_key(self, account_keypair: Keypair) -> NewKey:
+        """Make an API key for an account, proved by its own key."""
+        account = account_keypair.ss58_address
+        receiver = self.gateway().hotkey
+        proof = signing.sign_request(account_keypair, "POST", KEYS_PATH, account.encode(), receiver)
+        body = {"account": account, "proof": proof}
+        return NewKey.model_validate(self._request("POST", KEYS_PATH, json=body))
+
+    def account(self, api_key: str) -> AccountView:
+        headers = {"authorization": f"Bearer {api_key}"}
+        return AccountView.model_validate(self._request("GET", "/v1/account", headers=headers))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _request(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise GatewayRefusal(
+                f"the gateway at {self.url} does not answer ({error}); is it running?", 503
+            ) from None
+        if response.is_error:
+            raise GatewayRefusal(read_reason(response), response.status_code)
+        return response.json()
+
+
+def read_reason(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"the gateway answered {response.status_code} without a reason"

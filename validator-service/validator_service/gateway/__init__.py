@@ -1,0 +1,1 @@
+"""OpenAI's REST over the network's Servers."""

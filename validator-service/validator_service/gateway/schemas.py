@@ -1,0 +1,113 @@
+"""What consumers send: OpenAI's bodies, as far as they are honoured here.
+
+A parameter is honoured, or known to change nothing, or refused by name; never silently ignored.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from validator_service.gateway.errors import UnsupportedParameter
+
+MESSAGES_MAX = 256
+CONTENT_CHARACTERS_MAX = 200_000
+TOKENS_MAX = 4096
+STOPS_MAX = 4
+STOP_CHARACTERS_MAX = 64
+MODEL_CHARACTERS_MAX = 100
+
+HARMLESS = {
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+}
+"""Accepted and without effect: no answer depends on them."""
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "best_of": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "echo": (False,),
+    "suffix": ("",),
+    "response_format": ({"type": "text"},),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "modalities": (["text"],),
+}
+"""Accepted with the value that asks for nothing."""
+
+Stop = Annotated[str, Field(min_length=1, max_length=STOP_CHARACTERS_MAX)]
+Limit = Annotated[int, Field(ge=1, le=TOKENS_MAX, strict=True)]
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool = False
+
+
+class TextPart(BaseModel):
+    """A part of a message's content; pictures and sound are refused by their type."""
+
+    type: Literal["text"]
+    text: str = Field(max_length=CONTENT_CHARACTERS_MAX)
+
+
+class ChatMessage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[str, Field(max_length=CONTENT_CHARACTERS_MAX)] | list[TextPart]
+
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class Sampling(BaseModel):
+    """What both kinds of completion share."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = Field("network/best", max_length=MODEL_CHARACTERS_MAX)
+    max_tokens: Limit | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=STOPS_MAX)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    def stops(self) -> list[str]:
+        if self.stop is None:
+            return []
+        return [self.stop] if isinstance(self.stop, str) else self.stop
+
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def check_parameters(self) -> None:
+        """Refuse each parameter that would change the answer and is not honoured."""
+        for name, value in (self.model_extra or {}).items():
+            if name in HARMLESS or value is None or value in NEUTRAL.get(name, ()):
+                continue
+            raise UnsupportedParameter(
+                name, f"{name}={str(value)[:100]} is not supported here: leave it out"
+            )
+
+
+class ChatRequest(Sampling):
+    messages: list[ChatMessage] = Field(min_length=1, max_length=MESSAGES_MAX)
+    max_completion_tokens: Limit | None = None
+
+
+class CompletionRequest(Sampling):
+    prompt: str | list[str] | list[int] | list[list[int]]

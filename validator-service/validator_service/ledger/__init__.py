@@ -1,0 +1,1 @@
+"""The gateway's books: accounts, keys, deposits, and what each call cost."""

@@ -1,0 +1,162 @@
+"""Every SQL statement of the books, and nothing else. Each movement of money is one statement."""
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True)
+class Account:
+    address: str
+    number: int
+    deposit_address: str | None
+    balance_rao: int
+    """All that was paid in and not spent."""
+    reserved_rao: int
+    """The part of it that calls under way may still cost."""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How a call ended."""
+
+    request_id: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost_rao: int
+    server_uid: int
+    server_hotkey: str
+
+
+def add_account(conn: Connection, address: str) -> None:
+    conn.execute("INSERT INTO account (address) VALUES (%s) ON CONFLICT DO NOTHING", (address,))
+
+
+def load_account(conn: Connection, address: str) -> Account:
+    with conn.cursor(row_factory=class_row(Account)) as cursor:
+        cursor.execute(
+            """SELECT address, number, deposit_address, balance_rao::BIGINT AS balance_rao,
+                      reserved_rao::BIGINT AS reserved_rao
+               FROM account WHERE address = %s""",
+            (address,),
+        )
+        account = cursor.fetchone()
+    assert account is not None
+    return account
+
+
+def save_deposit_address(conn: Connection, address: str, deposit_address: str) -> None:
+    conn.execute(
+        "UPDATE account SET deposit_address = %s WHERE address = %s", (deposit_address, address)
+    )
+
+
+def add_key(conn: Connection, digest: bytes, account: str) -> None:
+    conn.execute("INSERT INTO api_key (digest, account) VALUES (%s, %s)", (digest, account))
+
+
+def find_key_account(conn: Connection, digest: bytes) -> str | None:
+    row = conn.execute("SELECT account FROM api_key WHERE digest = %s", (digest,)).fetchone()
+    return row[0] if row else None
+
+
+def reserve(
+    conn: Connection, request_id: str, account: str, model: str, amount_rao: int, seconds: float
+) -> bool:
+    """Set the amount aside for a call; False where the account has less than that to spare."""
+    row = conn.execute(
+        """WITH held AS (
+             UPDATE account SET reserved_rao = reserved_rao + %(amount)s
+             WHERE address = %(account)s AND balance_rao - reserved_rao >= %(amount)s
+             RETURNING address
+           )
+           INSERT INTO call (request_id, account, model, reserved_rao, expires_at)
+           SELECT %(request_id)s, address, %(model)s, %(amount)s,
+                  now() + make_interval(secs => %(seconds)s)
+           FROM held RETURNING request_id""",
+        {
+            "request_id": request_id,
+            "account": account,
+            "model": model,
+            "amount": amount_rao,
+            "seconds": seconds,
+        },
+    ).fetchone()
+    return row is not None
+
+
+def settle(conn: Connection, settlement: Settlement) -> bool:
+    """Take what the call cost, free the rest; False where the call is not under way any more."""
+    row = conn.execute(
+        """WITH done AS (
+             UPDATE call SET state = 'settled', cost_rao = %(cost_rao)s,
+               prompt_tokens = %(prompt_tokens)s, completion_tokens = %(completion_tokens)s,
+               server_uid = %(server_uid)s, server_hotkey = %(server_hotkey)s
+             WHERE request_id = %(request_id)s AND state = 'reserved'
+             RETURNING request_id, account, reserved_rao
+           ), paid AS (
+             UPDATE account SET balance_rao = balance_rao - %(cost_rao)s,
+               reserved_rao = account.reserved_rao - done.reserved_rao
+             FROM done WHERE address = done.account
+           ), booked AS (
+             INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
+             SELECT 'usage', request_id, account, 'revenue', %(cost_rao)s FROM done
+             WHERE %(cost_rao)s > 0
+           )
+           SELECT request_id FROM done""",
+        vars(settlement),
+    ).fetchone()
+    return row is not None
+
+
+def release(conn: Connection, request_id: str) -> None:
+    """Free what was set aside for a call that came to nothing."""
+    conn.execute(
+        """WITH done AS (
+             UPDATE call SET state = 'released' WHERE request_id = %s AND state = 'reserved'
+             RETURNING account, reserved_rao
+           )
+           UPDATE account SET reserved_rao = account.reserved_rao - done.reserved_rao
+           FROM done WHERE address = done.account""",
+        (request_id,),
+    )
+
+
+def release_expired(conn: Connection) -> int:
+    """Free what was set aside for calls whose gateway died; return how many accounts had such."""
+    return conn.execute(
+        """WITH gone AS (
+             UPDATE call SET state = 'released' WHERE state = 'reserved' AND expires_at < now()
+             RETURNING account, reserved_rao
+           ), sums AS (SELECT account, sum(reserved_rao) AS total FROM gone GROUP BY account)
+           UPDATE account SET reserved_rao = reserved_rao - total
+           FROM sums WHERE address = sums.account"""
+    ).rowcount
+
+
+def load_cursor(conn: Connection) -> int:
+    row = conn.execute("SELECT height FROM deposit_cursor").fetchone()
+    assert row is not None
+    height: int = row[0]
+    return height
+
+
+def save_cursor(conn: Connection, height: int) -> None:
+    conn.execute("UPDATE deposit_cursor SET height = greatest(height, %s)", (height,))
+
+
+def credit_deposit(conn: Connection, reference: str, receiver: str, amount_rao: int) -> bool:
+    """Credit a transfer to whose deposit address it reached, once; False where it is nobody's."""
+    row = conn.execute(
+        """WITH booked AS (
+             INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
+             SELECT 'deposit', %(reference)s, 'chain', address, %(amount_rao)s
+             FROM account WHERE deposit_address = %(receiver)s
+             ON CONFLICT DO NOTHING RETURNING credit
+           )
+           UPDATE account SET balance_rao = balance_rao + %(amount_rao)s
+           FROM booked WHERE address = booked.credit RETURNING address""",
+        {"reference": reference, "receiver": receiver, "amount_rao": amount_rao},
+    ).fetchone()
+    return row is not None

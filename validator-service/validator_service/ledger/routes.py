@@ -1,0 +1,58 @@
+"""Keys and accounts over HTTP."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from taonet.kit import signing
+from taonet.kit.db import Transaction
+from taonet.kit.errors import Forbidden
+from validator_service.domain.keys import PREFIX, SECRET_BYTES
+from validator_service.ledger import operations, repository
+from validator_service.ledger.access import Access, caller
+from validator_service.ledger.deposits import derive_deposit_keypair
+from validator_service.ledger.schemas import AccountView, GatewayView, KeyRequest, NewKey
+
+router = APIRouter(prefix="/v1", tags=["account"])
+
+KEYS_PATH = "/v1/keys"
+
+
+@router.get("/gateway")
+def show_gateway(request: Request) -> GatewayView:
+    access: Access = request.app.state.access
+    return GatewayView(
+        name=access.name,
+        hotkey=access.hotkey,
+        price_input_rao=access.price.input_rao,
+        price_output_rao=access.price.output_rao,
+    )
+
+
+@router.post("/keys", status_code=201)
+def create_key(body: KeyRequest, request: Request, conn: Transaction) -> NewKey:
+    """Make an API key for the account that signed for it."""
+    access: Access = request.app.state.access
+    signer = signing.verify_request(
+        body.proof, "POST", KEYS_PATH, body.account.encode(), access.hotkey
+    )
+    if signer != body.account:
+        raise Forbidden("the proof is signed by another key than the account's own")
+    signing.claim_nonce(access.redis, signer, body.proof[signing.NONCE])
+    account = operations.open_account(conn, body.account)
+    deposit_address = derive_deposit_keypair(access.deposit_seed, account.number).ss58_address
+    api_key = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    operations.add_key(conn, account, deposit_address, api_key)
+    return NewKey(api_key=api_key, deposit_address=deposit_address)
+
+
+@router.get("/account")
+def show_account(address: Annotated[str, Depends(caller)], conn: Transaction) -> AccountView:
+    account = repository.load_account(conn, address)
+    return AccountView(
+        account=account.address,
+        balance_rao=account.balance_rao,
+        reserved_rao=account.reserved_rao,
+        deposit_address=account.deposit_address or "",
+    )

@@ -1,0 +1,1 @@
+"""Numbered SQL, applied once each by `taonet.kit.db.migrate`."""

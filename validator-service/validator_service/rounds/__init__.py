@@ -1,0 +1,1 @@
+"""Rounds: ask the Servers, score their answers, set weights."""

@@ -1,0 +1,72 @@
+"""What a worker's process holds from job to job: connections, keys, the held-out text."""
+
+import asyncio
+from functools import cached_property
+
+import httpx
+from psycopg_pool import ConnectionPool
+from tokenizers import Tokenizer
+
+from chain_service.client import ChainClient
+from chain_service.schemas import Parameters
+from server_service.client import ServerClient
+from taonet.kit.db import open_pool
+from taonet.kit.keys import Keypair, load_hotkey
+from validator_service.domain.prompts import Text
+from validator_service.rounds.asking import CONCURRENCY_MAX
+from validator_service.rounds.text import load_text
+from validator_service.settings import ValidatorSettings
+from validator_service.tokenizing import load_tokenizer
+
+POOL_SIZE = 2
+"""A worker's process does one thing at a time."""
+
+
+class Context:
+    """Opened in the process that works, never before a fork; each part at its first use."""
+
+    def __init__(self, settings: ValidatorSettings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def pool(self) -> ConnectionPool:
+        return open_pool(self.settings.database_url, size_max=POOL_SIZE)
+
+    @cached_property
+    def chain(self) -> ChainClient:
+        return ChainClient(self.settings.chain_url)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return self.chain.parameters()
+
+    @cached_property
+    def hotkey(self) -> Keypair:
+        s = self.settings
+        return load_hotkey(s.wallet_path, s.wallet_name, s.hotkey_name)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return load_tokenizer(self.settings.tokenizer_path)
+
+    @cached_property
+    def vocabulary_size(self) -> int:
+        size: int = self.tokenizer.get_vocab_size()
+        return size
+
+    @cached_property
+    def text(self) -> Text:
+        return load_text(self.settings.corpus_path, self.tokenizer, self.settings.shape())
+
+    @cached_property
+    def runner(self) -> asyncio.Runner:
+        """One event loop for all rounds, so that connections to Servers stay open between them."""
+        return asyncio.Runner()
+
+    @cached_property
+    def servers(self) -> ServerClient:
+        http = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=CONCURRENCY_MAX, keepalive_expiry=60),
+            trust_env=False,
+        )
+        return ServerClient(self.hotkey, http, vocabulary_size=self.vocabulary_size)

@@ -1,0 +1,245 @@
+"""Every SQL statement of the rounds, and nothing else."""
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from validator_service.domain.scores import Average, Pair, Standing
+
+ROUND_LOCK = 0x7A2
+"""Advisory lock key: one round is opened, and one scored, at a time."""
+
+
+@dataclass(frozen=True)
+class Round:
+    id: str
+    number: int
+    height: int
+    """The chain's, when the round was opened."""
+    block_hash: str
+    secret: str
+    state: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    id: str
+    round_id: str
+    uid: int
+    hotkey: str
+    code: str
+    """`ok`, or why there is no answer."""
+    seconds: float
+    body: bytes | None
+    """The answer and the truth, as safetensors."""
+
+
+@dataclass(frozen=True)
+class WeightsRow:
+    height: int
+    uids: list[int]
+    values: list[int]
+    error: str | None
+
+
+def lock_rounds(conn: Connection) -> None:
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (ROUND_LOCK,))
+
+
+def load_newest_secret(conn: Connection) -> int | None:
+    row = conn.execute("SELECT id FROM secret ORDER BY id DESC LIMIT 1").fetchone()
+    return row[0] if row else None
+
+
+def add_secret(conn: Connection, value: str) -> int:
+    row = conn.execute("INSERT INTO secret (value) VALUES (%s) RETURNING id", (value,)).fetchone()
+    assert row is not None
+    number: int = row[0]
+    return number
+
+
+def next_round_number(conn: Connection) -> int:
+    row = conn.execute("SELECT coalesce(max(number), 0) + 1 FROM round").fetchone()
+    assert row is not None
+    number: int = row[0]
+    return number
+
+
+def count_unfinished(conn: Connection) -> int:
+    row = conn.execute("SELECT count(*) FROM round WHERE state IN ('asking', 'asked')").fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
+def add_round(
+    conn: Connection, round_id: str, number: int, height: int, block_hash: str, secret_id: int
+) -> None:
+    conn.execute(
+        "INSERT INTO round (id, number, height, block_hash, secret_id) VALUES (%s, %s, %s, %s, %s)",
+        (round_id, number, height, block_hash, secret_id),
+    )
+
+
+def load_round(conn: Connection, round_id: str) -> Round | None:
+    with conn.cursor(row_factory=class_row(Round)) as cursor:
+        return cursor.execute(
+            """SELECT round.id, number, height, block_hash, secret.value AS secret, state, attempts
+               FROM round JOIN secret ON secret.id = secret_id WHERE round.id = %s""",
+            (round_id,),
+        ).fetchone()
+
+
+def move_round(conn: Connection, round_id: str, before: str, after: str) -> bool:
+    """Move a round from one state to the next; False where it is not in the first."""
+    row = conn.execute(
+        """UPDATE round SET state = %s, touched_at = now()
+           WHERE id = %s AND state = %s RETURNING id""",
+        (after, round_id, before),
+    ).fetchone()
+    return row is not None
+
+
+def park_hopeless(conn: Connection, attempts_max: int) -> int:
+    return conn.execute(
+        """UPDATE round SET state = 'parked'
+           WHERE state IN ('asking', 'asked') AND attempts >= %s
+             AND touched_at < now() - interval '60 seconds'""",
+        (attempts_max,),
+    ).rowcount
+
+
+def retry_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, str]]:
+    """Count one more attempt for each round that stands still; return their ids and states."""
+    return conn.execute(
+        """UPDATE round SET attempts = attempts + 1, touched_at = now()
+           WHERE state IN ('asking', 'asked')
+             AND touched_at < now() - make_interval(secs => %s)
+           RETURNING id, state""",
+        (overdue_seconds,),
+    ).fetchall()
+
+
+def forget_rounds(conn: Connection, keep: int) -> None:
+    """Delete finished rounds, with their answers, but for the newest."""
+    conn.execute(
+        """DELETE FROM round WHERE state IN ('scored', 'parked')
+           AND number <= (SELECT max(number) FROM round) - %s""",
+        (keep,),
+    )
+
+
+def add_answers(conn: Connection, answers: list[StoredAnswer]) -> None:
+    conn.cursor().executemany(
+        """INSERT INTO answer (id, round_id, uid, hotkey, code, seconds, body)
+           VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+        [(a.id, a.round_id, a.uid, a.hotkey, a.code, a.seconds, a.body) for a in answers],
+    )
+
+
+def load_answers(conn: Connection, round_id: str) -> list[StoredAnswer]:
+    with conn.cursor(row_factory=class_row(StoredAnswer)) as cursor:
+        return cursor.execute(
+            """SELECT id, round_id, uid, hotkey, code, seconds, body FROM answer
+               WHERE round_id = %s ORDER BY uid""",
+            (round_id,),
+        ).fetchall()
+
+
+def load_standings(conn: Connection) -> dict[int, Standing]:
+    rows = conn.execute(
+        """SELECT uid, hotkey, loss_total, loss_weight, score_total, score_weight, rounds
+           FROM standing"""
+    )
+    return {
+        row[0]: Standing(row[0], row[1], Average(row[2], row[3]), Average(row[4], row[5]), row[6])
+        for row in rows
+    }
+
+
+def save_standings(conn: Connection, standings: list[Standing]) -> None:
+    conn.cursor().executemany(
+        """INSERT INTO standing
+             (uid, hotkey, loss_total, loss_weight, score_total, score_weight, rounds)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (uid) DO UPDATE SET
+             hotkey = excluded.hotkey, loss_total = excluded.loss_total,
+             loss_weight = excluded.loss_weight, score_total = excluded.score_total,
+             score_weight = excluded.score_weight, rounds = excluded.rounds""",
+        [
+            (s.uid, s.hotkey, s.loss.total, s.loss.weight, s.score.total, s.score.weight, s.rounds)
+            for s in standings
+        ],
+    )
+
+
+def load_pairs(conn: Connection, uids: list[int]) -> dict[tuple[int, int], Pair]:
+    rows = conn.execute(
+        """SELECT low_uid, high_uid, low_total, low_weight, high_total, high_weight,
+                  joint_total, joint_weight
+           FROM pair WHERE low_uid = ANY(%s) AND high_uid = ANY(%s)""",
+        (uids, uids),
+    )
+    return {
+        (low, high): Pair(low, high, Average(*sums[:2]), Average(*sums[2:4]), Average(*sums[4:]))
+        for low, high, *sums in rows
+    }
+
+
+def save_pairs(conn: Connection, pairs: list[Pair]) -> None:
+    conn.cursor().executemany(
+        """INSERT INTO pair VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (low_uid, high_uid) DO UPDATE SET
+             low_total = excluded.low_total, low_weight = excluded.low_weight,
+             high_total = excluded.high_total, high_weight = excluded.high_weight,
+             joint_total = excluded.joint_total, joint_weight = excluded.joint_weight""",
+        [
+            (
+                *(p.low_uid, p.high_uid, p.low_loss.total, p.low_loss.weight),
+                *(p.high_loss.total, p.high_loss.weight, p.joint_loss.total, p.joint_loss.weight),
+            )
+            for p in pairs
+        ],
+    )
+
+
+def add_to_tally(conn: Connection, kind: str, counts: dict[str, int]) -> None:
+    conn.cursor().executemany(
+        """INSERT INTO tally (kind, code, total) VALUES (%s, %s, %s)
+           ON CONFLICT (kind, code) DO UPDATE SET total = tally.total + excluded.total""",
+        [(kind, code, count) for code, count in sorted(counts.items())],
+    )
+
+
+def load_tallies(conn: Connection) -> list[tuple[str, str, int]]:
+    return conn.execute("SELECT kind, code, total FROM tally").fetchall()
+
+
+def load_scored_height(conn: Connection) -> int | None:
+    """Return the chain's height at the newest scored round."""
+    row = conn.execute("SELECT max(height) FROM round WHERE state = 'scored'").fetchone()
+    return row[0] if row else None
+
+
+def count_scored(conn: Connection) -> int:
+    row = conn.execute(
+        "SELECT total FROM tally WHERE kind = 'round' AND code = 'scored'"
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def load_newest_weights(conn: Connection) -> WeightsRow | None:
+    with conn.cursor(row_factory=class_row(WeightsRow)) as cursor:
+        return cursor.execute(
+            """SELECT height, uids, "values", error FROM weights
+               WHERE error IS NULL ORDER BY id DESC LIMIT 1"""
+        ).fetchone()
+
+
+def add_weights(conn: Connection, row: WeightsRow) -> None:
+    conn.execute(
+        'INSERT INTO weights (height, uids, "values", error) VALUES (%s, %s, %s, %s)',
+        (row.height, row.uids, row.values, row.error),
+    )

@@ -1,0 +1,48 @@
+"""The Validator's settings, each read from the environment as TAONET_<NAME>."""
+
+from taonet.kit.settings import ChainAccess, StoreSettings, WalletSettings
+from validator_service.domain.pricing import Price
+from validator_service.domain.prompts import Shape
+from validator_service.domain.scores import Rules
+
+
+class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
+    validator_name: str = "validator"
+    """What the chain shows, and the prefix of this Validator's keys in Redis."""
+    validator_round_seconds: float = 4.0
+    """Time between two rounds."""
+    validator_answer_seconds: float = 3.0
+    """How long Servers may take for an answer, and so the longest part of a round."""
+    validator_prompts: int = 8
+    """Questions of its own that each Server is asked in a round."""
+    validator_canaries: int = 4
+    """Questions besides, the same for all Servers: by them copies are found."""
+    validator_top_k: int = 128
+    """How many phrases a Server may name for each question."""
+    validator_weight_cap: float = 0.5
+    """The greatest share of the weights that one Server may have; the chain may allow less."""
+    validator_first_weights_rounds: int = 3
+    """Rounds to score before the first weights are set."""
+    validator_private_addresses: bool = False
+    """Whether Servers at loopback and private addresses are asked: yes for a box of one's own."""
+    validator_axon_ip: str = "127.0.0.1"
+    """Where others reach the gateway, as the chain shows it."""
+    validator_axon_port: int = 8080
+    """The gateway's port, as the chain shows it."""
+    corpus_path: str = "~/.taonet/corpus"
+    """The folder of the corpus; only its held-out part is read here."""
+    tokenizer_path: str = "models/tokenizer.json"
+    """The network's tokenizer."""
+    validator_price_input_rao: int = 100_000_000
+    """What consumers pay for a million tokens of their prompts."""
+    validator_price_output_rao: int = 400_000_000
+    """What consumers pay for a million tokens of answers."""
+
+    def shape(self) -> Shape:
+        return Shape(prompts=self.validator_prompts, canaries=self.validator_canaries)
+
+    def rules(self) -> Rules:
+        return Rules()
+
+    def price(self) -> Price:
+        return Price(self.validator_price_input_rao, self.validator_price_output_rao)
