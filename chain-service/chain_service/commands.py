@@ -49,11 +49,11 @@ def metagraph(chain: ChainOption = CHAIN_URL, as_json: JsonOption = False) -> No
             graph.model_dump_json(exclude={"neurons": {"__all__": {"weights", "bonds_rao"}}})
         )
         return
-    table = Table(title=f"block {graph.height}", box=None, header_style="dim")
+    table = Table(title=f"block {graph.height}", box=None, header_style="dim", padding=(0, 1, 0, 0))
     for title in ("uid", "name", "hotkey"):
         table.add_column(title)
-    for title in ("stake", "rank", "trust", "consensus", "incentive", "dividends", "emission"):
-        table.add_column(title, justify="right")
+    for title in ("stake", "trust", "consensus", "incentive", "dividends", "emission"):
+        table.add_column(title, justify="right", no_wrap=True)
     for neuron in graph.neurons:
         table.add_row(*_describe(neuron), style=None if neuron.active else "dim")
     Console().print(table)
@@ -184,11 +184,11 @@ def parameters(chain: ChainOption = CHAIN_URL) -> None:
 
 
 def _describe(neuron: Neuron) -> list[str]:
-    shares = (neuron.rank, neuron.trust, neuron.consensus, neuron.incentive, neuron.dividends)
+    shares = (neuron.trust, neuron.consensus, neuron.incentive, neuron.dividends)
     return [
         str(neuron.uid),
         neuron.name or "–",
-        f"{neuron.hotkey[:8]}…",
+        f"{neuron.hotkey[:6]}…",
         format_tao(neuron.stake_rao, SHARE_DECIMALS),
         *(f"{share:.{SHARE_DECIMALS}f}" for share in shares),
         format_tao(neuron.emission_rao, SHARE_DECIMALS),
