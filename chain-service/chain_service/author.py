@@ -35,7 +35,7 @@ from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
 
 SILENCE_BLOCKS = 5
-SILENCE_SECONDS_MIN = 15.0
+SILENCE_SECONDS_MIN = 10.0
 """An author that wrote nothing for so long is taken to be dead, or frozen."""
 STANDBY_SECONDS = 1.0
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.2, 5.0
@@ -102,6 +102,8 @@ class Author:
         return self.parameters.block_milliseconds / 1000
 
     def seconds_to_slot(self) -> float:
+        # A clock that was set back must not stop the chain until it has caught up.
+        self._next_slot = min(self._next_slot, time.time() + self._block_seconds)
         return self._next_slot - time.time()
 
     def fetch_waiting(self) -> None:
