@@ -65,6 +65,13 @@ def load_head(conn: Connection) -> HeadRow | None:
         ).fetchone()
 
 
+def load_channel(conn: Connection) -> str:
+    """Return the channel on which Postgres tells of each new block of this schema."""
+    row = conn.execute("SELECT current_schema() || '.block'").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def load_block_hash(conn: Connection, height: int) -> str | None:
     row = conn.execute("SELECT block_hash FROM block WHERE height = %s", (height,)).fetchone()
     return None if row is None else row[0]

@@ -67,10 +67,8 @@ class BlockWatch:
 
     async def _listen(self) -> None:
         async with await AsyncConnection.connect(self._database_url, autocommit=True) as conn:
-            schema = await (await conn.execute("SELECT current_schema()")).fetchone()
-            assert schema is not None
-            channel = sql.Identifier(f"{schema[0]}.block")
-            await conn.execute(sql.SQL("LISTEN {}").format(channel))
+            channel = await run_in_threadpool(self._load_channel)
+            await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             while True:
                 await self._look()
                 async for _ in conn.notifies(timeout=LOOK_SECONDS, stop_after=1):
@@ -84,6 +82,10 @@ class BlockWatch:
             async with self._changed:
                 self.height = rows[-1].height
                 self._changed.notify_all()
+
+    def _load_channel(self) -> str:
+        with begin(self._pool) as conn:
+            return repository.load_channel(conn)
 
     def _load(self, from_height: int) -> list[repository.BlockTimes]:
         with begin(self._pool) as conn:

@@ -36,10 +36,6 @@ class ValidTooLong(Refusal):
     """It would stay valid for longer than the chain keeps it waiting."""
 
 
-class AlreadySubmitted(Refusal):
-    """The very same extrinsic is known."""
-
-
 class UnknownSigner(Refusal):
     """Neither money nor a neuron stands behind this key."""
 
