@@ -1,12 +1,18 @@
 """kill -9 under load: nothing acknowledged is lost, nothing is done twice."""
 
 import os
+import shutil
 import signal
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
+import psycopg
+import pytest
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
+from tests.chain_service.stores import KillableStores
 from tests.conftest import wait_until
 
 from chain_service.client import ChainClient, ChainRefusal
@@ -122,3 +128,45 @@ def test_a_frozen_author_is_replaced_and_fenced_off(chain: RunningChain) -> None
     heights = [row[0] for row in chain.query("SELECT height FROM block ORDER BY height")]
     assert heights == list(range(len(heights)))
     assert chain.log("author").count('"leading"') == 1
+
+
+@pytest.fixture
+def stores() -> Iterator[KillableStores]:
+    home = Path(tempfile.mkdtemp(prefix="taonet-stores-"))
+    home.chmod(0o755)
+    stores = KillableStores(home)
+    try:
+        yield stores
+    finally:
+        stores.close()
+        shutil.rmtree(home)
+
+
+def test_killing_postgres_and_valkey_loses_and_doubles_nothing(
+    stores: KillableStores, tmp_path: Path
+) -> None:
+    chain = RunningChain(stores.start(), stores.redis_url, tmp_path)
+    try:
+        chain.start_author()
+        chain.start_web()
+        chain.wait_ready()
+        with Load(prepare(chain)) as load:
+            for name in ("valkey", "postgres", "valkey", "postgres"):
+                count = len(load.acknowledged)
+                wait_until(lambda count=count: len(load.acknowledged) > count + 3)  # type: ignore[misc]
+                stores.kill(name)
+                wait_until(grown(chain, 2))
+        check_once(chain, load)
+    finally:
+        chain.close()
+
+
+def test_a_broken_ledger_stops_the_author_loudly(chain: RunningChain) -> None:
+    enrich(chain.client, ALICE, SERVER, VALIDATOR)
+    take_out(chain.client, ALICE, SERVER, 100_000_000)
+    chain.kill("author")
+    with psycopg.connect(chain.database_url) as conn:
+        conn.execute("UPDATE account SET free_rao = free_rao + 1 WHERE free_rao > 0")
+    chain.start_author("deceived")
+    assert chain.processes.pop("deceived").wait(20) == 3
+    assert "THE LEDGER IS BROKEN" in chain.log("deceived")
