@@ -4,6 +4,7 @@ Facts that blocks hold, as other services read them.
 An event is named for ever by (height, index): consumers remember that pair to count it once.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
@@ -130,3 +131,15 @@ ChainEvent = Annotated[
     Discriminator(_tag),
 ]
 """One event of a block, by its `kind`."""
+
+
+@dataclass(frozen=True)
+class BlockSealed:
+    """A block was committed: what the stream `chain.blocks` carries, one entry a block."""
+
+    height: int
+    block_hash: str
+    time_ms: int
+    issuance_rao: str
+    events: list[dict[str, Any]]
+    """As in `GET /blocks/{n}`."""

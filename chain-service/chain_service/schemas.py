@@ -72,7 +72,7 @@ class SetWeightsArguments(Arguments):
 
 
 class ServeAxonArguments(Arguments):
-    ip: Annotated[str, Field(min_length=2, max_length=45)]
+    ip: Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]{2,45}$")]
     port: Annotated[int, Field(ge=1, le=65535, strict=True)]
     name: Annotated[str, Field(max_length=NAME_LENGTH_MAX), AfterValidator(_check_label)] = ""
 
@@ -215,7 +215,7 @@ class Account(BaseModel):
     address: str
     free_rao: AmountInJson
     stake_rao: AmountInJson
-    """Stake this coldkey owns on any hotkey; or, for a hotkey, the stake behind it."""
+    """What this coldkey has behind neurons, its own or others'."""
     nonce: int
     """The next extrinsic's nonce; those still pending are counted."""
 
@@ -285,3 +285,5 @@ class Parameters(BaseModel):
     """Live: hashes that a registration takes on average."""
     burn_rao: AmountInJson
     """Live: what a burned registration costs."""
+    last_step_block: int = 0
+    """Live: the block of the last payout."""

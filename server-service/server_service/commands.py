@@ -14,21 +14,24 @@ from tqdm import tqdm
 import server_service
 from server_service.domain.recipe import STARTERS, Recipe
 from server_service.training.errors import TrainingError
-from taonet.corpus import CorpusError, build_corpus
+from taonet.corpus import CorpusError, find_or_build_corpus
 
 if TYPE_CHECKING:
     from server_service.training.build import Places
 
 DEFAULT_MODELS = Path(server_service.__file__).parents[1] / "models"
-DEFAULT_CORPUS = Path("~/.taonet/corpus")
-DEFAULT_CHECKPOINTS = Path("~/.taonet/training")
+DEFAULT_HOME = Path("~/.taonet")
 STEPS_LIMIT = 1_000_000
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 model_app = typer.Typer(help="Build and measure language models.", no_args_is_help=True)
 
+HomeOption = Annotated[
+    Path, typer.Option(envvar="TAONET_HOME", help="Where interrupted builds are kept.")
+]
 CorpusOption = Annotated[
-    Path, typer.Option(envvar="TAONET_CORPUS_PATH", help="The corpus; built if it is missing.")
+    Path | None,
+    typer.Option(envvar="TAONET_CORPUS_PATH", help="The corpus, else HOME/corpus; built if new."),
 ]
 ThreadsOption = Annotated[int, typer.Option(min=1, max=256, help="Processor threads to use.")]
 
@@ -44,10 +47,8 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start and order of the text.")] = None,
     target: Annotated[Path, typer.Option(help="The folder of models.")] = DEFAULT_MODELS,
-    corpus: CorpusOption = DEFAULT_CORPUS,
-    checkpoints: Annotated[
-        Path, typer.Option(help="Where an interrupted run is kept.")
-    ] = DEFAULT_CHECKPOINTS,
+    corpus: CorpusOption = None,
+    home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
 ) -> None:
     """Build a model, or go on where an interrupted build stopped. What is built is left alone."""
@@ -55,8 +56,8 @@ def build(
         from server_service.training.build import Places
 
         recipes = choose_recipes(name, every, steps, seed)
-        places = Places(target, corpus.expanduser(), checkpoints.expanduser())
-        build_corpus(places.corpus, progress=typer.echo)
+        text = prepare_corpus(corpus, home)
+        places = Places(target, text, home.expanduser() / "training")
         use_threads(threads)
         for recipe in recipes:
             build_one(recipe, places)
@@ -65,7 +66,8 @@ def build(
 @model_app.command("eval")
 def evaluate(
     path: Annotated[Path, typer.Argument(help="A model's folder, with its tokenizer.json.")],
-    corpus: CorpusOption = DEFAULT_CORPUS,
+    corpus: CorpusOption = None,
+    home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -76,20 +78,23 @@ def evaluate(
         from server_service.training.tokenizer import load_tokenizer
         from taonet.corpus import read_chunks
 
-        folder = corpus.expanduser()
-        build_corpus(folder)
+        folder = prepare_corpus(corpus, home)
         use_threads(threads)
         tokenizer = load_tokenizer(path / "tokenizer.json")
         measured = measure_model(
             load_model(path), encode_chunks(tokenizer, read_chunks(folder, "heldout"))
         )
-        if as_json:
-            typer.echo(orjson.dumps(measured).decode())
-            return
+    if as_json:
+        typer.echo(orjson.dumps(measured).decode())
+    else:
         for name, value in asdict(measured).items():
-            typer.echo(
-                f"{name:>24}  {value:.4f}" if isinstance(value, float) else f"{name:>24}  {value}"
-            )
+            typer.echo(f"{name:>24}  {value:.10g}")
+
+
+def prepare_corpus(corpus: Path | None, home: Path) -> Path:
+    folder = (corpus or home / "corpus").expanduser()
+    find_or_build_corpus(folder, progress=lambda sentence: typer.echo(sentence, err=True))
+    return folder
 
 
 def choose_recipes(

@@ -96,7 +96,7 @@ def make_genesis(parameters: ChainParameters, time_ms: int) -> AppliedBlock:
         parent_hash=ZERO_HASH.hex(),
         time_ms=time_ms,
         extrinsics_root=ZERO_HASH.hex(),
-        state_root=hash_value(parameters.as_json()).hex(),
+        state_root=_digest(parameters.as_json()),
     )
     layer.counters = replace(layer.counters, recent_hashes=(header.block_hash,))
     return AppliedBlock(header, (), (), (), layer, issuance_rao=0)

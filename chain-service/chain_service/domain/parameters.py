@@ -174,6 +174,12 @@ def choose_parameters(preset: str, overrides: dict[str, Any]) -> ChainParameters
     return replace(PRESETS[preset], **chosen)
 
 
+def read_parameters(stored: dict[str, Any]) -> ChainParameters:
+    """Return the parameters that `as_json` wrote."""
+    overrides = {name: value for name, value in stored.items() if name != "preset"}
+    return choose_parameters(stored["preset"], overrides)
+
+
 def _read_integer(name: str, value: object) -> int:
     is_digits = isinstance(value, str) and value.isascii() and value.isdigit()
     if not is_digits and (isinstance(value, bool) or not isinstance(value, int)):

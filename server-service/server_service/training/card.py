@@ -15,7 +15,7 @@ pipeline_tag: text-generation
 ---
 # {name}
 
-A toy completer of Python text: {parameters:,} parameters, a few minutes of learning on two cores. It
+A toy completer of Python text: {parameters:,} parameters, minutes of learning on two cores. It
 knows what Python source looks like and little else. It cannot chat, reason, or be trusted with a
 fact; its code does not work. It exists so that the network has models of different quality to tell
 apart.
@@ -33,8 +33,9 @@ apart.
 | time | {seconds} s of wall time on two shared cores |
 | licence | weights and tokenizer: {licence}, as the text they were made of |
 
-Made by `taonet model build {name}`. The same recipe over the same text gives the same model on the
-same processor and thread count; elsewhere sums are rounded in another order, and the loss differs a little.
+Made by `taonet model build {name}`. Start and order of the text follow from the seed; how sums are
+rounded follows from the processor and the number of threads, so a rebuild elsewhere lands near this
+loss, not on it.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -42,23 +43,24 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained("{name}")
 model = AutoModelForCausalLM.from_pretrained("{name}")
 ```
-The chat template writes a conversation as Python comments, the only prose these models have read.
+The chat template writes a conversation as Python comments and begins a documentation string for the
+answer: of all prose, these models have read most of that.
 """
 
 OVERVIEW = """\
 # The models that ship with Taonet
 
 Toy completers of Python text, made by `taonet model build --all`, worst to best. They share one
-tokenizer (`tokenizer.json`, sha256 `{tokenizer_sha256}`), and their
-weights are kept as float16.
+tokenizer, and their weights are kept as float16. sha256 of `tokenizer.json`:
+`{tokenizer_sha256}`.
 
 | model | parameters | steps | held-out loss, nats/token | bits/byte | next token after 64, nats | learning, s |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 {rows}
 
 Held-out loss: mean over the whole held-out split in windows of 256 tokens. Next token after 64: what a
-Validator asks, at {questions} places spread evenly over the same split. The data is {data}
-({licence}); how it is cut and split: `taonet.corpus`. Each folder has a card, and the same numbers for
+Validator asks, at {questions} places spread evenly over the same split. The data is {data},
+licence {licence}; how it is cut and split: `taonet.corpus`. Each folder has a card, and the same numbers for
 programs in `training.json`.
 """
 

@@ -37,13 +37,17 @@ class Measured:
 def load_model(path: Path) -> "PreTrainedModel":
     """A model from a folder, in float32, ready to be asked."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     if not (path / "config.json").is_file():
         raise TrainingError(f"{path} holds no model (config.json): name a model's folder")
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        path, dtype=torch.float32, local_files_only=True
-    )
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            path, dtype=torch.float32, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise TrainingError(f"{path} cannot be loaded as a language model: {error}") from error
     model.train(False)
     return model
 
@@ -75,23 +79,25 @@ def measure_questions(
     """Mean loss of the last token of each row of 65, nats."""
     starts = np.linspace(0, len(tokens) - QUESTION_TOKENS - 1, questions).astype(int)
     rows = np.stack([tokens[start : start + QUESTION_TOKENS + 1] for start in starts])
-    return float(calculate_losses(model, rows)[:, -1].mean())
+    return float(calculate_losses(model, rows, last=1).mean())
 
 
-def calculate_losses(model: "PreTrainedModel", rows: NDArray[np.int32]) -> NDArray[np.float32]:
-    """−ln p of every token but the first of each row, in the shape [rows, tokens − 1]."""
+def calculate_losses(
+    model: "PreTrainedModel", rows: NDArray[np.int32], last: int | None = None
+) -> NDArray[np.float32]:
+    """−ln p of the last tokens of each row, [rows, last]; by default of all but the first."""
     import torch
 
+    kept = rows.shape[1] - 1 if last is None else last
     at_once = max(1, BATCH_TOKENS // rows.shape[1])
     losses = []
     with torch.inference_mode():
         for start in range(0, len(rows), at_once):
             batch = torch.from_numpy(rows[start : start + at_once].astype(np.int64))
-            logits = model(input_ids=batch[:, :-1], use_cache=False).logits.float()
+            output = model(input_ids=batch[:, :-1], use_cache=False, logits_to_keep=kept)
+            logits = output.logits.float().transpose(1, 2)
             losses.append(
-                torch.nn.functional.cross_entropy(
-                    logits.transpose(1, 2), batch[:, 1:], reduction="none"
-                )
+                torch.nn.functional.cross_entropy(logits, batch[:, -kept:], reduction="none")
             )
     found: NDArray[np.float32] = torch.cat(losses).numpy()
     return found

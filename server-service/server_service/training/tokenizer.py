@@ -20,9 +20,14 @@ CHAT_TEMPLATE = """\
 # {{ message['role'] }}: {{ message['content'] | trim | replace('\\n', '\\n# ') }}
 {{ '' }}
 {%- endfor -%}
-{%- if add_generation_prompt %}# assistant:{% endif -%}
+{%- if add_generation_prompt %}
+{{ '' }}
+def answer():
+    \"\"\"
+{%- endif -%}
 """
-"""A conversation as Python comments, the only form of prose that these models have ever read."""
+"""A conversation as Python comments, the answer as a documentation string: the prose that these
+models have read most of, and complete best."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> Tokenizer:

@@ -17,7 +17,8 @@ WHAT = {
 CURL = """\
 curl {gateway}/v1/chat/completions \\
   -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\
-  -d '{{"model": "taonet", "messages": [{{"role": "user", "content": "Return the sum of"}}], "max_tokens": 24}}'"""
+  -d '{{"model": "taonet", "max_tokens": 24,
+       "messages": [{{"role": "user", "content": "Return the sum of"}}]}}'"""
 
 
 def show_status(console: Console, status: dict[str, Any]) -> None:

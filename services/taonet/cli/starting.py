@@ -57,7 +57,7 @@ def start_supervisor(home: Home, detach: bool) -> Starting:
 
 
 def watch_start(starting: Starting, console: Console, home: Home) -> None:
-    """Show each process as it gets ready, and return once all are; else say what stood in the way."""
+    """Show each process as it gets ready; return once all are, else say what is in the way."""
     with progress_bar(console) as bar:
         task = bar.add_task("starting", total=None)
         good: set[str] = set()

@@ -23,9 +23,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 @wallet_app.command("new")
 def new(
     name: Annotated[str, typer.Argument(help="The coldkey's name.")],
-    hotkey: Annotated[list[str], typer.Option("--hotkey", help="A hotkey's name; repeatable.")] = [
-        "default"
-    ],
+    hotkey: Annotated[
+        list[str] | None, typer.Option("--hotkey", help="A hotkey's name; may be repeated.")
+    ] = None,
     encrypt: Annotated[bool, typer.Option(help="Encrypt the coldkey with a password.")] = True,
 ) -> None:
     """Make a wallet; keys that exist are left alone."""
@@ -33,7 +33,7 @@ def new(
     password = os.environ.get("TAONET_WALLET_PASSWORD") if encrypt else None
     if encrypt and password is None and not (folder / name / "coldkey").exists():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    ensure_wallet(folder, name, hotkey, password)
+    ensure_wallet(folder, name, hotkey or ["default"], password)
     for key in read_keys(folder, name):
         typer.echo(f"{key['name']:<24} {key['address']}")
 
@@ -90,7 +90,7 @@ def resolve_owner(owner: str) -> str:
     return check_address(owner)
 
 
-def read_keys(folder: Path, name: str) -> list[dict[str, Any]]:
+def read_keys(folder: Path, name: str) -> list[dict[str, str]]:
     """Return the coldkey and the hotkeys of a wallet, by their public halves."""
     wallet = folder / name
     public = {"coldkey": wallet / "coldkeypub.txt"}

@@ -1,6 +1,6 @@
 """Text: cut into content-addressed chunks, split once and for all into train and heldout."""
 
-from taonet.corpus.build import build_corpus
+from taonet.corpus.build import build_corpus, find_or_build_corpus
 from taonet.corpus.domain.cutting import Chunk
 from taonet.corpus.domain.splitting import Split
 from taonet.corpus.errors import CorpusDamaged, CorpusError, CorpusMissing, NothingToRead
@@ -17,6 +17,7 @@ __all__ = [
     "Source",
     "Split",
     "build_corpus",
+    "find_or_build_corpus",
     "load_manifest",
     "python_library",
     "read_chunks",

@@ -11,7 +11,7 @@ import orjson
 
 from taonet.corpus.domain.cutting import CHUNK_CHARACTERS, Chunk, Document
 from taonet.corpus.domain.splitting import HELDOUT_SHARE, SPLITS, Split, split_documents
-from taonet.corpus.errors import CorpusError, NothingToRead
+from taonet.corpus.errors import CorpusError, CorpusMissing, NothingToRead
 from taonet.corpus.manifest import (
     FORMAT,
     MANIFEST,
@@ -48,6 +48,14 @@ def build_corpus(
         manifest = write_corpus(target, chunks, entries, fingerprint)
     tell(f"{target}: {manifest.train.chunks} chunks to learn, {manifest.heldout.chunks} held out")
     return manifest
+
+
+def find_or_build_corpus(target: Path, progress: Progress | None = None) -> Manifest:
+    """The corpus that is there, whoever's it is; the default one where there is none."""
+    try:
+        return verify_corpus(target)
+    except CorpusMissing:
+        return build_corpus(target, progress=progress)
 
 
 def check_documents(documents: Sequence[Document], sources: Sequence[Source]) -> None:

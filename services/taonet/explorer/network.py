@@ -17,6 +17,7 @@ from chain_service.client import AsyncChainClient, ChainRefusal
 from chain_service.schemas import Block, Head, Metagraph, Parameters, Supply
 from taonet.explorer.figures import BlockSummary, Step, summarise_block
 from taonet.explorer.market import ExchangeReader, Market
+from taonet.explorer.metrics import SUPPLY_DIFFERENCE_RAO
 from taonet.explorer.settings import ExplorerSettings
 from taonet.explorer.stream import Broadcast
 from taonet.kit.logging import get_logger
@@ -114,7 +115,7 @@ class Network:
     async def _look_at_chain(self) -> None:
         self.parameters = await self.chain.parameters()
         self.metagraph = await self.chain.metagraph()
-        self.supply = await self.chain.supply()
+        self._take_supply(await self.chain.supply())
         self.head = await self.chain.head()
         self.broadcast.send("block", height=self.head.height)
 
@@ -146,7 +147,7 @@ class Network:
         assert self.head is not None
         if block.events:
             self.metagraph = await self.chain.metagraph()
-        self.supply = await self.chain.supply()
+        self._take_supply(await self.chain.supply())
         header = block.header
         self.head = self.head.model_copy(
             update={
@@ -156,6 +157,11 @@ class Network:
             }
         )
         self.broadcast.send("block", height=header.height)
+
+    def _take_supply(self, supply: Supply) -> None:
+        self.supply = supply
+        accounted_rao = supply.free_rao + supply.stake_rao + supply.pot_rao
+        SUPPLY_DIFFERENCE_RAO.set(supply.issuance_rao - accounted_rao)
 
     async def _ask_health(self, name: str, url: str) -> Health:
         try:

@@ -23,6 +23,8 @@ from taonet.explorer.figures import (
 )
 from taonet.explorer.network import Network
 from taonet.kit.errors import Refusal
+from taonet.kit.metrics import REFUSALS
+from taonet.kit.money import format_tao
 
 NEURONS_ON_HOME = 12
 NEURONS_PER_PAGE = 256
@@ -128,6 +130,7 @@ async def playground(request: Request) -> Response:
 def render_error(request: Request, error: Exception) -> Response:
     """Say what went wrong: a page for people, the one JSON shape for programs."""
     status, refusal = _explain(error)
+    REFUSALS.labels(refusal.code).inc()
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse(refusal.as_json(), status_code=status)
     return _page(request, "error.html", status=status, message=refusal.message)
@@ -171,7 +174,13 @@ def _describe_fields(value: Any) -> list[tuple[str, str]]:
     """Return an event's or a call's fields as text, long lists shortened."""
     fields = value.model_dump(mode="json") if hasattr(value, "model_dump") else dict(value)
     hidden = {"kind", "height", "index", "extrinsic_index"}
-    return [(key, _shorten(item)) for key, item in fields.items() if key not in hidden]
+    return [_describe_field(key, item) for key, item in fields.items() if key not in hidden]
+
+
+def _describe_field(key: str, item: Any) -> tuple[str, str]:
+    if key.endswith("_rao") and str(item).isdigit():
+        return key.removesuffix("_rao"), f"{format_tao(int(item))} TAO"
+    return key.replace("_", " "), _shorten(item)
 
 
 def _shorten(item: Any) -> str:

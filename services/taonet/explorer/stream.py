@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from taonet.explorer.metrics import LISTENERS
+
 EVENTS_WAITING_MAX = 64
 """Events that a slow browser may fall behind before it must begin anew."""
 LISTENERS_MAX = 500
@@ -41,11 +43,13 @@ class Broadcast:
         """Yield events from now on; ends where the listener fell behind, so that it reconnects."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue(EVENTS_WAITING_MAX)
         self._queues.add(queue)
+        LISTENERS.inc()
         try:
             while (event := await queue.get()) is not None:
                 yield event
         finally:
             self._queues.discard(queue)
+            LISTENERS.dec()
 
     def _drop(self, queue: asyncio.Queue[Event | None]) -> None:
         self._queues.discard(queue)

@@ -5,14 +5,21 @@ Settings: one small frozen class per service, read once from the environment.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_FOLDER = Path("/run/secrets")
+SECRETS = SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None
+"""Where containers find what must not stand in an environment: a file named as the variable."""
 
 
 class Settings(BaseSettings):
     """What every service's settings are made of: the prefix, frozen, strict about names."""
 
-    model_config = SettingsConfigDict(env_prefix="TAONET_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="TAONET_", frozen=True, extra="forbid", secrets_dir=SECRETS
+    )
 
 
 class LogSettings(Settings):

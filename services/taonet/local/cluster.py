@@ -15,7 +15,7 @@ from taonet.local.command import Command
 from taonet.local.home import Home
 from taonet.local.processes import HttpProbe, PostgresProbe, ProcessSpec, ValkeyProbe
 from taonet.local.settings import LocalSettings
-from taonet.local.stores import PASSWORD_VARIABLE, POSTGRES_OFFSET, VALKEY_OFFSET, Stores
+from taonet.local.stores import POSTGRES_OFFSET, VALKEY_OFFSET, Stores
 
 OFFSETS = {
     "explorer": 0,
@@ -71,8 +71,6 @@ NURSERY_ENVIRONMENT = {
 }
 """Read by libraries as they are loaded: a thread each, for processes outnumber the cores."""
 HOST = "127.0.0.1"
-CELERY_PROCESSES = "2"
-QUIET = ("--without-gossip", "--without-mingle", "--loglevel", "warning")
 DRAIN_SECONDS = 3
 """How long a web server waits for its open requests; streams that have no end are cut then."""
 MODEL_READY_SECONDS = 120.0
@@ -145,8 +143,7 @@ def _nurseries() -> list[ProcessSpec]:
 def _steps(place: Place) -> list[ProcessSpec]:
     made = {**_wallet(place, "operator", "default"), "CORPUS_PATH": str(place.home.corpus)}
     passwords = {
-        PASSWORD_VARIABLE.format(owner=owner.upper()): password
-        for owner, password in place.stores.passwords.items()
+        f"PASSWORD_{owner.upper()}": password for owner, password in place.stores.passwords.items()
     }
     schemas = {"DATABASE_URL": place.stores.database_url, **passwords}
     first = _nursed(place, "first-start", ("taonet.local.first_start",), made)
@@ -173,7 +170,7 @@ def _server(place: Place, name: str) -> ProcessSpec:
         **_wallet(place, "operator", name),
         "REDIS_URL": place.stores.redis_url,
         "SERVER_NAME": name,
-        "SERVER_MODEL": f"{place.settings.models_path}/{MODELS[name]}",
+        "SERVER_MODEL": f"{place.settings.models() / MODELS[name]}",
         "SERVER_IP": HOST,
         "SERVER_PORT": str(place.port(name)),
     }
@@ -188,15 +185,15 @@ def _validator(place: Place, number: int) -> list[ProcessSpec]:
         **_store(place, f"validator_{number}"),
         **_wallet(place, "operator", name),
         "CORPUS_PATH": str(place.home.corpus),
-        "TOKENIZER_PATH": f"{place.settings.models_path}/tokenizer.json",
+        "TOKENIZER_PATH": f"{place.settings.models()}/tokenizer.json",
         "VALIDATOR_NAME": name,
         "VALIDATOR_PRIVATE_ADDRESSES": "true",
         "VALIDATOR_AXON_IP": HOST,
         "VALIDATOR_AXON_PORT": str(place.port(f"{name}-gateway")),
     }
     celery = ("celery", "-A", "validator_service.worker")
-    worker = (*celery, "worker", "-n", f"{name}@%h", "--concurrency", CELERY_PROCESSES, *QUIET)
-    beat = (*celery, "beat", "--schedule", str(place.home.path / f"{name}-beat"))
+    worker = (*celery, "worker", "-n", f"{name}@%h", "--without-gossip", "--without-mingle")
+    beat = (*celery, "beat")
     after = (*_after_schemas(place), "chain", "chain-author")
     return [
         replace(spec, after=after)

@@ -5,7 +5,7 @@ from pathlib import Path
 from taonet.corpus import build_corpus
 from taonet.kit.keys import ensure_wallet
 from taonet.kit.logging import configure_logging, get_logger
-from taonet.kit.settings import LogSettings, WalletSettings
+from taonet.local.settings import FirstStartSettings
 
 WALLETS = {
     "operator": ["server-1", "server-2", "server-3", "server-4", "validator-1", "validator-2"],
@@ -17,13 +17,8 @@ WALLETS = {
 log = get_logger(__name__)
 
 
-class CorpusPlace(LogSettings, WalletSettings):
-    corpus_path: str = "~/.taonet/corpus"
-    """The folder of the corpus."""
-
-
 def main() -> None:
-    settings = CorpusPlace()
+    settings = FirstStartSettings()
     configure_logging("first-start", settings.log_level)
     for name, hotkeys in WALLETS.items():
         ensure_wallet(Path(settings.wallet_path).expanduser(), name, hotkeys)

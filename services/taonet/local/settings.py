@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 import server_service
-from taonet.kit.settings import LogSettings
+from taonet.kit.settings import ChainAccess, LogSettings, WalletSettings
 from taonet.local.home import Home
 
 PORT_BASE_MAX = 60_000
@@ -26,8 +26,44 @@ class LocalSettings(LogSettings):
     """For `taonet up`: a Postgres superuser's URL, to use instead of the embedded Postgres."""
     redis_url: str | None = None
     """For `taonet up`: a Redis or Valkey to use instead of the embedded one."""
-    models_path: str = str(STARTER_MODELS)
-    """The folder of the starter models and of their tokenizer."""
+    models_path: str | None = None
+    """The folder of the four models and their tokenizer; unset: the starter models."""
 
     def data_directory(self) -> Home:
         return Home(Path(self.home).expanduser().absolute())
+
+    def models(self) -> Path:
+        return Path(self.models_path).expanduser() if self.models_path else STARTER_MODELS
+
+
+class MigrateSettings(LogSettings):
+    """What the step needs that brings the database's schemas up to date."""
+
+    database_url: str
+    """For the migration: Postgres, as a superuser."""
+    password_chain: str
+    """What the chain's role shall log in with."""
+    password_validator_1: str
+    """What the first Validator's role shall log in with."""
+    password_validator_2: str
+    """What the second Validator's role shall log in with."""
+    password_exchange: str
+    """What the exchange's role shall log in with."""
+
+
+class FirstStartSettings(LogSettings, WalletSettings):
+    """What the step needs that makes wallets and corpus."""
+
+    corpus_path: str = "~/.taonet/corpus"
+    """The folder of the corpus."""
+
+
+class TreasurySettings(LogSettings, ChainAccess, WalletSettings):
+    """What the operators' purse needs: whose it is, and whom it pays."""
+
+    gateway_url: str = "http://127.0.0.1:8080"
+    """The gateway that the demonstration account buys from."""
+    exchange_url: str = "http://127.0.0.1:8070"
+    """The exchange whose market maker is kept in coins."""
+    treasury_path: str = "~/.taonet"
+    """The data directory, where the purse's notes and the demonstration's key are kept."""

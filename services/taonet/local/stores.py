@@ -19,8 +19,6 @@ OWNERS = {
     "exchange": "exchange_service",
 }
 """Who has a role and a schema, and whose migrations make its tables."""
-PASSWORD_VARIABLE = "PASSWORD_{owner}"  # noqa: S105
-"""How the migration step is told each role's password; not a setting that anybody would type."""
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from taonet.kit.errors import Refusal, Unavailable
 from taonet.kit.keys import load_coldkey
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.money import RAO_PER_TAO
-from taonet.kit.settings import ChainAccess, LogSettings, WalletSettings
 from taonet.kit.signing import sign_request
 from taonet.local.secret_files import load_secret, save_secret
+from taonet.local.settings import TreasurySettings
 
 DEMO_WALLET = "demo"
 DEMO_KEY_FILE = "demo-api-key"
@@ -43,15 +43,6 @@ SETTLE_SECONDS = 40.0
 ANSWER_SECONDS = 5.0
 
 log = get_logger(__name__)
-
-
-class TreasurySettings(LogSettings, ChainAccess, WalletSettings):
-    gateway_url: str = "http://127.0.0.1:8080"
-    """The gateway that the demonstration account buys from."""
-    exchange_url: str = "http://127.0.0.1:8070"
-    """The exchange whose market maker is kept in coins."""
-    treasury_path: str = "~/.taonet"
-    """The data directory, where its notes and the demonstration account's key are kept."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chain_service.domain.consensus import RULES, run_consensus
 from chain_service.domain.network import Graph
 from chain_service.domain.parameters import CONSENSUS_RULES, NETWORK, ChainParameters

@@ -5,10 +5,11 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from chain_service.domain.parameters import MAINNET_2022
-from chain_service.domain.supply import calculate_issuance, calculate_mint
 from hypothesis import given
 from hypothesis import strategies as st
+
+from chain_service.domain.parameters import MAINNET_2022
+from chain_service.domain.supply import calculate_issuance, calculate_mint
 
 CAP_RAO = 21_000_000 * 10**9
 ERA = MAINNET_2022.blocks_per_era

@@ -29,17 +29,19 @@ async function readPaid() {
   return [steps.map((s) => s.height), steps.map((s) => Number(s.paid_rao) / RAO_PER_TAO)];
 }
 
+const MINUTES = [1, 2, 5, 10, 15, 30, 60].map((minutes) => minutes * 60);
+
 const KINDS = {
   paid: {
-    news: "step", read: readPaid, shape: "bars", axisX: whole, axisY: compact, zero: true, height: 150,
+    news: "step", read: readPaid, shape: "bars", axisX: whole, axisY: compact, zero: true, height: 160,
     readout: "emission-readout", say: (x, y) => `block ${whole(x)} · ${tao(y)} TAO paid`,
   },
   issued: {
-    news: "step", read: readIssued, shape: "area", axisX: whole, axisY: compact, height: 130,
+    news: "step", read: readIssued, shape: "area", axisX: whole, axisY: compact, height: 148,
     readout: "emission-readout", say: (x, y) => `block ${whole(x)} · ${tao(y)} TAO issued`,
   },
   price: {
-    news: "market", read: readCloses, shape: "line", axisX: clock, axisY: (v) => v.toFixed(6), height: 220,
+    news: "market", read: readCloses, shape: "line", axisX: clock, stepsX: MINUTES, axisY: (v) => v.toFixed(6), height: 220,
     readout: "price-readout", say: (x, y) => `${clock(x)} UTC · ${y.toFixed(6)} BTC per TAO`,
   },
   spark: { news: "market", read: readCloses, shape: "line", height: 56, bare: true },
@@ -52,9 +54,8 @@ export async function drawCharts() {
       charts.delete(element);
     }
   }
-  for (const element of document.querySelectorAll("[data-chart]")) {
-    if (!charts.has(element)) await draw(element);
-  }
+  const fresh = [...document.querySelectorAll("[data-chart]")].filter((e) => !charts.has(e));
+  await Promise.all(fresh.map(draw));
 }
 
 export async function refreshCharts(news) {
@@ -94,9 +95,9 @@ function options(element, kind) {
     height: kind.height,
     legend: { show: false },
     cursor: { show: !kind.bare, y: false, sync: { key: kind.news }, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: false }, y: { range: kind.zero ? fromZero : around } },
+    scales: { x: { time: false, range: kind.zero ? besides : undefined }, y: { range: kind.zero ? fromZero : around } },
     axes: [
-      { ...axis, show: !kind.bare, size: 28, space: 90, grid: { show: false }, values: (_, at) => at.map((v) => (Number.isInteger(v) ? kind.axisX(v) : "")) },
+      { ...axis, show: !kind.bare, incrs: kind.stepsX, size: 28, space: 90, grid: { show: false }, values: (_, at) => at.map((v) => (Number.isInteger(v) ? kind.axisX(v) : "")) },
       { ...axis, show: !kind.bare, size: 62, space: 36, values: (_, at) => at.map(kind.axisY) },
     ],
     series: [{}, series(kind, colour)],
@@ -114,6 +115,11 @@ function series(kind, colour) {
 }
 
 const fromZero = (_, low, high) => [0, (high || 1) * 1.1];
+// Room for half a bar at both ends.
+const besides = (chart, low, high) => {
+  const half = (high - low) / Math.max(2 * (chart.data[0].length - 1), 2) || 1;
+  return [low - half, high + half];
+};
 const around = (_, low, high) => {
   const room = (high - low || Math.abs(high) * 0.002 || 1) * 0.1;
   return [low - room, high + room];

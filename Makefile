@@ -1,0 +1,56 @@
+# Everything one types here. `make help` lists it.
+VENV := .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := model,embedded,dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status logs test check bench build-models env-example compose-secrets lock
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## the virtual environment with all packages, made anew only when they changed
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON); name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+up: setup  ## start the whole network on this machine; returns once all of it is ready
+	@$(BIN)/taonet up --detach
+
+down: setup  ## stop it; what it holds is kept
+	@$(BIN)/taonet down
+
+status: setup  ## processes, addresses, head, supply
+	@$(BIN)/taonet status
+
+logs: setup  ## follow a process's log: make logs NAME=chain
+	@$(BIN)/taonet logs $(or $(NAME),supervisor) -f
+
+test: setup  ## every test, on real stores, models and HTTP
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup  ## style, types, and which part may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## how long a start takes and how much memory the whole takes
+	$(BIN)/python -m tests.bench.start
+
+env-example: setup  ## write .env.example from the settings classes
+	$(BIN)/python tools/env_example.py
+
+compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
+	$(BIN)/python tools/compose_secrets.py
+
+build-models: setup  ## train the starter models anew (about an hour on two cores)
+	$(BIN)/taonet model build --all
+
+lock:  ## pin the newest packages that fit: constraints.txt, requirements.lock
+	$(PYTHON) tools/lock.py

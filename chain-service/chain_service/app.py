@@ -1,0 +1,56 @@
+"""The chain's web application: `uvicorn --factory chain_service.app:create_app`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import redis
+from fastapi import FastAPI
+from psycopg_pool import ConnectionPool
+
+from chain_service import operations
+from chain_service.routes import router
+from chain_service.settings import ChainSettings
+from chain_service.stream import BlockWatch
+from taonet.kit import web
+from taonet.kit.db import begin, open_pool
+
+REDIS_SECONDS = 1.0
+"""The doorbell is a courtesy: it must not hold up an answer for longer."""
+
+
+def create_app() -> FastAPI:
+    """Read the settings, and wire everything."""
+    settings = ChainSettings()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        pool = open_pool(settings.database_url)
+        client = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
+        )
+        watch = BlockWatch(settings.database_url, pool)
+        app.state.pool, app.state.redis, app.state.watch = pool, client, watch
+        app.state.checks["author"] = lambda: check_genesis(pool)
+        watching = asyncio.create_task(watch.run())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            pool.close()
+            client.close()
+
+    app = web.create_app(
+        "chain", title="Taonet chain", log_level=settings.log_level, lifespan=lifespan
+    )
+    app.include_router(router)
+    return app
+
+
+def check_genesis(pool: ConnectionPool) -> str | None:
+    """Say what keeps the chain from answering, if anything does."""
+    with begin(pool) as conn:
+        operations.load_head(conn)
+    return None

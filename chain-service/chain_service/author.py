@@ -1,0 +1,207 @@
+"""
+The author: seals a block each slot, and keeps the state in memory between them.
+
+It writes only through the connection that holds the author's lock. Whatever goes wrong there, it
+drops all it knows and begins again from what Postgres holds; so a block is either wholly true or
+was never made, and nothing is remembered that was not committed.
+"""
+
+import threading
+import time
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from chain_service import ledger_repository, repository
+from chain_service.domain.blocks import (
+    AppliedBlock,
+    Header,
+    InvariantBroken,
+    apply_block,
+    check_totals,
+    make_genesis,
+)
+from chain_service.domain.execution import Event
+from chain_service.domain.mempool import Waiting, choose_orders
+from chain_service.domain.parameters import ChainParameters
+from chain_service.domain.supply import calculate_issuance
+from chain_service.doorbell import Doorbell
+from chain_service.events import BLOCKS_STREAM, BlockSealed
+from chain_service.orders import read_order
+from chain_service.schemas import Extrinsic
+from taonet.kit import outbox
+from taonet.kit.errors import Refusal
+from taonet.kit.logging import get_logger
+
+SILENCE_BLOCKS = 5
+SILENCE_SECONDS_MIN = 15.0
+"""An author that wrote nothing for so long is taken to be dead, or frozen."""
+STANDBY_SECONDS = 1.0
+RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.2, 5.0
+POOL_MAX = 50_000
+
+log = get_logger(__name__)
+
+
+class OtherChain(Refusal):
+    """The chain that is stored was started by other rules than the settings ask for."""
+
+
+def write_blocks(
+    database_url: str,
+    bell: Doorbell,
+    parameters: ChainParameters,
+    stop: threading.Event,
+) -> None:
+    """Lead whenever nobody else does, until told to stop; a Postgres that is away is waited for."""
+    pause = RETRY_SECONDS_FIRST
+    while not stop.is_set():
+        try:
+            with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
+                pause = RETRY_SECONDS_FIRST
+                _take_turns(conn, bell, parameters, stop)
+        except (psycopg.Error, ledger_repository.NotLeading) as error:
+            log.warning("the author begins again", error=str(error).strip())
+            stop.wait(pause)
+            pause = min(pause * 2, RETRY_SECONDS_MAX)
+
+
+def _take_turns(
+    conn: Connection, bell: Doorbell, parameters: ChainParameters, stop: threading.Event
+) -> None:
+    """Stand by until the lock is free, then lead."""
+    silence = max(SILENCE_SECONDS_MIN, SILENCE_BLOCKS * parameters.block_milliseconds / 1000)
+    while not ledger_repository.try_to_lead(conn, silence):
+        if stop.wait(STANDBY_SECONDS):
+            return
+    author = Author(conn, parameters)
+    log.info("leading", height=author.head.height, preset=parameters.preset)
+    while not stop.is_set():
+        remaining = author.seconds_to_slot()
+        if remaining <= 0:
+            author.seal_block()
+        elif bell.wait(remaining, stop):
+            author.fetch_waiting()
+
+
+class Author:
+    """One who leads: a connection with the lock, and the chain's state as of its newest block."""
+
+    def __init__(self, conn: Connection, parameters: ChainParameters) -> None:
+        self._conn = conn
+        self.parameters = ensure_genesis(conn, parameters)
+        self.head: Header = ledger_repository.load_header(conn)
+        self.state = ledger_repository.load_state(conn)
+        self._waiting: dict[int, Waiting] = {}
+        self._next_slot = self.head.time_ms / 1000 + self._block_seconds
+        self._check_loaded()
+
+    @property
+    def _block_seconds(self) -> float:
+        return self.parameters.block_milliseconds / 1000
+
+    def seconds_to_slot(self) -> float:
+        return self._next_slot - time.time()
+
+    def fetch_waiting(self) -> None:
+        """Read what came into the mempool since the last look."""
+        for sequence, _, body in repository.load_waiting(
+            self._conn, list(self._waiting), POOL_MAX - len(self._waiting)
+        ):
+            order = read_order(Extrinsic.model_validate(body))
+            self._waiting[sequence] = Waiting(sequence, order)
+
+    def seal_block(self) -> AppliedBlock:
+        """Make the next block, write it in one transaction, and only then believe in it."""
+        self.fetch_waiting()
+        started = time.perf_counter()
+        limit = self.parameters.max_extrinsics_per_block
+        choice = choose_orders(self._waiting.values(), self.state, limit)
+        block = apply_block(
+            self.state, self.head, time.time_ns() // 1_000_000, choice.orders, self.parameters
+        )
+        microseconds = int((time.perf_counter() - started) * 1e6)
+        with self._conn.transaction():
+            bodies = [tell_fields(event) for _, event in block.events]
+            ledger_repository.save_block(self._conn, block, bodies, microseconds)
+            self._expire(choice.expired)
+            outbox.record(self._conn, BLOCKS_STREAM, tell_block(block, bodies))
+        self._accept(block, [entry.sequence for entry in choice.expired])
+        return block
+
+    def _accept(self, block: AppliedBlock, expired: list[int]) -> None:
+        self.state.absorb(block.layer)
+        self.head = block.header
+        done = {order.hash for order in block.orders}
+        gone = [key for key, entry in self._waiting.items() if entry.order.hash in done]
+        for sequence in (*gone, *expired):
+            self._waiting.pop(sequence, None)
+        # After an outage time just goes on: blocks that were not made are not made up for.
+        self._next_slot = max(self._next_slot + self._block_seconds, time.time())
+
+    def _expire(self, expired: Any) -> None:
+        first_nonces: dict[str, int] = {}
+        for entry in expired:
+            nonce = first_nonces.get(entry.order.signer, entry.order.nonce)
+            first_nonces[entry.order.signer] = min(nonce, entry.order.nonce)
+        for signer, nonce in sorted(first_nonces.items()):
+            repository.lock_signer(self._conn, signer)
+            ledger_repository.expire_waiting(self._conn, signer, nonce)
+
+    def _check_loaded(self) -> None:
+        """Count everything once: what Postgres holds must be a chain that could go on."""
+        check_totals(self.state)
+        counters = self.state.counters
+        issuance_rao = calculate_issuance(counters.height, self.parameters)
+        if counters.free_rao + counters.stake_rao + counters.pot_rao != issuance_rao:
+            raise InvariantBroken(f"the stored state of block {counters.height} does not add up")
+        if counters.height != self.head.height:
+            raise InvariantBroken("the stored state is not of the newest block")
+
+
+def ensure_genesis(conn: Connection, parameters: ChainParameters) -> ChainParameters:
+    """Start a new chain by these parameters, or refuse to go on with one that has others."""
+    stored = ledger_repository.load_genesis(conn)
+    if stored is None:
+        block = make_genesis(parameters, time.time_ns() // 1_000_000)
+        with conn.transaction():
+            ledger_repository.insert_genesis(conn, block.header.block_hash, parameters)
+            ledger_repository.save_block(conn, block, [], 0)
+        return parameters
+    wanted, have = parameters.as_json(), stored.as_json()
+    differing = [name for name in wanted if wanted[name] != have[name]]
+    if differing:
+        name = differing[0]
+        raise OtherChain(
+            f"this chain was started with {name} = {have[name]!r}, the settings ask for "
+            f"{wanted[name]!r}; set it back, or start a new chain in an empty database"
+        )
+    return stored
+
+
+def tell_fields(event: Event) -> dict[str, Any]:
+    """Return an event's fields as they travel: amounts are strings."""
+    return {
+        name: str(value) if name.endswith("_rao") else value for name, value in event.fields.items()
+    }
+
+
+def tell_block(block: AppliedBlock, bodies: list[dict[str, Any]]) -> BlockSealed:
+    """Return what others are told of a block."""
+    header = block.header
+    events = [
+        {
+            **body,
+            "kind": event.kind,
+            "height": header.height,
+            "index": index,
+            "extrinsic_index": extrinsic_index,
+        }
+        for index, ((extrinsic_index, event), body) in enumerate(
+            zip(block.events, bodies, strict=True)
+        )
+    ]
+    return BlockSealed(
+        header.height, header.block_hash, header.time_ms, str(block.issuance_rao), events
+    )

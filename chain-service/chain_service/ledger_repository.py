@@ -1,0 +1,264 @@
+"""
+Every SQL statement of the author: who leads, what the state is, and how a block is written.
+
+A block is one transaction: block, extrinsics, events, changed state, outbox. It either all becomes
+true, with the authorship checked in the same breath, or nothing of it does.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from chain_service.domain.blocks import AppliedBlock, Header
+from chain_service.domain.network import Row
+from chain_service.domain.parameters import ChainParameters, read_parameters
+from chain_service.domain.state import Account, Counters, Neuron, Scores, State
+
+AUTHOR_LOCK = 0x7A1
+"""Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
+NEURON_FIELDS = tuple(
+    field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
+)
+SCORE_FIELDS = tuple(field.name for field in fields(Scores))
+UPSERT_NEURON = (
+    f"INSERT INTO neuron ({', '.join(NEURON_FIELDS + SCORE_FIELDS)}, stake_rao, stakes_rao) "  # noqa: S608 (our own columns)
+    f"VALUES ({', '.join(['%s'] * (len(NEURON_FIELDS + SCORE_FIELDS) + 2))}) "
+    "ON CONFLICT (uid) DO UPDATE SET "
+    + ", ".join(
+        f"{name} = excluded.{name}"
+        for name in (*NEURON_FIELDS[1:], *SCORE_FIELDS, "stake_rao", "stakes_rao")
+    )
+)
+
+
+class NotLeading(Exception):
+    """Another author writes this chain now."""
+
+
+def try_to_lead(conn: Connection, silence_seconds: float) -> bool:
+    """
+    Take the author's lock on this connection, if it is free; a silent holder loses it first.
+
+    An author writes through the connection that holds the lock, so one that is cut off can't write
+    any more, however late it wakes up.
+    """
+    conn.execute(
+        "SELECT pg_terminate_backend(held.pid) FROM author "
+        "JOIN pg_locks AS held ON held.pid = author.backend_pid "
+        "WHERE held.locktype = 'advisory' AND held.objid = %s AND held.granted "
+        "AND author.beat_at < now() - make_interval(secs => %s)",
+        (AUTHOR_LOCK, silence_seconds),
+    )
+    row = conn.execute(
+        "SELECT pg_try_advisory_lock(hashtext(current_schema()), %s)", (AUTHOR_LOCK,)
+    ).fetchone()
+    if row is None or not row[0]:
+        return False
+    conn.execute(
+        "INSERT INTO author (backend_pid, beat_at) VALUES (pg_backend_pid(), now()) "
+        "ON CONFLICT (single) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = now()"
+    )
+    return True
+
+
+def load_genesis(conn: Connection) -> ChainParameters | None:
+    row = conn.execute("SELECT parameters FROM genesis").fetchone()
+    if row is None:
+        return None
+    return read_parameters(row[0])
+
+
+def insert_genesis(conn: Connection, block_hash: str, parameters: ChainParameters) -> None:
+    conn.execute(
+        "INSERT INTO genesis (block_hash, parameters) VALUES (%s, %s)",
+        (block_hash, Jsonb(parameters.as_json())),
+    )
+
+
+def load_header(conn: Connection) -> Header:
+    """Return the newest block's header."""
+    names = ", ".join(Header.__slots__)
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            f"SELECT {names} FROM block ORDER BY height DESC LIMIT 1"  # noqa: S608
+        ).fetchone()
+    assert row is not None
+    return Header(**row)
+
+
+def load_state(conn: Connection) -> State:
+    """Return the state after the newest block."""
+    state = State()
+    for address, free_rao, nonce in conn.execute("SELECT address, free_rao, nonce FROM account"):
+        state.accounts[address] = Account(int(free_rao), nonce)
+    with conn.cursor(row_factory=dict_row) as cursor:
+        for row in cursor.execute("SELECT * FROM neuron"):
+            neuron = _read_neuron(row)
+            state.put_neuron(neuron)
+            state.uids[neuron.hotkey] = neuron.uid
+    for uid, entries in conn.execute("SELECT uid, entries FROM weights"):
+        state.weights[uid] = tuple(map(tuple, entries))
+    for uid, entries in conn.execute("SELECT uid, entries FROM bonds"):
+        state.bonds[uid] = tuple(map(tuple, entries))
+    counters = conn.execute("SELECT entries FROM counters").fetchone()
+    assert counters is not None
+    state.counters = _read_counters(counters[0])
+    return state
+
+
+def save_block(
+    conn: Connection,
+    block: AppliedBlock,
+    events: Sequence[dict[str, Any]],
+    apply_microseconds: int,
+) -> None:
+    """Write all of a block, or raise NotLeading; `events` are the block's as they are told."""
+    _insert_block(conn, block, apply_microseconds)
+    _insert_extrinsics(conn, block)
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO event (height, index, extrinsic_index, kind, body) "
+            "VALUES (%s, %s, %s, %s, %s)",
+            [
+                (block.header.height, index, extrinsic_index, event.kind, Jsonb(told))
+                for index, ((extrinsic_index, event), told) in enumerate(
+                    zip(block.events, events, strict=True)
+                )
+            ],
+        )
+    _save_state(conn, block.layer)
+    row = conn.execute(
+        "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING single"
+    ).fetchone()
+    if row is None:
+        raise NotLeading("another author took over")
+    conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(block.header.height),))
+
+
+def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
+    """Take a signer's extrinsics from a nonce on out of the mempool, and keep them as expired."""
+    conn.execute(
+        "INSERT INTO extrinsic (hash, status, error, fee_rao, body) "
+        "SELECT hash, 'expired', 'Expired: its last valid block passed, or that of one before it', "
+        "0, body FROM mempool WHERE signer = %(signer)s AND nonce >= %(nonce)s "
+        "ON CONFLICT (hash) DO NOTHING",
+        {"signer": signer, "nonce": from_nonce},
+    )
+    return conn.execute(
+        "DELETE FROM mempool WHERE signer = %s AND nonce >= %s", (signer, from_nonce)
+    ).rowcount
+
+
+def _insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int) -> None:
+    header, counters = block.header, block.layer.counters
+    conn.execute(
+        "INSERT INTO block (height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, "
+        "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            header.height,
+            header.block_hash,
+            header.parent_hash,
+            header.time_ms,
+            header.extrinsics_root,
+            header.state_root,
+            block.issuance_rao,
+            counters.free_rao,
+            counters.stake_rao,
+            counters.pot_rao,
+            apply_microseconds,
+        ),
+    )
+
+
+def _insert_extrinsics(conn: Connection, block: AppliedBlock) -> None:
+    """Move a block's extrinsics out of the mempool, each with its outcome."""
+    if not block.outcomes:
+        return
+    hashes = [outcome.hash for outcome in block.outcomes]
+    moved = conn.execute(
+        "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body) "
+        "SELECT mempool.hash, %s, outcome.index, "
+        "CASE WHEN outcome.error IS NULL THEN 'included' ELSE 'failed' END, outcome.error, "
+        "outcome.fee_rao, mempool.body "
+        "FROM unnest(%s::text[], %s::integer[], %s::text[], %s::numeric[]) "
+        "AS outcome (hash, index, error, fee_rao) JOIN mempool USING (hash)",
+        (
+            block.header.height,
+            hashes,
+            list(range(len(hashes))),
+            [outcome.error for outcome in block.outcomes],
+            [outcome.fee_rao for outcome in block.outcomes],
+        ),
+    ).rowcount
+    if moved != len(hashes):
+        raise NotLeading("the mempool changed under this author")
+    conn.execute("DELETE FROM mempool WHERE hash = ANY(%s)", (hashes,))
+
+
+def _save_state(conn: Connection, layer: State) -> None:
+    accounts = layer.accounts.items()
+    conn.execute(
+        "INSERT INTO account (address, free_rao, nonce) "
+        "SELECT * FROM unnest(%s::text[], %s::numeric[], %s::bigint[]) "
+        "ON CONFLICT (address) DO UPDATE SET free_rao = excluded.free_rao, nonce = excluded.nonce",
+        (
+            [address for address, _ in accounts],
+            [account.free_rao for _, account in accounts],
+            [account.nonce for _, account in accounts],
+        ),
+    )
+    with conn.cursor() as cursor:
+        rows = [_write_neuron(row) for row in layer.neurons.values() if row is not None]
+        cursor.executemany(UPSERT_NEURON, rows)
+    _save_rows(conn, "weights", layer.weights)
+    _save_rows(conn, "bonds", layer.bonds)
+    conn.execute(
+        "INSERT INTO counters (entries) VALUES (%s) "
+        "ON CONFLICT (single) DO UPDATE SET entries = excluded.entries",
+        (Jsonb({name: getattr(layer.counters, name) for name in Counters.__slots__}),),
+    )
+
+
+def _save_rows(conn: Connection, table: str, rows: Mapping[int, Row]) -> None:
+    if not rows:
+        return
+    statement = (
+        f"INSERT INTO {table} (uid, entries) "  # noqa: S608 (one of two names)
+        "SELECT * FROM unnest(%s::integer[], %s::text[]::jsonb[]) "
+        "ON CONFLICT (uid) DO UPDATE SET entries = excluded.entries"
+    )
+    values = (list(rows), [json.dumps(row) for row in rows.values()])
+    conn.execute(statement, values)
+
+
+def _write_neuron(neuron: Neuron) -> tuple[Any, ...]:
+    return (
+        *(getattr(neuron, name) for name in NEURON_FIELDS),
+        *(getattr(neuron.scores, name) for name in SCORE_FIELDS),
+        neuron.stake_rao,
+        Jsonb(dict(neuron.stakes_rao)),
+    )
+
+
+def _read_neuron(row: Mapping[str, Any]) -> Neuron:
+    scores = {name: _as_integer(row[name]) for name in SCORE_FIELDS}
+    return Neuron(
+        **{name: row[name] for name in NEURON_FIELDS},
+        stakes_rao=row["stakes_rao"],
+        scores=Scores(**scores),
+    )
+
+
+def _read_counters(entries: dict[str, Any]) -> Counters:
+    lists: Iterable[str] = ("reassigned_uids", "recent_hashes")
+    return Counters(**{**entries, **{name: tuple(entries[name]) for name in lists}})
+
+
+def _as_integer(value: Any) -> Any:
+    return value if isinstance(value, bool) else int(value)

@@ -1,0 +1,1 @@
+"""The chain's tables, as numbered scripts that run once each."""

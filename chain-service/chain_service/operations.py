@@ -1,0 +1,202 @@
+"""What the chain does when asked: take an extrinsic, or answer a question. One transaction each."""
+
+from typing import Any
+
+from psycopg import Connection
+
+from chain_service import repository
+from chain_service.domain.addresses import read_public_key
+from chain_service.domain.blocks import Order, calculate_fee
+from chain_service.domain.errors import (
+    Expired,
+    InsufficientBalance,
+    InvalidDifficulty,
+    InvalidSeal,
+    InvalidWorkBlock,
+    MempoolFull,
+    NoSuchBlock,
+    NoSuchExtrinsic,
+    NoSuchNeuron,
+    UnknownSigner,
+    ValidTooLong,
+    WrongGenesis,
+    WrongNonce,
+)
+from chain_service.domain.parameters import read_parameters
+from chain_service.domain.work import calculate_seal, meets_difficulty
+from chain_service.orders import verify_order
+from chain_service.repository import AccountRow, HeadRow
+from chain_service.schemas import (
+    Account,
+    Axon,
+    Extrinsic,
+    Head,
+    Metagraph,
+    Neuron,
+    Parameters,
+    Receipt,
+    Submitted,
+    Supply,
+)
+from taonet.kit.errors import Unavailable
+
+WAITING_MAX = 50_000
+"""Extrinsics that wait at once; more are told to come again."""
+VALID_BLOCKS_MAX = 10_000
+"""How far ahead an extrinsic's last valid block may lie."""
+BLOCKS_PER_PAGE = 100
+UINT64_MAX = 2**64 - 1
+
+
+def submit_extrinsic(conn: Connection, extrinsic: Extrinsic) -> Submitted:
+    """Take an extrinsic that may go into a block; once this is committed, it is not lost."""
+    head = load_head(conn)
+    check_envelope(extrinsic, head)
+    order = verify_order(extrinsic)
+    repository.lock_signer(conn, order.signer)
+    account = repository.load_account(conn, order.signer)
+    check_nonce(order, account)
+    check_standing(conn, order, account, head)
+    if repository.count_waiting(conn) >= WAITING_MAX:
+        raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again a little later")
+
+    body = extrinsic.model_dump(mode="json")
+    repository.insert_waiting(conn, order.hash, order.signer, order.nonce, body)
+    return Submitted(hash=order.hash)
+
+
+def check_envelope(extrinsic: Extrinsic, head: HeadRow) -> None:
+    """Refuse what was signed for another chain, for the past, or for the far future."""
+    if extrinsic.genesis_hash != head.genesis_hash:
+        raise WrongGenesis(f"signed for another chain; this one's genesis is {head.genesis_hash}")
+    if extrinsic.last_valid_block <= head.height:
+        raise Expired(
+            f"valid until block {extrinsic.last_valid_block}, the chain is at {head.height}"
+        )
+    if extrinsic.last_valid_block > head.height + VALID_BLOCKS_MAX:
+        raise ValidTooLong(f"the last valid block may be {VALID_BLOCKS_MAX} ahead, no more")
+
+
+def check_nonce(order: Order, account: AccountRow) -> None:
+    if order.nonce != account.next_nonce:
+        raise WrongNonce(
+            f"expected {account.next_nonce}, got {order.nonce}", next_nonce=account.next_nonce
+        )
+
+
+def check_standing(conn: Connection, order: Order, account: AccountRow, head: HeadRow) -> None:
+    """
+    Refuse signers who could fill blocks for nothing.
+
+    They must have the fee, and money, stake or a neuron; or else bring the work of a registration.
+    """
+    fee_rao = calculate_fee(order, read_parameters(head.parameters))
+    if account.free_rao < fee_rao:
+        raise InsufficientBalance(
+            f"the fee is {fee_rao} rao, {order.signer} holds {account.free_rao}",
+            next_nonce=account.next_nonce,
+        )
+    if order.call == "register":
+        check_seal(conn, order, head)
+    elif not (account.free_rao or account.stake_rao or account.is_hotkey):
+        raise UnknownSigner(
+            f"{order.signer} has no money, no stake and no neuron; register it first",
+            next_nonce=account.next_nonce,
+        )
+
+
+def check_seal(conn: Connection, order: Order, head: HeadRow) -> None:
+    """Refuse work that does not hold now; the block that includes it looks again."""
+    work = order.arguments
+    block_hash = repository.load_block_hash(conn, work["block_number"])
+    if block_hash is None:
+        raise InvalidWorkBlock(f"there is no block {work['block_number']} to have worked on")
+    seal = bytes.fromhex(work["seal"])
+    if seal != calculate_seal(
+        bytes.fromhex(block_hash), read_public_key(order.signer), work["nonce"]
+    ):
+        raise InvalidSeal("the seal is not the hash of this block, hotkey and nonce")
+    difficulty = head.counters["difficulty"]
+    if not meets_difficulty(seal, difficulty):
+        raise InvalidDifficulty(f"the seal does not meet the difficulty of {difficulty}")
+
+
+def load_head(conn: Connection) -> HeadRow:
+    head = repository.load_head(conn)
+    if head is None:
+        raise Unavailable("the chain has no genesis yet; its author has not started")
+    return head
+
+
+def read_head(conn: Connection) -> Head:
+    head = load_head(conn)
+    return Head(
+        height=head.height,
+        block_hash=head.block_hash,
+        time_ms=head.time_ms,
+        genesis_hash=head.genesis_hash,
+        block_seconds=head.parameters["block_milliseconds"] / 1000,
+        preset=head.parameters["preset"],
+    )
+
+
+def describe_parameters(conn: Connection) -> Parameters:
+    head = load_head(conn)
+    live = {name: head.counters[name] for name in ("difficulty", "burn_rao", "last_step_block")}
+    return Parameters.model_validate({**head.parameters, **live, "burn_rao": str(live["burn_rao"])})
+
+
+def read_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str, Any]]:
+    return repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
+
+
+def read_block(conn: Connection, height: int) -> dict[str, Any]:
+    blocks = repository.load_blocks(conn, height, 1)
+    if not blocks or blocks[0]["header"]["height"] != height:
+        raise NoSuchBlock(f"there is no block {height}; the chain is at {load_head(conn).height}")
+    return blocks[0]
+
+
+def read_receipt(conn: Connection, extrinsic_hash: str) -> Receipt:
+    row = repository.load_receipt(conn, extrinsic_hash)
+    if row is None:
+        raise NoSuchExtrinsic("the chain knows no extrinsic of this hash")
+    return Receipt.model_validate(row)
+
+
+def read_account(conn: Connection, address: str) -> Account:
+    row = repository.load_account(conn, address)
+    return Account(
+        address=address, free_rao=row.free_rao, stake_rao=row.stake_rao, nonce=row.next_nonce
+    )
+
+
+def read_metagraph(conn: Connection) -> Metagraph:
+    height, rows = repository.load_neurons(conn)
+    return Metagraph(height=height, neurons=[_as_neuron(row) for row in rows])
+
+
+def read_neuron(conn: Connection, uid: int) -> Neuron:
+    _, rows = repository.load_neurons(conn, uid)
+    if not rows:
+        raise NoSuchNeuron(f"there is no neuron {uid}")
+    weights = repository.load_row(conn, "weights", uid)
+    bonds = repository.load_row(conn, "bonds", uid)
+    return _as_neuron({**rows[0], "weights": weights, "bonds_rao": bonds})
+
+
+def read_supply(conn: Connection, at: int | None) -> Supply:
+    row = repository.load_supply(conn, at)
+    if row is None:
+        raise NoSuchBlock("there is no block at this height")
+    return Supply.model_validate(row, from_attributes=True)
+
+
+def _as_neuron(row: dict[str, Any]) -> Neuron:
+    shares = {
+        name: int(row[name]) / UINT64_MAX
+        for name in ("rank", "trust", "consensus", "incentive", "dividends")
+    }
+    axon = Axon(ip=row["ip"], port=row["port"]) if row["port"] else None
+    amounts = {name: int(row[name]) for name in ("stake_rao", "emission_rao")}
+    return Neuron.model_validate({**row, **shares, **amounts, "axon": axon})

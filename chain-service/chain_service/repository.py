@@ -1,0 +1,218 @@
+"""
+Every SQL statement by which the chain is read: blocks, extrinsics, accounts, neurons, what waits.
+
+Each question is one statement, so that its answer is of one moment. `ledger_repository` writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+NEURON_COLUMNS = (
+    "uid, hotkey, coldkey, registered_block, last_update_block, name, ip, port, stake_rao, active, "
+    "rank, trust, consensus, incentive, dividends, emission_rao"
+)
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    height: int
+    block_hash: str
+    time_ms: int
+    genesis_hash: str
+    parameters: dict[str, Any]
+    counters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SupplyRow:
+    height: int
+    issuance_rao: int
+    free_rao: int
+    stake_rao: int
+    pot_rao: int
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    free_rao: int
+    stake_rao: int
+    next_nonce: int
+    is_hotkey: bool
+
+
+@dataclass(frozen=True)
+class BlockTimes:
+    """What metrics tell of a block."""
+
+    height: int
+    time_ms: int
+    issuance_rao: int
+    pot_rao: int
+    apply_microseconds: int
+
+
+def load_head(conn: Connection) -> HeadRow | None:
+    with conn.cursor(row_factory=class_row(HeadRow)) as cursor:
+        return cursor.execute(
+            "SELECT block.height, block.block_hash, block.time_ms, "
+            "genesis.block_hash AS genesis_hash, genesis.parameters, counters.entries AS counters "
+            "FROM block, genesis, counters ORDER BY block.height DESC LIMIT 1"
+        ).fetchone()
+
+
+def load_block_hash(conn: Connection, height: int) -> str | None:
+    row = conn.execute("SELECT block_hash FROM block WHERE height = %s", (height,)).fetchone()
+    return None if row is None else row[0]
+
+
+def load_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str, Any]]:
+    """Return blocks as JSON values, each with its extrinsics and events in order."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT
+                jsonb_build_object(
+                    'height', block.height, 'block_hash', block.block_hash,
+                    'parent_hash', block.parent_hash, 'time_ms', block.time_ms,
+                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root
+                ) AS header,
+                (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                    'hash', hash, 'status', status, 'error', error, 'fee_rao', fee_rao::text,
+                    'extrinsic', body) ORDER BY index), '[]')
+                 FROM extrinsic WHERE extrinsic.height = block.height) AS extrinsics,
+                (SELECT coalesce(jsonb_agg(body || jsonb_build_object(
+                    'height', height, 'index', index, 'extrinsic_index', extrinsic_index,
+                    'kind', kind) ORDER BY index), '[]')
+                 FROM event WHERE event.height = block.height) AS events
+            FROM block WHERE block.height >= %s ORDER BY block.height LIMIT %s
+            """,
+            (from_height, limit),
+        ).fetchall()
+
+
+def load_block_times(conn: Connection, from_height: int, limit: int) -> list[BlockTimes]:
+    with conn.cursor(row_factory=class_row(BlockTimes)) as cursor:
+        return cursor.execute(
+            "SELECT height, time_ms, issuance_rao::bigint, pot_rao::bigint, apply_microseconds "
+            "FROM block WHERE height >= %s ORDER BY height LIMIT %s",
+            (from_height, limit),
+        ).fetchall()
+
+
+def load_supply(conn: Connection, height: int | None) -> SupplyRow | None:
+    with conn.cursor(row_factory=class_row(SupplyRow)) as cursor:
+        return cursor.execute(
+            "SELECT height, issuance_rao::bigint, free_rao::bigint, stake_rao::bigint, "
+            "pot_rao::bigint FROM block "
+            "WHERE height = coalesce(%s, (SELECT max(height) FROM block))",
+            (height,),
+        ).fetchone()
+
+
+def load_account(conn: Connection, address: str) -> AccountRow:
+    """Return what an address holds; the next nonce counts what is waiting."""
+    with conn.cursor(row_factory=class_row(AccountRow)) as cursor:
+        row = cursor.execute(
+            """
+            SELECT
+                coalesce((SELECT free_rao FROM account WHERE address = %(address)s), 0)::bigint
+                    AS free_rao,
+                coalesce((SELECT sum((stakes_rao ->> %(address)s)::numeric) FROM neuron
+                    WHERE stakes_rao ? %(address)s), 0)::bigint AS stake_rao,
+                coalesce((SELECT max(nonce) + 1 FROM mempool WHERE signer = %(address)s),
+                    (SELECT nonce FROM account WHERE address = %(address)s), 0) AS next_nonce,
+                EXISTS (SELECT FROM neuron WHERE hotkey = %(address)s) AS is_hotkey
+            """,
+            {"address": address},
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def load_neurons(conn: Connection, uid: int | None = None) -> tuple[int, list[dict[str, Any]]]:
+    """Return the height and the neurons, or the one of a uid, as they are after that block."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            f"SELECT head.height AS head_height, {NEURON_COLUMNS} "  # noqa: S608 (our own columns)
+            "FROM (SELECT max(height) AS height FROM block) AS head "
+            "LEFT JOIN neuron ON %(uid)s::integer IS NULL OR uid = %(uid)s ORDER BY uid",
+            {"uid": uid},
+        ).fetchall()
+    return rows[0]["head_height"] or 0, [row for row in rows if row["uid"] is not None]
+
+
+def load_row(conn: Connection, table: str, uid: int) -> list[list[int]]:
+    """Return a neuron's weights or bonds."""
+    assert table in ("weights", "bonds")
+    statement = f"SELECT entries FROM {table} WHERE uid = %s"  # noqa: S608 (one of two names)
+    row = conn.execute(statement, (uid,)).fetchone()
+    return [] if row is None else row[0]
+
+
+def load_receipt(conn: Connection, extrinsic_hash: str) -> dict[str, Any] | None:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT hash, status, height, error, fee_rao::bigint FROM extrinsic "
+            "WHERE hash = %(hash)s "
+            "UNION ALL SELECT hash, 'pending', NULL, NULL, 0 FROM mempool WHERE hash = %(hash)s",
+            {"hash": extrinsic_hash},
+        ).fetchone()
+
+
+def lock_signer(conn: Connection, signer: str) -> None:
+    """Let one transaction at a time add to, or expire from, a signer's row in the mempool."""
+    conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext(%s))", (signer,)
+    )
+
+
+def count_waiting(conn: Connection) -> int:
+    """Return about how many extrinsics wait; never too few, and at the same cost at any number."""
+    row = conn.execute(
+        "SELECT coalesce(max(sequence) - min(sequence) + 1, 0) FROM mempool"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def insert_waiting(
+    conn: Connection, extrinsic_hash: str, signer: str, nonce: int, body: dict[str, Any]
+) -> None:
+    conn.execute(
+        "INSERT INTO mempool (hash, signer, nonce, body) VALUES (%s, %s, %s, %s)",
+        (extrinsic_hash, signer, nonce, Jsonb(body)),
+    )
+
+
+def load_waiting(
+    conn: Connection, known: Sequence[int], limit: int
+) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return extrinsics that wait and are not known yet: (sequence, hash, body), by arrival."""
+    return conn.execute(
+        "SELECT sequence, hash, body FROM mempool WHERE sequence <> ALL(%s) "
+        "ORDER BY sequence LIMIT %s",
+        (list(known), limit),
+    ).fetchall()
+
+
+def sum_payouts(conn: Connection, first: int, last: int) -> list[tuple[int, int]]:
+    """Return (uid, rao) paid by the blocks first…last."""
+    return conn.execute(
+        "SELECT (body ->> 'uid')::integer, sum((body ->> 'amount_rao')::numeric)::bigint "
+        "FROM event WHERE height BETWEEN %s AND %s AND kind = 'Paid' GROUP BY 1",
+        (first, last),
+    ).fetchall()
+
+
+def count_failures(conn: Connection, first: int, last: int) -> list[tuple[str, int]]:
+    """Return (reason, number) of the extrinsics that failed in the blocks first…last."""
+    return conn.execute(
+        "SELECT split_part(error, ':', 1), count(*) FROM extrinsic "
+        "WHERE height BETWEEN %s AND %s AND status = 'failed' GROUP BY 1",
+        (first, last),
+    ).fetchall()

@@ -1,0 +1,111 @@
+"""The chain's HTTP interface: one operation, or one read, each."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from chain_service import operations
+from chain_service.doorbell import ring
+from chain_service.schemas import (
+    Account,
+    Address,
+    Block,
+    Extrinsic,
+    Head,
+    Metagraph,
+    Neuron,
+    Parameters,
+    Receipt,
+    Submitted,
+    Supply,
+)
+from chain_service.stream import BlockWatch, read_stream
+from taonet.kit.db import Transaction, begin
+
+HEIGHT_MAX = 2**53 - 1
+UID_MAX = 2**31 - 1
+
+Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
+FromHeight = Annotated[int, Query(alias="from", ge=0, le=HEIGHT_MAX)]
+ExtrinsicHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+router = APIRouter(tags=["chain"])
+
+
+@router.get("/head")
+def get_head(conn: Transaction) -> Head:
+    return operations.read_head(conn)
+
+
+@router.get("/parameters")
+def get_parameters(conn: Transaction) -> Parameters:
+    return operations.describe_parameters(conn)
+
+
+# Blocks leave as Postgres composed them: reading each into a model first would only cost time.
+@router.get("/blocks", response_model=list[Block])
+def get_blocks(
+    conn: Transaction,
+    from_height: FromHeight = 0,
+    limit: Annotated[int, Query(ge=1, le=operations.BLOCKS_PER_PAGE)] = 20,
+) -> JSONResponse:
+    return JSONResponse(operations.read_blocks(conn, from_height, limit))
+
+
+@router.get("/blocks/stream", response_class=StreamingResponse)
+def get_block_stream(request: Request, from_height: FromHeight = 0) -> StreamingResponse:
+    """Server-sent events: every block from a height on, then each new one as it is sealed."""
+    watch: BlockWatch = request.app.state.watch
+    watch.check_room()
+    pool = request.app.state.pool
+
+    def load(height: int) -> list[dict[str, Any]]:
+        with begin(pool) as conn:
+            return operations.read_blocks(conn, height, operations.BLOCKS_PER_PAGE)
+
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(
+        read_stream(watch, load, from_height), media_type="text/event-stream", headers=headers
+    )
+
+
+@router.get("/blocks/{height}", response_model=Block)
+def get_block(height: Height, conn: Transaction) -> JSONResponse:
+    return JSONResponse(operations.read_block(conn, height))
+
+
+@router.post("/extrinsics", status_code=202)
+def post_extrinsic(
+    extrinsic: Extrinsic, request: Request, conn: Transaction, after: BackgroundTasks
+) -> Submitted:
+    submitted = operations.submit_extrinsic(conn, extrinsic)
+    after.add_task(ring, request.app.state.redis, submitted.hash)
+    return submitted
+
+
+@router.get("/extrinsics/{extrinsic_hash}")
+def get_extrinsic(extrinsic_hash: ExtrinsicHash, conn: Transaction) -> Receipt:
+    return operations.read_receipt(conn, extrinsic_hash)
+
+
+@router.get("/accounts/{address}")
+def get_account(address: Address, conn: Transaction) -> Account:
+    return operations.read_account(conn, address)
+
+
+@router.get("/metagraph")
+def get_metagraph(conn: Transaction) -> Metagraph:
+    return operations.read_metagraph(conn)
+
+
+@router.get("/neurons/{uid}")
+def get_neuron(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Neuron:
+    return operations.read_neuron(conn, uid)
+
+
+@router.get("/supply")
+def get_supply(
+    conn: Transaction, at: Annotated[int | None, Query(ge=0, le=HEIGHT_MAX)] = None
+) -> Supply:
+    return operations.read_supply(conn, at)

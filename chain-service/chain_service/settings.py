@@ -1,0 +1,16 @@
+"""The chain's settings, read once by `app` and `worker`."""
+
+from typing import Any
+
+from pydantic import AliasChoices, Field
+
+from taonet.kit.settings import StoreSettings
+
+
+class ChainSettings(StoreSettings):
+    chain_preset: str = Field(
+        "network", validation_alias=AliasChoices("TAONET_CHAIN_PRESET", "TAONET_PRESET")
+    )
+    """The rules of a new chain: network, box or mainnet-2022; an old chain keeps its own."""
+    chain_parameters: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
+    """Parameters of a new chain that differ from the preset's, as JSON: {"blocks_per_step": 5}."""

@@ -1,0 +1,58 @@
+"""The author as a process: `python -m chain_service.worker`."""
+
+import signal
+import sys
+import threading
+
+import redis
+
+from chain_service.author import OtherChain, write_blocks
+from chain_service.domain.blocks import InvariantBroken
+from chain_service.domain.errors import InvalidParameters
+from chain_service.domain.parameters import choose_parameters
+from chain_service.doorbell import Doorbell
+from chain_service.settings import ChainSettings
+from taonet.kit.db import open_pool
+from taonet.kit.logging import configure_logging, get_logger
+from taonet.kit.outbox import relay_until
+
+RELAY_CONNECTIONS = 2
+WRONG_SETTINGS, BROKEN_LEDGER = 2, 3
+"""Exit codes: nothing that a restart would mend."""
+
+log = get_logger(__name__)
+
+
+def main() -> int:
+    """Write blocks and relay them, until SIGTERM or SIGINT."""
+    settings = ChainSettings()
+    configure_logging("chain-author", settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    client = redis.Redis.from_url(settings.redis_url)
+    with open_pool(settings.database_url, RELAY_CONNECTIONS) as pool:
+        relay = threading.Thread(target=relay_until, args=(stop, pool, client), name="relay")
+        relay.start()
+        try:
+            return _write(settings, client, stop)
+        finally:
+            stop.set()
+            relay.join()
+
+
+def _write(settings: ChainSettings, client: redis.Redis, stop: threading.Event) -> int:
+    try:
+        parameters = choose_parameters(settings.chain_preset, settings.chain_parameters)
+        write_blocks(settings.database_url, Doorbell(client), parameters, stop)
+    except (OtherChain, InvalidParameters) as refusal:
+        log.error("the author refuses to start", reason=refusal.message)
+        return WRONG_SETTINGS
+    except InvariantBroken as error:
+        log.critical("THE LEDGER IS BROKEN, the author stops", reason=str(error))
+        return BROKEN_LEDGER
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

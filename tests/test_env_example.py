@@ -1,0 +1,52 @@
+"""`.env.example` says what the settings classes say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from taonet.kit.settings import Settings, environment_names
+
+ROOT = Path(__file__).parent.parent
+
+
+def load_tool() -> ModuleType:
+    path = ROOT / "tools" / "env_example.py"
+    specification = importlib.util.spec_from_file_location("env_example", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_as_it_would_be_written_now() -> None:
+    told = (ROOT / ".env.example").read_text()
+
+    assert load_tool().render() == told, "run `make env-example`"
+
+
+def test_every_setting_of_every_class_is_on_the_page() -> None:
+    tool = load_tool()
+    told = (ROOT / ".env.example").read_text()
+    tool.render()
+    classes: list[type[Settings]] = tool.sorted_classes()
+    missing = {
+        name
+        for settings in classes
+        for name, _ in environment_names(settings)
+        if f"{name}=" not in told
+    }
+
+    assert len(classes) > 5
+    assert missing == set(), "a setting needs a sentence beneath it; then `make env-example`"
+
+
+def test_settings_are_declared_where_the_page_looks() -> None:
+    strays = [
+        file.relative_to(ROOT)
+        for top in (ROOT / "services", *ROOT.glob("*-service"))
+        for file in top.rglob("*.py")
+        if file.name != "settings.py" and "Settings(Settings" in file.read_text()
+    ]
+
+    assert strays == []
