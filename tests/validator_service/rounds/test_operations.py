@@ -11,6 +11,7 @@ from server_service.client import NextPhrases
 from taonet.kit.db import begin, open_pool
 from validator_service.domain.prompts import Questions
 from validator_service.domain.scores import Rules
+from validator_service.domain.weights import U32_MAXIMUM
 from validator_service.rounds import operations, repository
 from validator_service.rounds.asking import OK, Reply, Target
 
@@ -188,7 +189,7 @@ def test_weights_go_to_those_who_are_still_who_they_were(pool: ConnectionPool) -
     play(pool, [reply(1), reply(2, 0.3), reply(3, code="timeout")])
     with begin(pool) as conn:
         weights = operations.calculate_weights(
-            conn, {1: "hotkey-1", 2: "somebody-new", 3: "hotkey-3"}, 1.0
+            conn, {1: "hotkey-1", 2: "somebody-new", 3: "hotkey-3"}, U32_MAXIMUM, own_uid=9
         )
 
     assert set(weights) == {1}
