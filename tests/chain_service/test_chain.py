@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from tests.chain_service.conftest import RunningChain, enrich, key, take_out, wait_until
 
 from chain_service.client import ChainRefusal, sign_extrinsic
 from chain_service.schemas import Block, Extrinsic
-from tests.chain_service.conftest import RunningChain, enrich, key, take_out, wait_until
 
 ALICE, BOB = key("Alice"), key("Bob")
 SERVER, VALIDATOR = key("server"), key("validator")
@@ -72,7 +72,7 @@ def test_a_failed_call_tells_why_and_uses_up_its_nonce(chain: RunningChain) -> N
         chain.client.execute(VALIDATOR, "set_weights", {"uids": [9], "values": [1]})
     nonce = chain.client.account(VALIDATOR.ss58_address).nonce
     assert nonce == 3  # register, set_weights, and the one that failed
-    assert 1 == len(chain.query("SELECT FROM extrinsic WHERE status = 'failed'"))
+    assert len(chain.query("SELECT FROM extrinsic WHERE status = 'failed'")) == 1
 
 
 def test_hostile_extrinsics_are_refused_and_change_nothing(chain: RunningChain) -> None:

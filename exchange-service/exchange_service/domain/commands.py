@@ -110,6 +110,8 @@ class CreditDeposit(NamedTuple):
     event_index: int
     """The event's place in its block. (height, event index) only grows: nothing counts twice."""
     address: str
+    transaction_id: str
+    """The extrinsic's hash, for people to look up."""
 
 
 class RequestWithdrawal(NamedTuple):

@@ -95,6 +95,7 @@ class DepositCredited(NamedTuple):
     height: int
     event_index: int
     address: str
+    transaction_id: str
 
 
 class WithdrawalRequested(NamedTuple):

@@ -1,0 +1,90 @@
+"""The exchange as a web application: the engine, the routes, and who watches the chain."""
+
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import psycopg
+from fastapi import APIRouter, FastAPI
+
+from exchange_service.authentication import Keyring
+from exchange_service.engine import Engine
+from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
+from exchange_service.funds import routes as funds
+from exchange_service.funds.wallet import Wallet, ensure_seed
+from exchange_service.keys import repository as keys_repository
+from exchange_service.keys import routes as keys
+from exchange_service.keys.operations import FeeRates
+from exchange_service.market import routes as market
+from exchange_service.orders import routes as orders
+from exchange_service.recovery import recover
+from exchange_service.settings import ExchangeSettings
+from taonet.kit.db import begin, open_pool
+from taonet.kit.web import create_app as create_web_app
+
+ENGINE_FAILED: Final = 70
+"""Exit status of a process whose engine stopped: whoever watches it starts it anew."""
+EXIT_GRACE_SECONDS: Final = 1.0
+"""Time for the callers who wait to be told that the status of their orders is unknown."""
+METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
+
+unknown = APIRouter()
+
+
+@unknown.api_route("/api/{path:path}", methods=METHODS, include_in_schema=False)
+@unknown.api_route("/sapi/{path:path}", methods=METHODS, include_in_schema=False)
+async def refuse_unknown(path: str) -> None:
+    raise BinanceRefusal(UNKNOWN_PATH, status=404)
+
+
+def exit_soon() -> None:
+    """End the process once the last answers are out: crash, and recover by starting."""
+    threading.Timer(EXIT_GRACE_SECONDS, os._exit, [ENGINE_FAILED]).start()
+
+
+def create_app(
+    settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
+) -> FastAPI:
+    settings = settings or ExchangeSettings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        pool = open_pool(settings.database_url)
+        seed = ensure_seed(settings.wallet_seed_path())
+        with psycopg.connect(settings.database_url, autocommit=True) as conn:
+            engine = Engine(conn, recover(conn), on_engine_failure)
+            engine.start()
+            with begin(pool) as keys_conn:
+                app.state.keyring = Keyring(seed, keys_repository.load_keys(keys_conn))
+            wallet = Wallet(seed)
+            app.state.pool, app.state.engine, app.state.wallet = pool, engine, wallet
+            app.state.rates = FeeRates(
+                settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
+            )
+            app.state.funds_terms = funds.FundsTerms(
+                wallet,
+                settings.exchange_maker_fee_ppm,
+                settings.exchange_taker_fee_ppm,
+                settings.exchange_withdrawal_fee_rao,
+                settings.exchange_deposit_confirmations,
+            )
+            app.state.checks["engine"] = lambda: engine.failure
+            yield
+            engine.stop()
+        pool.close()
+
+    app = create_web_app(
+        "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
+    )
+    for router in (
+        market.router,
+        orders.router,
+        funds.account_router,
+        funds.router,
+        keys.router,
+        unknown,
+    ):
+        app.include_router(router)
+    return app

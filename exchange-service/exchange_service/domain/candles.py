@@ -1,0 +1,102 @@
+"""Candles: where each interval opens and closes (UTC), and what stands in one without trades."""
+
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+WEEK_MS: Final = 7 * DAY_MS
+FIRST_MONDAY_MS: Final = 4 * DAY_MS
+"""1970-01-05: weeks open on Mondays."""
+MONTH: Final = "1M"
+WEEK: Final = "1w"
+
+INTERVALS_MS: Final = {
+    "1s": SECOND_MS,
+    "1m": MINUTE_MS,
+    "3m": 3 * MINUTE_MS,
+    "5m": 5 * MINUTE_MS,
+    "15m": 15 * MINUTE_MS,
+    "30m": 30 * MINUTE_MS,
+    "1h": HOUR_MS,
+    "2h": 2 * HOUR_MS,
+    "4h": 4 * HOUR_MS,
+    "6h": 6 * HOUR_MS,
+    "8h": 8 * HOUR_MS,
+    "12h": 12 * HOUR_MS,
+    "1d": DAY_MS,
+    "3d": 3 * DAY_MS,
+    WEEK: WEEK_MS,
+    MONTH: 30 * DAY_MS,
+}
+"""Length of each interval; a month's is nominal, its calendar rules."""
+
+
+class Candle(NamedTuple):
+    """What was traded from `open_ms` on, until the next candle opens."""
+
+    open_ms: int
+    open_sat: int
+    high_sat: int
+    low_sat: int
+    close_sat: int
+    volume_rao: int
+    quote_sat: int
+    trades: int
+    taker_buy_rao: int
+    taker_buy_sat: int
+
+
+def find_open(time_ms: int, interval: str) -> int:
+    """Return when the candle that holds this moment opened."""
+    if interval == MONTH:
+        moment = datetime.fromtimestamp(time_ms / SECOND_MS, UTC)
+        return _month_ms(moment.year, moment.month)
+    offset_ms = FIRST_MONDAY_MS if interval == WEEK else 0
+    return time_ms - (time_ms - offset_ms) % INTERVALS_MS[interval]
+
+
+def find_next_open(open_ms: int, interval: str) -> int:
+    """Return when the candle after the one opened at `open_ms` opens."""
+    if interval == MONTH:
+        moment = datetime.fromtimestamp(open_ms / SECOND_MS, UTC)
+        return _month_ms(moment.year + moment.month // 12, moment.month % 12 + 1)
+    return open_ms + INTERVALS_MS[interval]
+
+
+def list_opens(start_ms: int, end_ms: int, interval: str, limit: int, newest: bool) -> list[int]:
+    """Return the opens from `start_ms` to `end_ms`: the first `limit` of them, or the last."""
+    if newest:
+        # Longer than any month, so that this many are never too few.
+        reach_ms = limit * (INTERVALS_MS[interval] + (DAY_MS if interval == MONTH else 0))
+        start_ms = max(start_ms, end_ms - reach_ms)
+    following = find_open(start_ms, interval)
+    if following < start_ms:
+        following = find_next_open(following, interval)
+    opens: list[int] = []
+    while following <= end_ms and (newest or len(opens) < limit):
+        opens.append(following)
+        following = find_next_open(following, interval)
+    return opens[-limit:] if newest else opens
+
+
+def fill_gaps(opens: list[int], traded: dict[int, Candle], close_sat: int) -> list[Candle]:
+    """Return a candle for each open: without trades a flat one, at the close before it.
+
+    `close_sat` is the last price before the first open; while it is 0 there is nothing to draw.
+    """
+    candles = []
+    for open_ms in opens:
+        candle = traded.get(open_ms)
+        if candle is None:
+            candle = Candle(open_ms, close_sat, close_sat, close_sat, close_sat, 0, 0, 0, 0, 0)
+        close_sat = candle.close_sat
+        if close_sat:
+            candles.append(candle)
+    return candles
+
+
+def _month_ms(year: int, month: int) -> int:
+    return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND_MS

@@ -1,0 +1,1 @@
+"""Balances, deposits and withdrawals, and the wallet on the chain behind them."""

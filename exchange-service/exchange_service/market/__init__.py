@@ -1,0 +1,1 @@
+"""Prices, depth, trades and candles: what everybody may ask."""

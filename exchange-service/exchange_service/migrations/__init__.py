@@ -1,0 +1,1 @@
+"""The exchange's tables, as numbered scripts."""

@@ -1,0 +1,1 @@
+"""Orders and their trades: what a trader does and asks with a key."""

@@ -1,0 +1,135 @@
+"""Binance's parameters: read from the bytes as they came, each checked and refused in its words."""
+
+import re
+from enum import StrEnum
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+from exchange_service.domain.refusals import Reason
+from exchange_service.domain.symbol import SYMBOL
+from exchange_service.errors import INVALID_SYMBOL, BinanceRefusal
+
+PARAMETERS_MAX: Final = 64
+INTEGER: Final = re.compile(r"[0-9]{1,18}")
+DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+DECIMAL: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?")
+CLIENT_ID_RANGE: Final = r"^[a-zA-Z0-9-_]{1,36}$"
+CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
+INVALID_CHOICES: Final = {
+    "timeInForce": Reason(-1115, "Invalid timeInForce."),
+    "type": Reason(-1116, "Invalid orderType."),
+    "side": Reason(-1117, "Invalid side."),
+    "newOrderRespType": Reason(-1118, "Invalid newOrderRespType."),
+}
+DUPLICATED: Final = Reason(-1101, "Duplicate values for a parameter detected.")
+UNREADABLE: Final = Reason(-1100, "Illegal characters found in a parameter.")
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Parameters:
+    """What a request asks for, by name. What is in the query and in the body: the query wins."""
+
+    def __init__(self, query: bytes, body: bytes) -> None:
+        self._values = {**_parse(body), **_parse(query)}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def text(self, name: str) -> str:
+        """Return a parameter that must be there."""
+        value = self._values.get(name, "")
+        if not value:
+            raise missing(name)
+        return value
+
+    def optional_text(self, name: str, default: str = "") -> str:
+        return self._values.get(name) or default
+
+    def integer(self, name: str) -> int:
+        return self._integer(name, self.text(name))
+
+    def optional_integer(self, name: str, default: int) -> int:
+        return self._integer(name, self._values[name]) if self._values.get(name) else default
+
+    def limit(self, default: int, maximum: int) -> int:
+        """Return `limit`: more than the most is cut to it, as Binance does."""
+        limit = self.optional_integer("limit", default)
+        if limit < 1:
+            raise illegal("limit", "an integer above 0")
+        return min(limit, maximum)
+
+    def amount(self, name: str, decimals: int) -> int:
+        """Return a decimal number as an integer of its smallest unit; never rounded."""
+        value = self.text(name)
+        match = DECIMAL.fullmatch(value)
+        if match is None:
+            raise illegal(name, DECIMAL_RANGE)
+        whole, fraction = match[1], (match[2] or "").rstrip("0")
+        if len(fraction) > decimals:
+            raise BinanceRefusal(Reason(-1111, f"Parameter '{name}' has too much precision."))
+        return int(whole + fraction.ljust(decimals, "0"))
+
+    def choice(self, name: str, kind: type[Choice], default: Choice | None = None) -> Choice:
+        value = self._values.get(name, "")
+        if not value and default is not None:
+            return default
+        if not value:
+            raise missing(name)
+        if value not in kind.__members__:
+            reason = Reason(-1130, f"Data sent for parameter '{name}' is not valid.")
+            raise BinanceRefusal(INVALID_CHOICES.get(name, reason))
+        return kind(value)
+
+    def client_id(self, name: str) -> str:
+        """Return an id of the client's own making, or an empty text."""
+        value = self._values.get(name, "")
+        if value and CLIENT_ID.fullmatch(value) is None:
+            raise illegal(name, CLIENT_ID_RANGE)
+        return value
+
+    def check_symbol(self) -> None:
+        if self.text("symbol") != SYMBOL:
+            raise BinanceRefusal(INVALID_SYMBOL)
+
+    def check_optional_symbol(self) -> None:
+        if "symbol" in self:
+            self.check_symbol()
+
+    def forbid(self, *names: str) -> None:
+        """Refuse parameters that this request has no use for."""
+        for name in names:
+            if name in self:
+                text = f"Parameter '{name}' sent when not required."
+                raise BinanceRefusal(Reason(-1106, text))
+
+    def _integer(self, name: str, value: str) -> int:
+        if INTEGER.fullmatch(value) is None:
+            raise illegal(name, "^[0-9]{1,20}$")
+        return int(value)
+
+
+def missing(name: str) -> BinanceRefusal:
+    text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    return BinanceRefusal(Reason(-1102, text))
+
+
+def illegal(name: str, legal: str) -> BinanceRefusal:
+    text = f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."
+    return BinanceRefusal(Reason(-1100, text))
+
+
+def _parse(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            raw.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=PARAMETERS_MAX,
+        )
+    except ValueError:
+        raise BinanceRefusal(UNREADABLE) from None
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise BinanceRefusal(DUPLICATED)
+    return values
