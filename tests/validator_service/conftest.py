@@ -88,7 +88,6 @@ class StubChain:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     registrations: int = 0
-    refuse_weights: bool = False
     down: bool = False
     """Whether it answers nothing but 503."""
     refused: int = 0
@@ -180,9 +179,6 @@ def chain_app(chain: StubChain) -> FastAPI:
 
     @app.post("/extrinsics", status_code=202)
     def submit(extrinsic: dict[str, Any]) -> Response:
-        if extrinsic["call"] == "set_weights" and chain.refuse_weights:
-            error = {"code": "SettingWeightsTooFast", "message": "wait"}
-            return JSONResponse({"error": error}, status_code=409)
         chain.apply(extrinsic)
         return JSONResponse({"hash": "ab" * 32}, status_code=202)
 
@@ -447,3 +443,8 @@ def wait() -> Callable[..., None]:
             time.sleep(0.05)
 
     return until
+
+
+@pytest.fixture
+def new_keypair() -> Any:
+    return Keypair.create_from_uri("0x" + secrets.token_hex(32))

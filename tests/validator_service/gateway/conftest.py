@@ -90,10 +90,5 @@ def consumer(gateway_url: str, chain: Any, wait: Any) -> Iterator[Consumer]:
 
 
 @pytest.fixture
-def new_keypair() -> Any:
-    return Keypair.create_from_uri("0x" + secrets.token_hex(32))
-
-
-@pytest.fixture
 def start_gateway() -> Any:
     return running_gateway
