@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from exchange_service.funds import operations as funds
 from exchange_service.keys import operations, repository
 from exchange_service.keys.schemas import AuditView, KeyRequest, KeyView, MarketMakerView
-from exchange_service.orders.routes import RunningEngine
+from exchange_service.web import RunningEngine
 from taonet.kit.db import Transaction
 from taonet.kit.errors import NotFound
 
