@@ -133,6 +133,12 @@ class ChainClient:
                     raise
         return self._submit_once(keypair, call, arguments)
 
+    def send(self, extrinsic: Extrinsic) -> str:
+        """Send what was signed before, the same bytes each time; return its hash."""
+        answer = self._request("POST", "/extrinsics", json=extrinsic.model_dump(mode="json"))
+        extrinsic_hash: str = answer["hash"]
+        return extrinsic_hash
+
     def wait(self, extrinsic_hash: str, timeout_seconds: float = 60) -> Receipt:
         """Wait until the extrinsic is no longer pending."""
         deadline = time.monotonic() + timeout_seconds
@@ -195,9 +201,7 @@ class ChainClient:
         extrinsic = sign_extrinsic(
             keypair, head.genesis_hash, account.nonce, head.height + VALID_BLOCKS, call, arguments
         )
-        answer = self._request("POST", "/extrinsics", json=extrinsic.model_dump(mode="json"))
-        extrinsic_hash: str = answer["hash"]
-        return extrinsic_hash
+        return self.send(extrinsic)
 
     def _stream(self, from_height: int) -> Iterator[Block]:
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=STREAM_SILENCE_SECONDS)
