@@ -15,6 +15,9 @@ def test_the_form_is_that_of_the_models_template() -> None:
     ]
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]
 
-    expected = jinja2.Template(CHAT_TEMPLATE).render(messages=messages, add_generation_prompt=True)
+    # As the transformers library sets it up.
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(CHAT_TEMPLATE)
+    expected = template.render(messages=messages, add_generation_prompt=True)
 
     assert render_chat(turns) == expected

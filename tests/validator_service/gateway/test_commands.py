@@ -1,13 +1,20 @@
 """`taonet key new`, as a person and as a program would use it."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 from typer.testing import CliRunner
 
 from taonet.kit.keys import ensure_wallet
 from validator_service.commands import key_app
+
+RUN = "from validator_service.commands import validator_app; validator_app()"
 
 
 def test_a_key_is_made_for_a_wallet_by_name_or_address(gateway_url: str, tmp_path: Path) -> None:
@@ -35,3 +42,28 @@ def test_a_gateway_that_is_away_is_told(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "is it running?" in result.stderr
+
+
+def test_one_command_runs_a_whole_validator(
+    chain: Any, make_server: Any, environment: dict[str, str], wait: Any
+) -> None:
+    server = make_server(0.5)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, "run"],
+        env={**os.environ, **environment, "TAONET_VALIDATOR_AXON_PORT": port},
+    )
+    try:
+        wait(lambda: chain.weights, 60)
+        wait(lambda: httpx.get(f"http://127.0.0.1:{port}/v1/models").json()["data"][1:])
+    finally:
+        process.terminate()
+        code = process.wait(timeout=30)
+
+    assert code == 0
+    assert chain.registrations == 1
+    (validator,) = [n for n in chain.neurons if n["hotkey"] != server.hotkey]
+    assert validator["axon"] == {"ip": "127.0.0.1", "port": int(port)}
+    shown = chain.weights[validator["hotkey"]]
+    assert set(shown) == {0, validator["uid"]}

@@ -33,7 +33,7 @@ def test_a_chat_is_answered_counted_and_paid(server: Any, consumer: Any, tokeniz
     usage = completion.usage
     assert text == "def add(first, second): return first + second\n"
     assert completion.choices[0].finish_reason == "stop"
-    prompt = "# system: Be brief.\n# user: Add.\n# Now.\n# assistant:"
+    prompt = '# system: Be brief.\n# user: Add.\n# Now.\n\ndef answer():\n    """'
     assert usage.prompt_tokens == len(ids(tokenizer, prompt))
     assert usage.completion_tokens == len(ids(tokenizer, " " + text))
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens

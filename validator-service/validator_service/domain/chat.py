@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-GENERATION_PROMPT = "# assistant:"
-"""What the model goes on from."""
-NEXT_TURN = "\n# user:"
-"""Where a model that plays both parts begins the other's: an answer ends before it."""
+GENERATION_PROMPT = '\ndef answer():\n    """'
+"""What the model goes on from: the documentation string of a function after the comments."""
+END_OF_ANSWER = '"""'
+"""Where that string ends, and the answer with it."""
 
 
 @dataclass(frozen=True)

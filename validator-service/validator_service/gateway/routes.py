@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tokenizers import Tokenizer
 
 from server_service.client import ServerFailure
-from validator_service.domain.chat import NEXT_TURN, Turn, render_chat
+from validator_service.domain.chat import END_OF_ANSWER, Turn, render_chat
 from validator_service.gateway.answering import Answer, Gateway, Question
 from validator_service.gateway.directory import BEST, SERVER_PREFIX, Directory
 from validator_service.gateway.errors import (
@@ -74,7 +74,7 @@ async def create_chat_completion(body: ChatRequest, request: Request, account: A
     tokens = gateway_of(request).tokenizer.encode(render_chat(turns)).ids
     stops = body.stops()
     if len(stops) < STOPS_MAX:
-        stops = [*stops, NEXT_TURN]
+        stops = [*stops, END_OF_ANSWER]
     limit = body.max_completion_tokens or body.max_tokens
     return await respond(request, body, account, tokens, stops, limit, chat=True)
 
