@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := model,embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench build-models env-example compose-secrets lock
+.PHONY: help setup up down status logs test check bench build-models env-example compose-secrets lock check-monitoring
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,3 +54,9 @@ build-models: setup  ## train the starter models anew (about an hour on two core
 
 lock:  ## pin the newest packages that fit: constraints.txt, requirements.lock
 	$(PYTHON) tools/lock.py
+
+check-monitoring: setup  ## Prometheus' own checks and rule tests (needs promtool), and the dashboards
+	promtool check config monitoring/prometheus/prometheus.yml
+	promtool check rules monitoring/prometheus/rules/*.yml
+	promtool test rules monitoring/prometheus/tests/*.yml
+	$(BIN)/python -m monitoring.dashboards --check

@@ -38,8 +38,8 @@ VALID_BLOCKS = 150
 """How many blocks a submitted extrinsic stays valid for."""
 POLL_SECONDS = 0.25
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.25, 5.0
-WORK_SLICE = 100_000
-"""Hashes between two looks at the head: about a tenth of a second."""
+WORK_SLICE = 250_000
+"""Hashes between two looks at the head: some tenths of a second, so work is never stale."""
 NONCE_ATTEMPTS = 5
 """How often `submit` takes a new nonce where another program used the same account meanwhile."""
 
@@ -165,19 +165,18 @@ class ChainClient:
         `progress` is told how many hashes were tried so far.
         """
         tried = 0
-        while True:
-            known = self.metagraph().find(hotkey_keypair.ss58_address)
-            if known is not None:
-                return known.uid
-            work = self._work_slice(hotkey_keypair)
-            tried += WORK_SLICE
-            if progress is not None:
-                progress(tried)
-            if work is not None:
-                self._try_register(hotkey_keypair, {**work, "coldkey": coldkey_ss58})
+        while (known := self.metagraph().find(hotkey_keypair.ss58_address)) is None:
+            work = None
+            while work is None:
+                work = self._search_slice(hotkey_keypair)
+                tried += WORK_SLICE
+                if progress is not None:
+                    progress(tried)
+            self._try_register(hotkey_keypair, {**work, "coldkey": coldkey_ss58})
+        return known.uid
 
-    def _work_slice(self, keypair: Keypair) -> dict[str, Any] | None:
-        """Search one slice on the newest block, so that no work is ever stale."""
+    def _search_slice(self, keypair: Keypair) -> dict[str, Any] | None:
+        """Search one slice on the newest block."""
         head, difficulty = self.head(), self.parameters().difficulty
         first_nonce = random.randrange(2**52)  # noqa: S311 (any place to start is as good)
         hotkey = keypair.public_key

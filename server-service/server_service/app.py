@@ -24,6 +24,7 @@ from server_service.settings import ServerSettings
 from server_service.state import Buckets, ServerState
 from server_service.tokenizer import ModelUnreadable, load_tokenizer
 from taonet.kit import web
+from taonet.kit.errors import Refusal
 from taonet.kit.keys import load_hotkey
 from taonet.kit.logging import get_logger
 
@@ -53,21 +54,20 @@ def create_app() -> FastAPI:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Ready once the model is loaded; what cannot be loaded ends the process with its reason."""
     settings: ServerSettings = app.state.settings
-    chain = ChainClient(settings.chain_url)
-    try:
-        state = await asyncio.to_thread(open_state, settings, chain)
-    except (ModelUnreadable, ValueError) as error:
-        log.error("this Server cannot start", reason=str(error))
-        raise
-    app.state.server = state
-    membership = join_network(settings, state, chain)
-    for part in (state.batcher, state.watch, membership):
-        part.start()
-    yield
-    for part in (membership, state.watch, state.batcher):
-        await asyncio.to_thread(part.stop)
-    state.redis.close()
-    chain.close()
+    with ChainClient(settings.chain_url) as chain:
+        try:
+            state = await asyncio.to_thread(open_state, settings, chain)
+        except (ModelUnreadable, Refusal, ValueError) as error:
+            log.error("this Server cannot start", reason=str(error))
+            raise
+        with state.redis:
+            app.state.server = state
+            membership = join_network(settings, state, chain)
+            for part in (state.batcher, state.watch, membership):
+                part.start()
+            yield
+            for part in (membership, state.watch, state.batcher):
+                await asyncio.to_thread(part.stop)
 
 
 def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
@@ -123,6 +123,7 @@ def join_network(settings: ServerSettings, state: ServerState, chain: ChainClien
         state.keypair,
         coldkey_ss58,
         Announcement(settings.server_axon_ip, settings.server_axon_port, settings.server_name),
+        state.tokenizer.sha256,
         settings.server_heartbeat_blocks,
     )
 

@@ -166,7 +166,13 @@ class Batcher:
 
     def _advance(self, texts: list[Generation], logits: Floats) -> None:
         for text, row in zip(texts, logits, strict=True):
-            text.job.emit(text.advance(row))
+            try:
+                text.job.emit(text.advance(row))
+            # Whatever is wrong with one text must not reach the others of its batch.
+            except Exception:
+                log.exception("a token could not be chosen")
+                text.job.refuse(EngineFailed("the next token could not be chosen; try again"))
+                text.job.gone = True
         TOKENS.labels("generated").inc(len(texts))
 
     def _leave(self) -> None:

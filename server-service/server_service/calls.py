@@ -96,14 +96,14 @@ class Answer:
 
     async def read(self) -> bytes:
         """The whole body, once its signature was found true."""
-        body = b"".join([chunk async for chunk in self._chunks()])
+        body = b"".join([chunk async for chunk in self._bounded()])
         self.verify(self.response.headers.get(signing.SIGNATURE), body)
         return body
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Each line with its newline; what follows the last newline is dropped."""
         rest = b""
-        async for chunk in self._chunks():
+        async for chunk in self._bounded():
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 yield line + b"\n"
@@ -114,18 +114,31 @@ class Answer:
         except Refusal as refusal:
             raise ServerFailure(FailureCode.UNSIGNED, refusal.message) from None
 
+    async def begin(self, size: int) -> bytes:
+        """At least so many bytes of the body, or all of it; what it signs is not looked at."""
+        body = b""
+        async for chunk in self._chunks():
+            body += chunk
+            if len(body) >= size:
+                break
+        return body
+
+    async def _bounded(self) -> AsyncIterator[bytes]:
+        received = 0
+        async for chunk in self._chunks():
+            received += len(chunk)
+            if received > self.call.answer_bytes_max:
+                raise MalformedAnswer(f"larger than the {self.call.answer_bytes_max} bytes it may")
+            yield chunk
+
     async def _chunks(self) -> AsyncIterator[bytes]:
         chunks = self.response.aiter_raw().__aiter__()
-        received = 0
         while True:
             # Around each read, and not around the whole: between two reads the caller works.
             async with asyncio.timeout_at(self.deadline):
                 chunk = await anext(chunks, None)
             if chunk is None:
                 return
-            received += len(chunk)
-            if received > self.call.answer_bytes_max:
-                raise MalformedAnswer(f"larger than the {self.call.answer_bytes_max} bytes it may")
             yield chunk
 
 
@@ -173,11 +186,7 @@ def failures_have_codes() -> Iterator[None]:
 async def check_status(answer: Answer) -> None:
     response = answer.response
     if response.status_code != 200:
-        body = b""
-        async for chunk in answer._chunks():
-            body += chunk
-            if len(body) > ERROR_BYTES_MAX:
-                break
+        body = await answer.begin(ERROR_BYTES_MAX)
         raise parse_refusal(response.status_code, body)
     if response.headers.get("content-encoding", "identity") != "identity":
         raise MalformedAnswer("compressed, which was not asked for")

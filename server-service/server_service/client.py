@@ -6,7 +6,7 @@
 Every failure is a `ServerFailure` with a code.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import httpx
 import numpy as np
@@ -120,7 +120,7 @@ class ServerClient:
 
     async def generate(
         self, address: ServerAddress, request: GenerateRequest, *, timeout_seconds: float
-    ) -> AsyncIterator[GeneratePiece | GenerateEnd]:
+    ) -> AsyncGenerator[GeneratePiece | GenerateEnd, None]:
         """Each token as it comes, then the end, whose signature covers all of it.
 
         Leave early within `contextlib.aclosing`: closing the stream tells the Server to stop.

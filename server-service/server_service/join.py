@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
+
+from server_service.settings import ServerSettings
 
 server_app = typer.Typer(help="Serve a language model to the network.", no_args_is_help=True)
 
@@ -91,17 +94,11 @@ def serve() -> None:
     # Before torch is loaded: its threads would outnumber the processors that Servers share.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    port = read_settings().server_axon_port
     import uvicorn
-    from pydantic import ValidationError
 
     from server_service.app import create_app
-    from server_service.settings import ServerSettings
 
-    try:
-        port = ServerSettings().server_axon_port
-    except ValidationError as error:
-        lacking = ", ".join(f"TAONET_{problem['loc'][0]}".upper() for problem in error.errors())
-        raise typer.BadParameter(f"missing or wrong: {lacking}") from None
     # uvicorn sends itself the signal again once it has drained; by then it means success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
@@ -112,3 +109,11 @@ def serve() -> None:
         log_config=None,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+
+
+def read_settings() -> ServerSettings:
+    try:
+        return ServerSettings()
+    except ValidationError as error:
+        lacking = ", ".join(f"TAONET_{problem['loc'][0]}".upper() for problem in error.errors())
+        raise typer.BadParameter(f"missing or wrong: {lacking}") from None

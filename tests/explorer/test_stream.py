@@ -3,6 +3,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from tests.explorer.conftest import Running
 
 from taonet.explorer.stream import EVENTS_WAITING_MAX, Broadcast, Event
@@ -37,6 +38,15 @@ def test_pages_hear_of_each_block_and_step(explorer: Running) -> None:
         "paid_rao": "10000000000",
         "issuance_rao": "100000000000",
     }
+
+
+def test_a_page_too_many_is_told_so(explorer: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taonet.explorer.stream.LISTENERS_MAX", 0)
+
+    answer = explorer.browser.get("/stream", headers={"accept": "text/event-stream"})
+
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "TooMany"
 
 
 def test_price_data_are_numbers_with_their_unit(explorer: Running) -> None:

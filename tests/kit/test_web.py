@@ -77,3 +77,10 @@ def test_every_answer_carries_its_request_id_and_is_counted(client: TestClient) 
     assert (
         'taonet_http_request_seconds_count{method="GET",route="/healthz",status="200"}' in metrics
     )
+
+
+def test_the_docs_load_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs").text
+
+    assert "https://" not in page
+    assert client.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200

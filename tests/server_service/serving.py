@@ -30,7 +30,7 @@ def serving(app: FastAPI, port: int) -> Iterator[None]:
     """The application over HTTP, for the time of a block."""
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=run_quietly, args=(server,))
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive())
@@ -39,6 +39,12 @@ def serving(app: FastAPI, port: int) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(START_SECONDS)
+
+
+def run_quietly(server: uvicorn.Server) -> None:
+    """uvicorn ends the process when an application cannot start; here it ends the thread."""
+    with contextlib.suppress(SystemExit):
+        server.run()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 
 import httpx
 import numpy as np
@@ -15,6 +16,7 @@ from server_service.client import (
     GenerateEnd,
     GeneratePiece,
     GenerateRequest,
+    NextPhrases,
     ServerAddress,
     ServerClient,
     ServerFailure,
@@ -126,12 +128,14 @@ def test_phrases_of_many_callers_at_once_equal_each_alone(server: RunningServer)
         return [answer.probabilities for answer in answers]
 
     for tokens, together in zip(batches, server.ask(ask_together), strict=True):
-        alone = server.ask(
-            lambda client, tokens=tokens: client.next_phrases(
-                server.address, tokens, top_k=4, timeout_seconds=5
-            )
-        )
+        alone = server.ask(partial(ask_phrases, server.address, tokens))
         np.testing.assert_allclose(alone.probabilities, together, rtol=1e-4)
+
+
+async def ask_phrases(
+    address: ServerAddress, tokens: np.ndarray, client: ServerClient
+) -> NextPhrases:
+    return await client.next_phrases(address, tokens, top_k=4, timeout_seconds=5)
 
 
 def test_the_end_counts_and_says_why(server: RunningServer) -> None:

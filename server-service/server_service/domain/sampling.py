@@ -7,11 +7,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 
+TEMPERATURE_MIN = 1e-4
+"""Below this only the likeliest token is left in any case, and dividing by it could overflow."""
+
 
 @dataclass(frozen=True)
 class Sampling:
     temperature: float
-    """Divides the logits; 0 takes the likeliest token."""
+    """Divides the logits; 0, and what is next to it, takes the likeliest token."""
     top_p: float
     """Keep the fewest likeliest tokens that hold this much probability."""
     top_k: int
@@ -31,7 +34,7 @@ def choose_token(logits: Floats, sampling: Sampling, draw: float, top: int = 0) 
     """One token of a [V] row, by a `draw` from [0, 1); `top` of the likeliest are told beside."""
     logprobs = log_softmax(logits)
     likeliest = np.argsort(-logprobs, kind="stable")[:top] if top else np.empty(0, np.int64)
-    if sampling.temperature == 0:
+    if sampling.temperature < TEMPERATURE_MIN:
         token = int(np.argmax(logprobs))
     else:
         token = draw_token(logprobs, sampling, draw)

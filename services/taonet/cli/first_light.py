@@ -3,16 +3,15 @@
 import time
 from collections.abc import Callable
 
-import httpx
 from rich.console import Console
 
 from chain_service.client import ChainClient
 from taonet.cli.starting import progress_bar
 from taonet.kit.errors import Refusal
 from taonet.local.home import Home
-from taonet.local.secret_files import load_secret
+from taonet.local.secret_files import DEMO_KEY_FILE, load_secret
 from taonet.local.status import describe_addresses
-from taonet.local.treasury import DEMO_KEY_FILE
+from validator_service.client import GatewayClient
 
 WAIT_SECONDS = 90.0
 POLL_SECONDS = 0.5
@@ -59,13 +58,12 @@ def can_buy(home: Home, gateway_url: str) -> bool:
     key = load_secret(home.secrets, DEMO_KEY_FILE)
     if key is None:
         return False
-    headers = {"authorization": f"Bearer {key}"}
-    answer = httpx.get(f"{gateway_url}/v1/account", headers=headers)
-    return answer.is_success and int(answer.json()["balance_rao"]) > 0
+    with GatewayClient(gateway_url) as gateway:
+        return gateway.account(key).balance_rao > 0
 
 
 def _holds(happened: Callable[[], bool]) -> bool:
     try:
         return happened()
-    except (Refusal, httpx.HTTPError):
+    except Refusal:
         return False

@@ -17,7 +17,7 @@ WHAT = {
 CURL = """\
 curl {gateway}/v1/chat/completions \\
   -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\
-  -d '{{"model": "taonet", "max_tokens": 24,
+  -d '{{"model": "network/best", "max_tokens": 24,
        "messages": [{{"role": "user", "content": "Return the sum of"}}]}}'"""
 
 

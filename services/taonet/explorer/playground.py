@@ -45,7 +45,11 @@ async def complete(
     asked = network.http.build_request(
         "POST",
         f"{settings.gateway_url}/v1/completions",
-        json={**question.model_dump(), "stream": True},
+        json={
+            **question.model_dump(),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        },
         headers={"authorization": authorization},
         timeout=httpx.Timeout(ANSWER_SECONDS_MAX),
     )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from taonet.explorer.pages import TheNetwork
@@ -44,15 +44,23 @@ async def depth(network: TheNetwork) -> dict[str, Any]:
     }
 
 
-@router.get("/stream", response_class=EventSourceResponse, tags=["data"])
+def check_room(network: TheNetwork) -> None:
+    if network.broadcast.is_full:
+        raise TooMany("too many pages listen already; this page stays as it is until reloaded")
+
+
+@router.get(
+    "/stream",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(check_room)],
+    tags=["data"],
+)
 async def stream(network: TheNetwork) -> AsyncIterator[ServerSentEvent]:
     """
     Names what has changed, as it does: `block`, `step`, `market`, `health`.
 
     Begins with `hello`, so that a page that was cut off catches up at once.
     """
-    if network.broadcast.is_full:
-        raise TooMany("too many pages listen already; the page reads on when it is reloaded")
     height = network.head.height if network.head else None
     yield ServerSentEvent(event="hello", data={"height": height})
     async for event in network.broadcast.listen():

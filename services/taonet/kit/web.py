@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,7 +45,8 @@ def create_app(
 ) -> FastAPI:
     """Return an application with what all services have in common; the caller adds its routes."""
     configure_logging(service, log_level)
-    app = FastAPI(title=title, lifespan=lifespan or _no_lifespan)
+    # The pages of /docs come from a package, not from somebody else's network.
+    app = FastAPIOffline(redoc_url=None, title=title, lifespan=lifespan or _no_lifespan)
     app.state.checks = dict(checks or {})
     app.add_exception_handler(Refusal, _render_refusal)
     app.add_exception_handler(RequestValidationError, _render_malformed)

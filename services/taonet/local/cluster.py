@@ -141,15 +141,18 @@ def _nurseries() -> list[ProcessSpec]:
 
 
 def _steps(place: Place) -> list[ProcessSpec]:
-    made = {**_wallet(place, "operator", "default"), "CORPUS_PATH": str(place.home.corpus)}
+    keys = {"WALLET_PATH": str(place.home.wallets)}
+    text = {"CORPUS_PATH": str(place.home.corpus)}
     passwords = {
         f"PASSWORD_{owner.upper()}": password for owner, password in place.stores.passwords.items()
     }
     schemas = {"DATABASE_URL": place.stores.database_url, **passwords}
-    first = _nursed(place, "first-start", ("taonet.local.first_start",), made)
+    wallets = _nursed(place, "wallets", ("taonet.local.wallets",), keys)
+    corpus = _nursed(place, "corpus", ("taonet.local.text",), text)
     migrate = _nursed(place, "migrate", ("taonet.local.migrate",), schemas)
     return [
-        replace(first, once=True),
+        replace(wallets, once=True),
+        replace(corpus, once=True),
         replace(migrate, once=True, after=_if_embedded(place, "postgres")),
     ]
 
@@ -171,11 +174,11 @@ def _server(place: Place, name: str) -> ProcessSpec:
         "REDIS_URL": place.stores.redis_url,
         "SERVER_NAME": name,
         "SERVER_MODEL": f"{place.settings.models() / MODELS[name]}",
-        "SERVER_IP": HOST,
-        "SERVER_PORT": str(place.port(name)),
+        "SERVER_AXON_IP": HOST,
+        "SERVER_AXON_PORT": str(place.port(name)),
     }
     spec = _web(place, name, "server_service.app:create_app", environment)
-    after = ("first-start", *_if_embedded(place, "valkey"), "chain", "chain-author")
+    after = ("wallets", *_if_embedded(place, "valkey"), "chain", "chain-author")
     return replace(spec, nursery=MODEL_NURSERY, after=after, ready_seconds=MODEL_READY_SECONDS)
 
 
@@ -194,7 +197,7 @@ def _validator(place: Place, number: int) -> list[ProcessSpec]:
     celery = ("celery", "-A", "validator_service.worker")
     worker = (*celery, "worker", "-n", f"{name}@%h", "--without-gossip", "--without-mingle")
     beat = (*celery, "beat")
-    after = (*_after_schemas(place), "chain", "chain-author")
+    after = (*_after_schemas(place), "corpus", "chain", "chain-author")
     return [
         replace(spec, after=after)
         for spec in (
@@ -281,7 +284,7 @@ def _wallet(place: Place, name: str, hotkey: str) -> dict[str, str]:
 
 
 def _after_schemas(place: Place) -> tuple[str, ...]:
-    return ("first-start", "migrate", *_if_embedded(place, "valkey"))
+    return ("wallets", "migrate", *_if_embedded(place, "valkey"))
 
 
 def _if_embedded(place: Place, name: str) -> tuple[str, ...]:

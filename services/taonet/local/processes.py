@@ -88,5 +88,13 @@ def waits_for(spec: ProcessSpec) -> tuple[str, ...]:
 
 
 def dependents(specs: Iterable[ProcessSpec], name: str) -> list[str]:
-    """Return the names of the processes that must have stopped before this one may."""
-    return [spec.name for spec in specs if name in waits_for(spec)]
+    """
+    Return the names of the processes that must have stopped before this one may.
+
+    All that stand on it, also by way of others: a step between them has ended long ago.
+    """
+    found = [name]
+    for spec in specs:
+        if set(waits_for(spec)) & set(found):
+            found.append(spec.name)
+    return found[1:]

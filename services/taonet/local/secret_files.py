@@ -5,6 +5,8 @@ import secrets
 from pathlib import Path
 
 SECRET_BYTES = 24
+DEMO_KEY_FILE = "demo-api-key"
+"""What the demonstration account shows the gateway."""
 
 
 def ensure_secret(folder: Path, name: str) -> str:
@@ -17,6 +19,7 @@ def ensure_secret(folder: Path, name: str) -> str:
 
 def save_secret(folder: Path, name: str, value: str) -> None:
     """Write a secret, readable by its owner only."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = folder / f"{name}.new"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w") as file:

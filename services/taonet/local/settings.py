@@ -51,8 +51,12 @@ class MigrateSettings(LogSettings):
     """What the exchange's role shall log in with."""
 
 
-class FirstStartSettings(LogSettings, WalletSettings):
-    """What the step needs that makes wallets and corpus."""
+class WalletsSettings(LogSettings, WalletSettings):
+    """Where the step puts the wallets that it makes."""
+
+
+class CorpusSettings(LogSettings):
+    """Where the step puts the text that it makes."""
 
     corpus_path: str = "~/.taonet/corpus"
     """The folder of the corpus."""

@@ -9,8 +9,7 @@ from chain_service.client import ChainClient, ChainRefusal
 from taonet.local.home import ClusterState, Home, ProcessState
 from taonet.local.probes import HOST, is_ready
 from taonet.local.processes import AliveProbe, HttpProbe, Probe
-from taonet.local.secret_files import load_secret
-from taonet.local.treasury import DEMO_KEY_FILE
+from taonet.local.secret_files import DEMO_KEY_FILE, load_secret
 
 CHAIN_SECONDS = 3.0
 

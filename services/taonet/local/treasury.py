@@ -7,26 +7,24 @@ exchange. It mints nothing. Killed at any moment, it goes on from the chain's an
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from chain_service.client import ChainClient
-from taonet.kit.errors import Refusal, Unavailable
+from chain_service.client import ChainClient, ChainRefusal, ChainUnavailable
+from chain_service.schemas import Receipt
+from exchange_service.client import ExchangeClient
+from taonet.kit.errors import Refusal
 from taonet.kit.keys import load_coldkey
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.money import RAO_PER_TAO
-from taonet.kit.signing import sign_request
-from taonet.local.secret_files import load_secret, save_secret
+from taonet.local.secret_files import DEMO_KEY_FILE, load_secret, save_secret
 from taonet.local.settings import TreasurySettings
+from validator_service.client import GatewayClient
 
 DEMO_WALLET = "demo"
-DEMO_KEY_FILE = "demo-api-key"
 DEMO_FLOOR_RAO = 2 * RAO_PER_TAO
 """Below this the demonstration account is filled up."""
 DEMO_TARGET_RAO = 4 * RAO_PER_TAO
@@ -37,10 +35,13 @@ NEURON_STAKE_RAO = RAO_PER_TAO // 10
 """What every Server keeps, so that its stake is never nothing."""
 FEE_RESERVE_RAO = RAO_PER_TAO // 100
 """What the purse keeps for the fees of its transfers."""
+VALIDATORS = "validator"
+"""How the names of the Validators' neurons begin."""
+VALIDATOR_FLOOR_RAO = 4 * RAO_PER_TAO
+VALIDATOR_TARGET_RAO = 5 * RAO_PER_TAO
 PAUSE_SECONDS = 2.0
 SETTLE_SECONDS = 40.0
 """How long a transfer may take to be credited before it is taken for lost and sent again."""
-ANSWER_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -74,17 +75,23 @@ def main() -> None:
     settings = TreasurySettings()
     configure_logging("treasury", settings.log_level)
     treasury = Treasury(settings)
+    reasons: dict[str, str] = {}
     while True:
-        for errand in (treasury.fill_demo, treasury.fill_maker):
-            _try(errand)
-        threading.Event().wait(PAUSE_SECONDS)
+        for errand in (treasury.fill_demo, treasury.level_validators, treasury.fill_maker):
+            reason = _try(errand)
+            if reason and reason != reasons.get(errand.__name__):
+                log.info("an errand waits", errand=errand.__name__, reason=reason)
+            reasons[errand.__name__] = reason
+        time.sleep(PAUSE_SECONDS)
 
 
-def _try(errand: Callable[[], None]) -> None:
+def _try(errand: Callable[[], None]) -> str:
+    """Run an errand; return why it could not be done, for it will be tried again."""
     try:
         errand()
-    except (Refusal, httpx.HTTPError) as error:
-        log.info("an errand waits", errand=errand.__name__, reason=str(error))
+    except Refusal as error:
+        return str(error)
+    return ""
 
 
 def missing(balance_rao: int, floor_rao: int, target_rao: int) -> int:
@@ -106,32 +113,46 @@ def plan_withdrawals(stakes: dict[str, int], wanted_rao: int) -> dict[str, int]:
     return plan
 
 
+def _remove_stake(hotkey: str, amount_rao: int) -> dict[str, Any]:
+    arguments = {"hotkey": hotkey, "amount_rao": str(amount_rao)}
+    return {"call": "remove_stake", "arguments": arguments}
+
+
 class Treasury:
     """The purse: the operator's coldkey, and the two deposits it looks after."""
 
     def __init__(self, settings: TreasurySettings) -> None:
         home = Path(settings.treasury_path).expanduser()
-        self.settings = settings
         self.secrets = home / "secrets"
         self.notes = Notes(home / "treasury.json")
         self.chain = ChainClient(settings.chain_url)
-        self.http = httpx.Client(timeout=ANSWER_SECONDS)
+        self.gateway = GatewayClient(settings.gateway_url)
+        self.exchange = ExchangeClient(settings.exchange_url)
         self.purse = load_coldkey(settings.wallet_path, settings.wallet_name)
         self.demo = load_coldkey(settings.wallet_path, DEMO_WALLET)
 
     def fill_demo(self) -> None:
-        account = self._ask_gateway(self._demo_key())
-        balance_rao = int(account["balance_rao"])
-        deposit = Deposit("demo", account["deposit_address"], balance_rao)
-        self._fill(deposit, missing(balance_rao, DEMO_FLOOR_RAO, DEMO_TARGET_RAO))
+        account = self.gateway.account(self._demo_key())
+        amount_rao = missing(account.balance_rao, DEMO_FLOOR_RAO, DEMO_TARGET_RAO)
+        self._fill(Deposit("demo", account.deposit_address, account.balance_rao), amount_rao)
 
     def fill_maker(self) -> None:
-        answer = self.http.get(f"{self.settings.exchange_url}/exchange/v1/market-maker")
-        maker = _read(answer)
-        balance_rao = int(maker["balance_rao"])
-        deposit = Deposit("market-maker", maker["deposit_address"], balance_rao)
-        step = MAKER_STEP_RAO + balance_rao
-        self._fill(deposit, missing(balance_rao, MAKER_FLOOR_RAO, step))
+        maker = self.exchange.market_maker()
+        amount_rao = missing(maker.tao_rao, MAKER_FLOOR_RAO, maker.tao_rao + MAKER_STEP_RAO)
+        self._fill(Deposit("market-maker", maker.deposit_address, maker.tao_rao), amount_rao)
+
+    def level_validators(self) -> None:
+        """
+        Give each Validator the least stake at which its word counts.
+
+        The first payout goes to those whose weights were there first; one that came a block
+        later would have no stake, so no say, so no dividends, for ever.
+        """
+        for hotkey, stake_rao in self._stakes(of_validators=True).items():
+            amount_rao = missing(stake_rao, VALIDATOR_FLOOR_RAO, VALIDATOR_TARGET_RAO)
+            if amount_rao and self._can_pay(amount_rao):
+                self._pay(amount_rao, "add_stake", hotkey=hotkey)
+                log.info("gave stake", hotkey=hotkey, amount_rao=amount_rao)
 
     def _fill(self, deposit: Deposit, amount_rao: int) -> None:
         """Send what is missing, unless what was sent before may still be on its way."""
@@ -141,68 +162,59 @@ class Treasury:
             credited = deposit.balance_rao > sent["balance_rao"]
             if not credited and time.time() - sent["time"] < SETTLE_SECONDS:
                 return
-            self.notes.save({name: note for name, note in notes.items() if name != deposit.name})
-        if amount_rao == 0 or not self._gather(amount_rao):
+            self._forget(deposit.name)
+        if amount_rao == 0 or not self._can_pay(amount_rao):
             return
         note = {"balance_rao": deposit.balance_rao, "time": time.time(), "amount_rao": amount_rao}
         self.notes.save({**self.notes.load(), deposit.name: note})
-        transfer = {"receiver": deposit.address, "amount_rao": amount_rao}
-        receipt = self.chain.execute(self.purse, "transfer", transfer)
+        try:
+            receipt = self._pay(amount_rao, "transfer", receiver=deposit.address)
+        except ChainUnavailable:  # It may be included yet.
+            raise
+        except ChainRefusal:
+            self._forget(deposit.name)
+            raise
         log.info("sent", to=deposit.name, amount_rao=amount_rao, height=receipt.height)
 
-    def _gather(self, amount_rao: int) -> bool:
-        """Take back so much stake that the purse can pay; return whether it can now."""
-        wanted = amount_rao + FEE_RESERVE_RAO
-        free_rao = self.chain.account(self.purse.ss58_address).free_rao
-        if free_rao >= wanted:
-            return True
-        plan = plan_withdrawals(self._server_stakes(), wanted - free_rao)
-        if sum(plan.values()) < wanted - free_rao:
-            return False
-        for hotkey, taken_rao in plan.items():
-            arguments = {"hotkey": hotkey, "amount_rao": taken_rao}
-            self.chain.execute(self.purse, "remove_stake", arguments)
-            log.info("took stake back", hotkey=hotkey, amount_rao=taken_rao)
-        return True
+    def _forget(self, name: str) -> None:
+        self.notes.save({other: note for other, note in self.notes.load().items() if other != name})
 
-    def _server_stakes(self) -> dict[str, int]:
+    def _can_pay(self, amount_rao: int) -> bool:
+        return self._plan(amount_rao) is not None
+
+    def _plan(self, amount_rao: int) -> dict[str, int] | None:
+        """Return the stake to take back before the purse can pay; None while it is too little."""
+        wanted = amount_rao + FEE_RESERVE_RAO
+        lacking = max(wanted - self.chain.account(self.purse.ss58_address).free_rao, 0)
+        plan = plan_withdrawals(self._stakes(of_validators=False), lacking)
+        return plan if sum(plan.values()) == lacking else None
+
+    def _pay(self, amount_rao: int, call: str, **arguments: str) -> Receipt:
+        """Take back the stake that is needed, in one extrinsic that costs no fee; then pay."""
+        plan = self._plan(amount_rao)
+        assert plan is not None
+        if plan:
+            calls = [_remove_stake(hotkey, taken_rao) for hotkey, taken_rao in plan.items()]
+            self.chain.execute(self.purse, "batch", {"calls": calls})
+        return self.chain.execute(self.purse, call, {**arguments, "amount_rao": amount_rao})
+
+    def _stakes(self, of_validators: bool) -> dict[str, int]:
+        """Return the stake of each neuron of ours that is, or is not, a Validator."""
         own = self.purse.ss58_address
         return {
             neuron.hotkey: neuron.stake_rao
             for neuron in self.chain.metagraph().neurons
-            if neuron.coldkey == own and not neuron.name.startswith("validator")
+            if neuron.coldkey == own and neuron.name.startswith(VALIDATORS) == of_validators
         }
 
     def _demo_key(self) -> str:
+        """Return the demonstration account's API key, made at the gateway the first time."""
         known = load_secret(self.secrets, DEMO_KEY_FILE)
         if known is not None:
             return known
-        made: str = self._order_key()["api_key"]
+        made = self.gateway.create_key(self.demo).api_key
         save_secret(self.secrets, DEMO_KEY_FILE, made)
         return made
-
-    def _order_key(self) -> dict[str, Any]:
-        """Ask the gateway for an API key, as the demonstration account's owner would."""
-        path, body = "/v1/keys", b"{}"
-        headers = sign_request(self.demo, "POST", path, body, self._gateway_hotkey())
-        headers["content-type"] = "application/json"
-        return _read(
-            self.http.post(f"{self.settings.gateway_url}{path}", content=body, headers=headers)
-        )
-
-    def _gateway_hotkey(self) -> str:
-        raise NotImplementedError
-
-    def _ask_gateway(self, api_key: str) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {api_key}"}
-        return _read(self.http.get(f"{self.settings.gateway_url}/v1/account", headers=headers))
-
-
-def _read(response: httpx.Response) -> dict[str, Any]:
-    if response.is_error:
-        raise Unavailable(f"{response.url} answered {response.status_code}: {response.text[:200]}")
-    body: dict[str, Any] = response.json()
-    return body
 
 
 if __name__ == "__main__":

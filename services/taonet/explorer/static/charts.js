@@ -6,8 +6,12 @@ const tao = (value, digits = 3) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const whole = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
 const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+const COMPACT_FROM = 100_000;
 const compact = (value) =>
-  value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
+  value.toLocaleString("en", {
+    notation: value < COMPACT_FROM ? "standard" : "compact",
+    maximumSignificantDigits: 5,
+  });
 
 async function readSteps() {
   const { steps } = await (await fetch("/data/emission")).json();
@@ -98,7 +102,7 @@ function options(element, kind) {
     scales: { x: { time: false, range: kind.zero ? besides : undefined }, y: { range: kind.zero ? fromZero : around } },
     axes: [
       { ...axis, show: !kind.bare, incrs: kind.stepsX, size: 28, space: 90, grid: { show: false }, values: (_, at) => at.map((v) => (Number.isInteger(v) ? kind.axisX(v) : "")) },
-      { ...axis, show: !kind.bare, size: 62, space: 36, values: (_, at) => at.map(kind.axisY) },
+      { ...axis, show: !kind.bare, size: 62, space: 30, values: (_, at) => at.map(kind.axisY) },
     ],
     series: [{}, series(kind, colour)],
     hooks: kind.readout ? { setCursor: [(chart) => tell(chart, kind)] } : {},

@@ -1,0 +1,82 @@
+"""The `taonet` command from outside: help at once, one sentence for an error, JSON for programs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taonet.cli.main import MOUNTS
+from taonet.local.home import Home
+
+
+def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "taonet.cli.main", *arguments],
+        env={**os.environ, "TAONET_HOME": str(home), "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_help_names_every_command_without_importing_any(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "taonet.cli.main", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [name for name in MOUNTS if name not in told.stdout] == []
+    for heavy in ("_service.commands", "pydantic_settings", "httpx", "torch"):
+        assert heavy not in told.stderr
+
+
+def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
+    told = run("status", "--json", home=tmp_path / "home")
+
+    assert told.returncode == 0
+    status = json.loads(told.stdout)
+    assert status["ready"] is False
+    assert status["processes"] == []
+    assert set(status) >= {"height", "issuance_rao", "addresses", "demo_api_key"}
+    places = {"chain", "gateway", "exchange", "explorer", "servers", "prometheus"}
+    assert set(status["addresses"]) >= places
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["status"], "`taonet up` starts one"),
+        (["logs", "nobody"], "no log of 'nobody'"),
+        (["wallet", "balance", "nobody"], "`taonet wallet list` shows them"),
+    ],
+)
+def test_an_error_is_one_sentence_on_standard_error(
+    tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    told = run(*arguments, home=tmp_path / "home")
+
+    assert told.returncode == 1
+    assert sentence in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert told.stdout == ""
+
+
+def test_down_without_a_cluster_is_no_error(tmp_path: Path) -> None:
+    told = run("down", home=tmp_path / "home")
+
+    assert told.returncode == 0
+    assert "no cluster is running" in told.stdout
+
+
+def test_logs_show_the_end_of_a_file(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.create()
+    home.log_file("chain").write_text("one\ntwo\nthree\n")
+
+    assert run("logs", "chain", "-n", "2", home=home.path).stdout == "two\nthree\n"

@@ -1,0 +1,32 @@
+"""Reading behaviours, and where they are allowed."""
+
+import pytest
+
+from server_service.domain.behaviour import (
+    HONEST,
+    Behaviour,
+    Conduct,
+    check_allowed,
+    parse_behaviour,
+)
+
+
+def test_each_behaviour_has_a_name() -> None:
+    assert parse_behaviour("honest") == HONEST
+    assert Behaviour(Conduct.SILENT) == parse_behaviour("silent")
+    assert Behaviour(Conduct.SLOW, 2.5) == parse_behaviour("slow=2.5")
+
+
+@pytest.mark.parametrize("text", ["", "slow", "slow=", "slow=-1", "slow=x", "noise=3", "lazy"])
+def test_other_words_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_behaviour(text)
+
+
+def test_honesty_is_allowed_everywhere_and_the_rest_in_the_box() -> None:
+    for preset in ("box", "network", "mainnet-2022"):
+        check_allowed(HONEST, preset)
+    check_allowed(Behaviour(Conduct.NOISE), "box")
+    for preset in ("network", "mainnet-2022"):
+        with pytest.raises(ValueError, match=preset):
+            check_allowed(Behaviour(Conduct.NOISE), preset)
