@@ -38,8 +38,8 @@ VALID_BLOCKS = 150
 """How many blocks a submitted extrinsic stays valid for."""
 POLL_SECONDS = 0.25
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.25, 5.0
-WORK_SLICE = 100_000
-"""Hashes between two looks at the head: about a tenth of a second."""
+WORK_SLICE = 250_000
+"""Hashes between two looks at the head: some tenths of a second, so work is never stale."""
 NONCE_ATTEMPTS = 5
 """How often `submit` takes a new nonce where another program used the same account meanwhile."""
 
@@ -133,6 +133,12 @@ class ChainClient:
                     raise
         return self._submit_once(keypair, call, arguments)
 
+    def send(self, extrinsic: Extrinsic) -> str:
+        """Send what was signed before, the same bytes each time; return its hash."""
+        answer = self._request("POST", "/extrinsics", json=extrinsic.model_dump(mode="json"))
+        extrinsic_hash: str = answer["hash"]
+        return extrinsic_hash
+
     def wait(self, extrinsic_hash: str, timeout_seconds: float = 60) -> Receipt:
         """Wait until the extrinsic is no longer pending."""
         deadline = time.monotonic() + timeout_seconds
@@ -159,19 +165,18 @@ class ChainClient:
         `progress` is told how many hashes were tried so far.
         """
         tried = 0
-        while True:
-            known = self.metagraph().find(hotkey_keypair.ss58_address)
-            if known is not None:
-                return known.uid
-            work = self._work_slice(hotkey_keypair)
-            tried += WORK_SLICE
-            if progress is not None:
-                progress(tried)
-            if work is not None:
-                self._try_register(hotkey_keypair, {**work, "coldkey": coldkey_ss58})
+        while (known := self.metagraph().find(hotkey_keypair.ss58_address)) is None:
+            work = None
+            while work is None:
+                work = self._search_slice(hotkey_keypair)
+                tried += WORK_SLICE
+                if progress is not None:
+                    progress(tried)
+            self._try_register(hotkey_keypair, {**work, "coldkey": coldkey_ss58})
+        return known.uid
 
-    def _work_slice(self, keypair: Keypair) -> dict[str, Any] | None:
-        """Search one slice on the newest block, so that no work is ever stale."""
+    def _search_slice(self, keypair: Keypair) -> dict[str, Any] | None:
+        """Search one slice on the newest block."""
         head, difficulty = self.head(), self.parameters().difficulty
         first_nonce = random.randrange(2**52)  # noqa: S311 (any place to start is as good)
         hotkey = keypair.public_key
@@ -196,9 +201,7 @@ class ChainClient:
         extrinsic = sign_extrinsic(
             keypair, head.genesis_hash, account.nonce, head.height + VALID_BLOCKS, call, arguments
         )
-        answer = self._request("POST", "/extrinsics", json=extrinsic.model_dump(mode="json"))
-        extrinsic_hash: str = answer["hash"]
-        return extrinsic_hash
+        return self.send(extrinsic)
 
     def _stream(self, from_height: int) -> Iterator[Block]:
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=STREAM_SILENCE_SECONDS)

@@ -8,15 +8,19 @@ from typing import Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
+from psycopg_pool import ConnectionPool
 
+from chain_service.client import ChainClient
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
+from exchange_service.funds import operations as funds_operations
 from exchange_service.funds import routes as funds
+from exchange_service.funds.deposits import Bookkeeper
 from exchange_service.funds.wallet import Wallet, ensure_seed
+from exchange_service.funds.withdrawals import Payer
 from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
-from exchange_service.keys.operations import FeeRates
 from exchange_service.market import routes as market
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
@@ -44,6 +48,36 @@ def exit_soon() -> None:
     threading.Timer(EXIT_GRACE_SECONDS, os._exit, [ENGINE_FAILED]).start()
 
 
+def describe_terms(settings: ExchangeSettings, wallet: Wallet) -> funds.FundsTerms:
+    return funds.FundsTerms(
+        wallet,
+        settings.exchange_maker_fee_ppm,
+        settings.exchange_taker_fee_ppm,
+        settings.exchange_withdrawal_fee_rao,
+        settings.exchange_deposit_confirmations,
+    )
+
+
+def watch_chain(
+    settings: ExchangeSettings,
+    engine: Engine,
+    pool: ConnectionPool,
+    wallet: Wallet,
+    stop: threading.Event,
+) -> None:
+    """Start the two threads that look at the chain: one reads, one pays."""
+    if not settings.chain_url:
+        return
+    bookkeeper = Bookkeeper(ChainClient(settings.chain_url), engine, pool, wallet)
+    payer = Payer(ChainClient(settings.chain_url), pool, wallet)
+    confirmations = settings.exchange_deposit_confirmations
+    # Daemons: both may be waiting for the chain when the process ends, and lose nothing by it.
+    threading.Thread(
+        target=bookkeeper.follow, args=(confirmations, stop), name="bookkeeper", daemon=True
+    ).start()
+    threading.Thread(target=payer.pay, args=(stop,), name="payer", daemon=True).start()
+
+
 def create_app(
     settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
 ) -> FastAPI:
@@ -53,25 +87,20 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
         seed = ensure_seed(settings.wallet_seed_path())
+        wallet = Wallet(seed)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             engine = Engine(conn, recover(conn), on_engine_failure)
             engine.start()
-            with begin(pool) as keys_conn:
-                app.state.keyring = Keyring(seed, keys_repository.load_keys(keys_conn))
-            wallet = Wallet(seed)
-            app.state.pool, app.state.engine, app.state.wallet = pool, engine, wallet
-            app.state.rates = FeeRates(
-                settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
-            )
-            app.state.funds_terms = funds.FundsTerms(
-                wallet,
-                settings.exchange_maker_fee_ppm,
-                settings.exchange_taker_fee_ppm,
-                settings.exchange_withdrawal_fee_rao,
-                settings.exchange_deposit_confirmations,
-            )
+            with begin(pool) as first_conn:
+                keyring = Keyring(seed, keys_repository.load_keys(first_conn))
+                funds_operations.check_wallet(first_conn, wallet)
+            app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
+            stop = threading.Event()
+            watch_chain(settings, engine, pool, wallet, stop)
             yield
+            stop.set()
             engine.stop()
         pool.close()
 

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends, Request
@@ -22,6 +21,7 @@ from exchange_service.errors import (
     Unauthorised,
 )
 from exchange_service.parameters import Parameters, illegal
+from exchange_service.web import now_ms
 
 KEY_HEADER: Final = "x-mbx-apikey"
 KEY_FORMAT: Final = re.compile(r"[A-Za-z0-9]{64}")
@@ -119,7 +119,7 @@ async def read_signed(request: Request) -> SignedRequest:
     api_key = request.headers.get(KEY_HEADER, "")
     body = await request.body()
     query: bytes = request.scope["query_string"]
-    return verify(request.app.state.keyring, api_key, query, body, time.time_ns() // 1_000_000)
+    return verify(request.app.state.keyring, api_key, query, body, now_ms())
 
 
 async def read_unsigned(request: Request) -> Parameters:

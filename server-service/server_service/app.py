@@ -123,6 +123,7 @@ def join_network(settings: ServerSettings, state: ServerState, chain: ChainClien
         state.keypair,
         coldkey_ss58,
         Announcement(settings.server_axon_ip, settings.server_axon_port, settings.server_name),
+        state.tokenizer.sha256,
         settings.server_heartbeat_blocks,
     )
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from prometheus_client import Gauge
 
-from chain_service.schemas import Metagraph, Neuron, Receipt
+from chain_service.schemas import Metagraph, Neuron, Parameters, Receipt
 from server_service.domain.admission import Callers
 from server_service.domain.membership import Announcement, Step, decide_step
 from taonet.kit.keys import Keypair
@@ -34,6 +34,7 @@ class Chain(Protocol):
     """What a Server needs of `chain_service.client.ChainClient`."""
 
     def metagraph(self) -> Metagraph: ...
+    def parameters(self) -> Parameters: ...
     def execute(self, keypair: Keypair, call: str, arguments: dict[str, object]) -> Receipt: ...
     def register_by_work(
         self,
@@ -41,6 +42,10 @@ class Chain(Protocol):
         coldkey_ss58: str,
         progress: Callable[[int], None] | None = None,
     ) -> int: ...
+
+
+class ForeignTokenizer(Exception):
+    """The network fixes another tokenizer than this model's: its ids would mean other text."""
 
 
 class Stopped(Exception):
@@ -109,6 +114,7 @@ class Membership(Loop):
         hotkey: Keypair,
         coldkey_ss58: str,
         wanted: Announcement,
+        tokenizer_sha256: str,
         heartbeat_blocks: int,
         pause_seconds: float = 1.0,
     ) -> None:
@@ -118,6 +124,7 @@ class Membership(Loop):
         self._hotkey = hotkey
         self._coldkey_ss58 = coldkey_ss58
         self._wanted = wanted
+        self._tokenizer_sha256 = tokenizer_sha256
         self._heartbeat_blocks = heartbeat_blocks
         self._acted_height: int | None = None
         self._announced_height: int | None = None
@@ -149,6 +156,7 @@ class Membership(Loop):
         )
 
     def _register(self) -> None:
+        self._check_tokenizer()
         log.info("registering by work", hotkey=self._hotkey.ss58_address)
         uid = self._chain.register_by_work(self._hotkey, self._coldkey_ss58, self._tell_progress)
         self._watch.turn()
@@ -159,7 +167,16 @@ class Membership(Loop):
             raise Stopped
         log.info("working to register", hashes_tried=tried)
 
+    def _check_tokenizer(self) -> None:
+        fixed = (self._chain.parameters().model_extra or {}).get("tokenizer_sha256")
+        if fixed and fixed != self._tokenizer_sha256:
+            raise ForeignTokenizer(
+                f"this model's tokenizer is {self._tokenizer_sha256}, the network's is {fixed}; "
+                "serve a model that was built with the network's tokenizer"
+            )
+
     def _announce(self) -> None:
+        self._check_tokenizer()
         place = self._wanted
         receipt = self._chain.execute(
             self._hotkey,

@@ -3,20 +3,19 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from bittensor_wallet import Keypair
+from tests.conftest import free_port, wait_until
 
 from chain_service.client import ChainClient
+from taonet.kit.keys import Keypair
 
 FAST: dict[str, Any] = {
     "block_milliseconds": 100,
@@ -26,7 +25,6 @@ FAST: dict[str, Any] = {
     "weights_rate_limit_blocks": 0,
     "max_weight_limit_u32": 2**32 - 1,
 }
-READY_SECONDS = 30
 
 
 class RunningChain:
@@ -59,9 +57,9 @@ class RunningChain:
     def wait_ready(self) -> None:
         wait_until(lambda: self.client.head().height >= 1)
 
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
+    def query(self, statement: LiteralString) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database_url) as conn:
-            return conn.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]
+            return conn.execute(statement).fetchall()
 
     def close(self) -> None:
         self.client.close()
@@ -74,7 +72,7 @@ class RunningChain:
             process.wait()
         # pytest shows this where a test failed.
         for log in sorted(self.logs.iterdir()):
-            print(log.name, log.read_text()[-3000:], sep="\n")
+            sys.stdout.write(f"{log.name}\n{log.read_text()[-3000:]}\n")
 
     def _start(self, name: str, module: list[str], settings: dict[str, str] | None = None) -> None:
         environment = os.environ | {
@@ -128,23 +126,3 @@ def enrich(client: ChainClient, coldkey: Keypair, *hotkeys: Keypair) -> list[int
 def take_out(client: ChainClient, coldkey: Keypair, hotkey: Keypair, amount_rao: int) -> None:
     arguments = {"hotkey": hotkey.ss58_address, "amount_rao": amount_rao}
     client.execute(coldkey, "remove_stake", arguments)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_until(probe: Callable[[], object], seconds: float = READY_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if probe():
-                return
-            failure: Exception = TimeoutError("the condition never became true")
-        except Exception as error:
-            failure = error
-        if time.monotonic() > deadline:
-            raise failure
-        time.sleep(0.05)

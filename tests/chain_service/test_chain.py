@@ -1,12 +1,13 @@
 """The chain as its users meet it: real processes, Postgres and Valkey."""
 
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import httpx
 import pytest
 import redis
-from tests.chain_service.conftest import RunningChain, enrich, key, take_out, wait_until
+from tests.chain_service.conftest import RunningChain, enrich, key, take_out
+from tests.conftest import wait_until
 
 from chain_service.client import ChainRefusal, sign_extrinsic
 from chain_service.schemas import Block, Extrinsic
@@ -68,7 +69,7 @@ def test_from_nothing_to_paid_to_spent(chain: RunningChain) -> None:
 
 def test_a_failed_call_tells_why_and_uses_up_its_nonce(chain: RunningChain) -> None:
     enrich(chain.client, ALICE, SERVER, VALIDATOR)
-    with pytest.raises(ChainRefusal, match="MaxWeightExceeded|InvalidUid"):
+    with pytest.raises(ChainRefusal, match="InvalidUid"):
         chain.client.execute(VALIDATOR, "set_weights", {"uids": [9], "values": [1]})
     nonce = chain.client.account(VALIDATOR.ss58_address).nonce
     assert nonce == 3  # register, set_weights, and the one that failed
@@ -168,7 +169,7 @@ def test_the_stream_has_no_gap_and_no_repeat(chain: RunningChain) -> None:
     chain.start_web()
     blocks.extend(islice(stream, 10))
     assert [block.height for block in blocks] == list(range(2, 18))
-    for parent, block in zip(blocks, blocks[1:], strict=False):
+    for parent, block in pairwise(blocks):
         assert block.header.parent_hash == parent.header.block_hash
 
 

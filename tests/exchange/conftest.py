@@ -29,15 +29,22 @@ class Box:
         engine: Engine = self.http.app.state.engine  # type: ignore[attr-defined]
         return engine
 
+    def client(self, api_key: str, secret: str) -> ExchangeClient:
+        return ExchangeClient(api_key=api_key, secret=secret, http=self.http)  # type: ignore[arg-type]
+
     def trader(self, name: str, *, funded: bool = True, tao: int = 0) -> ExchangeClient:
         key = self.public.create_key(name, funded)
         if tao:
-            self._height += 1
-            deposit = CreditDeposit(
-                0, key.account_id, Asset.TAO, tao * RAO_PER_TAO, self._height, 0, "somewhere", "x"
-            )
-            self.engine.submit(deposit).result(10)
-        return ExchangeClient(api_key=key.api_key, secret=key.secret, http=self.http)  # type: ignore[arg-type]
+            self.deposit(key.account_id, tao)
+        return self.client(key.api_key, key.secret)
+
+    def deposit(self, account_id: int, tao: int) -> None:
+        """Credit TAO as if it had come from the chain."""
+        self._height += 1
+        amount_rao = tao * RAO_PER_TAO
+        self.engine.submit(
+            CreditDeposit(0, account_id, Asset.TAO, amount_rao, self._height, 0, "somewhere", "x")
+        ).result(10)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ class FakeChain:
     height: int = 10
     neurons: list[dict[str, Any]] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    tokenizer_sha256: str = ""
     failing: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,6 +84,7 @@ def create_chain_app(chain: FakeChain) -> FastAPI:
         return {
             "preset": chain.preset,
             "difficulty": 1000,
+            "tokenizer_sha256": chain.tokenizer_sha256,
             **dict.fromkeys(numbers, 1),
             **dict.fromkeys(amounts, "1"),
         }

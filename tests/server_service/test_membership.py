@@ -8,11 +8,12 @@ from tests.server_service.serving import free_port, serving, wait_until
 
 from chain_service.client import ChainClient, ChainUnavailable
 from server_service.domain.membership import Announcement
-from server_service.membership import ChainWatch, Membership
+from server_service.membership import ChainWatch, ForeignTokenizer, Membership
 from taonet.kit.keys import Keypair
 
 HOTKEY = Keypair.create_from_uri("//Newcomer")
 COLDKEY = Keypair.create_from_uri("//Owner").ss58_address
+TOKENIZER = "11" * 32
 HERE = Announcement("127.0.0.1", 8091, "acorn")
 
 
@@ -36,7 +37,9 @@ class Member:
 
     def __init__(self, client: ChainClient) -> None:
         self.watch = ChainWatch(client)
-        self.membership = Membership(client, self.watch, HOTKEY, COLDKEY, HERE, heartbeat_blocks=5)
+        self.membership = Membership(
+            client, self.watch, HOTKEY, COLDKEY, HERE, TOKENIZER, heartbeat_blocks=5
+        )
 
     def turn(self, times: int = 1) -> None:
         for _ in range(times):
@@ -85,6 +88,18 @@ def test_the_address_is_announced_again_every_few_blocks(
     assert names(own_chain) == ["serve_axon"] * 2
 
 
+def test_a_model_with_another_tokenizer_does_not_join(
+    own_chain: FakeChain, client: ChainClient
+) -> None:
+    own_chain.tokenizer_sha256 = "22" * 32
+    with pytest.raises(ForeignTokenizer, match="the network's is 2222"):
+        Member(client).turn()
+    assert names(own_chain) == []
+    own_chain.tokenizer_sha256 = TOKENIZER
+    Member(client).turn(3)
+    assert names(own_chain) == ["register", "serve_axon"]
+
+
 def test_callers_are_those_of_the_last_metagraph_seen(
     own_chain: FakeChain, client: ChainClient
 ) -> None:
@@ -104,7 +119,9 @@ def test_a_chain_that_comes_up_late_is_joined(own_chain: FakeChain) -> None:
     port = free_port()
     with ChainClient(f"http://127.0.0.1:{port}") as client:
         watch = ChainWatch(client, pause_seconds=0.05)
-        membership = Membership(client, watch, HOTKEY, COLDKEY, HERE, 100, pause_seconds=0.05)
+        membership = Membership(
+            client, watch, HOTKEY, COLDKEY, HERE, TOKENIZER, 100, pause_seconds=0.05
+        )
         watch.start()
         membership.start()
         try:

@@ -4,12 +4,8 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import secrets
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
-import openai
 import pytest
 import uvicorn
 from bittensor_wallet import Keypair
@@ -28,17 +22,27 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from server_service.domain.streams import append_signature, bytes_to_sign
-from server_service.schemas import GenerateEnd, GeneratePiece, GenerateRequest, Usage
+from server_service.schemas import (
+    GenerateEnd,
+    GeneratePiece,
+    GenerateRequest,
+    Info,
+    Limits,
+    RequestKind,
+    Usage,
+)
 from server_service.tensors import pack_tensors, unpack_tensors
 from taonet.corpus import Source, build_corpus
 from taonet.kit import signing
 from taonet.kit.keys import ensure_wallet
-from validator_service.client import GatewayClient
-from validator_service.ledger.schemas import AccountView, NewKey
 
 BLOCK_SECONDS = 0.2
 VOCABULARY = 320
 CONTEXT_LENGTH = 256
+LIMITS = Limits(
+    **{"body_bytes": 10**6, "batch_size": 64, "sequence_length": CONTEXT_LENGTH},
+    **{"top_k": 512, "new_tokens": 512, "answer_numbers": 10**6},
+)
 SENTENCES = [
     "def add(first, second): return first + second\n",
     "for name in names: print(name)\n",
@@ -84,7 +88,9 @@ class StubChain:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     registrations: int = 0
-    refuse_weights: bool = False
+    down: bool = False
+    """Whether it answers nothing but 503."""
+    refused: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_neuron(self, hotkey: str, **fields: Any) -> int:
@@ -138,6 +144,14 @@ class StubChain:
 def chain_app(chain: StubChain) -> FastAPI:
     app = FastAPI()
 
+    @app.middleware("http")
+    async def be_down(request: Request, call_next: Any) -> Any:
+        if not chain.down:
+            return await call_next(request)
+        chain.refused += 1
+        error = {"error": {"code": "Unavailable", "message": "the chain is down"}}
+        return JSONResponse(error, status_code=503)
+
     @app.get("/head")
     def head() -> dict[str, Any]:
         height = chain.height()
@@ -165,9 +179,6 @@ def chain_app(chain: StubChain) -> FastAPI:
 
     @app.post("/extrinsics", status_code=202)
     def submit(extrinsic: dict[str, Any]) -> Response:
-        if extrinsic["call"] == "set_weights" and chain.refuse_weights:
-            error = {"code": "SettingWeightsTooFast", "message": "wait"}
-            return JSONResponse({"error": error}, status_code=409)
         chain.apply(extrinsic)
         return JSONResponse({"hash": "ab" * 32}, status_code=202)
 
@@ -233,43 +244,52 @@ class StubServer:
         }
 
 
-def server_app(stub: StubServer, tokenizer: Tokenizer) -> FastAPI:
-    app = FastAPI()
+class StubWire:
+    """The routes of a stub Server."""
 
-    @app.get("/info")
-    async def info(request: Request) -> Response:
-        limits = {"body_bytes": 10**6, "batch_size": 64, "sequence_length": CONTEXT_LENGTH}
-        facts: dict[str, Any] = {"name": "stub", "hotkey": stub.hotkey, "model": "table"}
-        facts |= {"tokenizer_sha256": "0" * 64, "vocabulary_size": VOCABULARY}
-        facts |= {"context_length": CONTEXT_LENGTH, "requests": ["generate"]}
-        body = json.dumps({**facts, "limits": {**limits, "top_k": 512, "new_tokens": 512}}).encode()
-        return signed(request, body, "application/json")
+    def __init__(self, stub: StubServer, tokenizer: Tokenizer) -> None:
+        self.stub = stub
+        self.tokenizer = tokenizer
+        self.app = FastAPI()
+        self.app.get("/info")(self.info)
+        self.app.post("/v1/text-causal-lm-next")(self.next_phrases)
+        self.app.post("/v1/generate")(self.generate)
 
-    @app.post("/v1/text-causal-lm-next")
-    async def next_phrases(request: Request) -> Response:
-        stub.asked += 1
-        received = await request.body()
-        signing.verify_request(
-            request.headers, "POST", "/v1/text-causal-lm-next", received, stub.hotkey
+    async def info(self, request: Request) -> Response:
+        info = Info(
+            name="stub",
+            hotkey=self.stub.hotkey,
+            model="table",
+            tokenizer_sha256="0" * 64,
+            parameters=VOCABULARY**2,
+            vocabulary_size=VOCABULARY,
+            context_length=CONTEXT_LENGTH,
+            limits=LIMITS,
+            requests=[RequestKind.NEXT, RequestKind.GENERATE],
         )
+        return self.signed(request, info.model_dump_json().encode(), "application/json")
+
+    async def next_phrases(self, request: Request) -> Response:
+        stub, received = self.stub, await request.body()
+        stub.asked += 1
+        path = "/v1/text-causal-lm-next"
+        signing.verify_request(request.headers, "POST", path, received, stub.hotkey)
         if stub.behaviour == "slow":  # Longer than any deadline of the tests.
             await asyncio.sleep(5)
         if stub.behaviour == "garbage":
-            return signed(request, secrets.token_bytes(500))
+            return self.signed(request, secrets.token_bytes(500))
         body = unpack_tensors(received)
         answer = stub.answer(np.asarray(body.tensors["tokens"]), int(body.options["top_k"]))
-        if stub.behaviour == "greedy":
-            answer["probabilities"] = answer["probabilities"] * 5
-        return signed(request, pack_tensors(answer))
+        return self.signed(request, pack_tensors(answer))
 
-    @app.post("/v1/generate")
-    async def generate(request: Request) -> Response:
+    async def generate(self, request: Request) -> Response:
         wanted = GenerateRequest.model_validate_json(await request.body())
-        if stub.behaviour == "garbage":
+        if self.stub.behaviour == "garbage":
             return JSONResponse({"error": {"code": "QueueFull", "message": "no"}}, status_code=429)
-        return StreamingResponse(pieces(request, wanted), media_type="application/x-ndjson")
+        return StreamingResponse(self.lines(request, wanted), media_type="application/x-ndjson")
 
-    async def pieces(request: Request, wanted: GenerateRequest) -> AsyncIterator[bytes]:
+    async def lines(self, request: Request, wanted: GenerateRequest) -> AsyncIterator[bytes]:
+        stub = self.stub
         stub.generating += 1
         seen = b""
         try:
@@ -278,36 +298,35 @@ def server_app(stub: StubServer, tokenizer: Tokenizer) -> FastAPI:
                 await asyncio.sleep(stub.piece_seconds)
                 if stub.behaviour == "breaking" and number == 3:
                     return
-                text = tokenizer.decode([token])
-                line = (
-                    GeneratePiece(token=token, text=text, logprob=-1.0).model_dump_json().encode()
-                )
-                seen += line + b"\n"
-                yield line + b"\n"
-            reason = "length" if len(tokens) == wanted.max_new_tokens else "stop"
-            usage = Usage(prompt_tokens=10**6, completion_tokens=10**6)
-            yield end_line(request, seen, reason, usage)
+                text = self.tokenizer.decode([token])
+                piece = GeneratePiece(token=token, text=text, logprob=-1.0)
+                line = piece.model_dump_json().encode() + b"\n"
+                seen += line
+                yield line
+            yield self.end(
+                request, seen, "stop" if len(tokens) < wanted.max_new_tokens else "length"
+            )
         except asyncio.CancelledError:
             stub.cancelled += 1
             raise
 
-    def end_line(request: Request, seen: bytes, reason: str, usage: Usage) -> bytes:
+    def end(self, request: Request, seen: bytes, reason: str) -> bytes:
+        """The last line; what it says was used is a lie, to see that nobody believes it."""
+        usage = Usage(prompt_tokens=10**6, completion_tokens=10**6)
         end = GenerateEnd.model_validate({"finish_reason": reason, "usage": usage})
         unsigned = end.model_dump_json(exclude={"signature"}).encode()
         signature = signing.sign_answer(
-            stub.keypair, bytes_to_sign(seen, unsigned), request.headers[signing.SIGNATURE]
+            self.stub.keypair, bytes_to_sign(seen, unsigned), request.headers[signing.SIGNATURE]
         )
         return append_signature(unsigned, signature)
 
     def signed(
-        request: Request, body: bytes, media_type: str = "application/octet-stream"
+        self, request: Request, body: bytes, media_type: str = "application/octet-stream"
     ) -> Response:
-        signature = signing.sign_answer(stub.keypair, body, request.headers[signing.SIGNATURE])
-        if stub.behaviour == "unsigned":
+        signature = signing.sign_answer(self.stub.keypair, body, request.headers[signing.SIGNATURE])
+        if self.stub.behaviour == "unsigned":
             signature = "00" * 64
         return Response(body, headers={signing.SIGNATURE: signature}, media_type=media_type)
-
-    return app
 
 
 @pytest.fixture(scope="session")
@@ -351,10 +370,8 @@ def followers(tokenizer: Tokenizer) -> np.ndarray:
     random = np.random.default_rng(1)
     text = "".join(SENTENCES[i] for i in random.integers(0, len(SENTENCES), 500))
     ids = tokenizer.encode(text).ids
-    size = tokenizer.get_vocab_size()
     counts = np.full((VOCABULARY, VOCABULARY), 1e-6)
     np.add.at(counts, (ids[:-1], ids[1:]), 1)
-    assert size <= VOCABULARY
     table: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
     return table
 
@@ -382,7 +399,7 @@ def make_server(
             skill: float = 1.0, behaviour: str = "honest", incentive: float = 0.0, **fields: Any
         ) -> StubServer:
             stub = StubServer(table=followers, skill=skill, behaviour=behaviour, **fields)
-            stub.http = HttpThread(server_app(stub, tokenizer))
+            stub.http = HttpThread(StubWire(stub, tokenizer).app)
             stack.callback(stub.http.stop)
             chain.add_neuron(stub.hotkey, axon=stub.axon, incentive=incentive)
             return stub
@@ -417,89 +434,17 @@ def environment(
     }
 
 
-@contextlib.contextmanager
-def running_gateway(environment: dict[str, str]) -> Iterator[str]:
-    """The gateway as a process of its own, as the cluster runs it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "validator_service.app:create_app"]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--log-level", "warning"],
-        env={**os.environ, **environment, "TAONET_VALIDATOR_AXON_PORT": str(port)},
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: is_ready(url, process))
-        yield url
-    finally:
-        process.terminate()
-        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
-
-
-def is_ready(url: str, process: "subprocess.Popen[bytes]") -> bool:
-    assert process.poll() is None, "the gateway ended at its start"
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 40) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.05)
-    return found
-
-
 @pytest.fixture
-def gateway_url(environment: dict[str, str]) -> Iterator[str]:
-    with running_gateway(environment) as url:
-        yield url
+def wait() -> Callable[..., None]:
+    def until(condition: Callable[[], Any], seconds: float = 40) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the condition never became true"
+            time.sleep(0.05)
 
-
-@dataclass
-class Consumer:
-    """Somebody with an account at a gateway."""
-
-    keypair: Any
-    chain: StubChain
-    gateway: GatewayClient
-    key: NewKey
-    closing: contextlib.ExitStack
-
-    def pay(self, amount_rao: int) -> None:
-        """Send TAO to the deposit address and wait until it is credited."""
-        before = self.account().balance_rao
-        self.chain.transfer(self.key.deposit_address, amount_rao)
-        wait_for(lambda: self.account().balance_rao == before + amount_rao)
-
-    def account(self) -> AccountView:
-        return self.gateway.account(self.key.api_key)
-
-    def openai(self, **options: Any) -> openai.OpenAI:
-        options = {"base_url": f"{self.gateway.url}/v1", "api_key": self.key.api_key, **options}
-        return self.closing.enter_context(openai.OpenAI(**options))
-
-
-@pytest.fixture
-def consumer(gateway_url: str, chain: StubChain) -> Iterator[Consumer]:
-    keypair = Keypair.create_from_uri("0x" + secrets.token_hex(32))
-    with contextlib.ExitStack() as stack:
-        client = stack.enter_context(GatewayClient(gateway_url))
-        yield Consumer(keypair, chain, client, client.create_key(keypair), stack)
+    return until
 
 
 @pytest.fixture
 def new_keypair() -> Any:
     return Keypair.create_from_uri("0x" + secrets.token_hex(32))
-
-
-@pytest.fixture
-def start_gateway() -> Any:
-    return running_gateway
-
-
-@pytest.fixture
-def wait() -> Any:
-    return wait_for

@@ -79,9 +79,10 @@ def new(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Make an API key for an account, signed for by its coldkey. It is shown once."""
-    client = GatewayClient(gateway)
     try:
-        made = client.create_key(load_coldkey(wallet_path, find_wallet(wallet_path, account)))
+        keypair = load_coldkey(wallet_path, find_wallet(wallet_path, account))
+        with GatewayClient(gateway) as client:
+            made = client.create_key(keypair)
     except (GatewayRefusal, FileNotFoundError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -90,7 +91,7 @@ def new(
         return
     typer.echo(f"API key          {made.api_key}   (shown this once)")
     typer.echo(f"deposit address  {made.deposit_address}   (TAO sent there fills the account)")
-    typer.echo(f"base URL         {client.url}/v1")
+    typer.echo(f"base URL         {gateway.rstrip('/')}/v1")
 
 
 def find_wallet(wallet_path: str, account: str) -> str:

@@ -1,6 +1,5 @@
 """Candles: where each interval opens and closes (UTC), and what stands in one without trades."""
 
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 SECOND_MS: Final = 1_000
@@ -10,6 +9,9 @@ DAY_MS: Final = 24 * HOUR_MS
 WEEK_MS: Final = 7 * DAY_MS
 FIRST_MONDAY_MS: Final = 4 * DAY_MS
 """1970-01-05: weeks open on Mondays."""
+DAYS_IN_400_YEARS: Final = 146_097
+DAYS_TO_1970: Final = 719_468
+"""Days from 1 March of the year 0 to 1970-01-01."""
 MONTH: Final = "1M"
 WEEK: Final = "1w"
 
@@ -52,8 +54,7 @@ class Candle(NamedTuple):
 def find_open(time_ms: int, interval: str) -> int:
     """Return when the candle that holds this moment opened."""
     if interval == MONTH:
-        moment = datetime.fromtimestamp(time_ms / SECOND_MS, UTC)
-        return _month_ms(moment.year, moment.month)
+        return _first_of_month_ms(_count_months(time_ms // DAY_MS))
     offset_ms = FIRST_MONDAY_MS if interval == WEEK else 0
     return time_ms - (time_ms - offset_ms) % INTERVALS_MS[interval]
 
@@ -61,8 +62,7 @@ def find_open(time_ms: int, interval: str) -> int:
 def find_next_open(open_ms: int, interval: str) -> int:
     """Return when the candle after the one opened at `open_ms` opens."""
     if interval == MONTH:
-        moment = datetime.fromtimestamp(open_ms / SECOND_MS, UTC)
-        return _month_ms(moment.year + moment.month // 12, moment.month % 12 + 1)
+        return _first_of_month_ms(_count_months(open_ms // DAY_MS) + 1)
     return open_ms + INTERVALS_MS[interval]
 
 
@@ -98,5 +98,20 @@ def fill_gaps(opens: list[int], traded: dict[int, Candle], close_sat: int) -> li
     return candles
 
 
-def _month_ms(year: int, month: int) -> int:
-    return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND_MS
+def _count_months(day: int) -> int:
+    """Return the months from 1970-01 to the month of a day, counted from 1970-01-01."""
+    months = day * 12 * 400 // DAYS_IN_400_YEARS
+    while _first_of_month_ms(months + 1) <= day * DAY_MS:
+        months += 1
+    while _first_of_month_ms(months) > day * DAY_MS:
+        months -= 1
+    return months
+
+
+def _first_of_month_ms(months: int) -> int:
+    """Return when a month begins, in the Gregorian calendar; 0 is January 1970."""
+    # Years are counted from March, so that the leap day is the last of its year.
+    year, month = divmod(months + 10, 12)
+    year += 1969
+    days = year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5
+    return (days - DAYS_TO_1970) * DAY_MS

@@ -132,8 +132,6 @@ class SettleWithdrawal(NamedTuple):
 
     time_ms: int
     withdrawal_id: int
-    network_fee: int
-    """What the chain charged the hot wallet."""
 
 
 class FailWithdrawal(NamedTuple):
@@ -144,11 +142,14 @@ class FailWithdrawal(NamedTuple):
 
 
 class RecordNetworkFee(NamedTuple):
-    """The wallet paid the chain for moving its own coins."""
+    """The chain charged the exchange's wallets for what they sent in a block."""
 
     time_ms: int
     asset: Asset
     amount: int
+    height: int
+    event_index: int
+    """Past all events of the block, so that deposit and fee share one mark."""
 
 
 Command = (

@@ -48,7 +48,7 @@ class Custody:
         self.withdrawals: dict[int, RequestWithdrawal] = {}
         """Withdrawals neither settled nor failed."""
         self.deposit_mark = (-1, -1)
-        """Height and event index of the last deposit credited."""
+        """Height and event index of the last deposit credited, or network fee recorded."""
         self.last_account_id = FIRST_ACCOUNT
         self.last_withdrawal_id = 0
 
@@ -97,8 +97,7 @@ class Custody:
         asset, fee = request.asset, request.fee
         self.accounts[request.account_id].add_locked(asset, -request.amount)
         self.accounts[FEES].add_free(asset, fee)
-        self.accounts[NETWORK_FEES].add_free(asset, -command.network_fee)
-        self.accounts[TAO_WALLET].add_free(asset, request.amount - fee + command.network_fee)
+        self.accounts[TAO_WALLET].add_free(asset, request.amount - fee)
         return [
             WithdrawalSettled(
                 command.time_ms,
@@ -107,7 +106,6 @@ class Custody:
                 asset,
                 request.amount,
                 fee,
-                command.network_fee,
             )
         ]
 
@@ -129,6 +127,9 @@ class Custody:
         ]
 
     def record_network_fee(self, command: RecordNetworkFee) -> list[Fact]:
+        if (command.height, command.event_index) <= self.deposit_mark:
+            return [Rejected(DEPOSIT_KNOWN)]
+        self.deposit_mark = (command.height, command.event_index)
         self.accounts[NETWORK_FEES].add_free(command.asset, -command.amount)
         self.accounts[TAO_WALLET].add_free(command.asset, command.amount)
         return [NetworkFeeRecorded(*command)]

@@ -116,7 +116,6 @@ class WithdrawalSettled(NamedTuple):
     asset: Asset
     amount: int
     fee: int
-    network_fee: int
 
 
 class WithdrawalFailed(NamedTuple):
@@ -131,6 +130,8 @@ class NetworkFeeRecorded(NamedTuple):
     time_ms: int
     asset: Asset
     amount: int
+    height: int
+    event_index: int
 
 
 Fact = (

@@ -79,8 +79,9 @@ def _transfers(fact: Fact) -> list[Transfer]:
             return [Transfer(asset, account, LOCKED, account, FREE, amount, "release", number)]
         case WithdrawalSettled():
             return _settlement(fact)
-        case NetworkFeeRecorded(asset=asset, amount=amount):
-            return [_network_fee(asset, amount, 0)]
+        case NetworkFeeRecorded(asset=asset, amount=amount, height=height):
+            fees, wallet = NETWORK_FEES, TAO_WALLET
+            return [Transfer(asset, fees, FREE, wallet, FREE, amount, "network fee", height)]
         case _:
             return []
 
@@ -115,9 +116,4 @@ def _settlement(fact: WithdrawalSettled) -> list[Transfer]:
     return [
         Transfer(asset, account, LOCKED, TAO_WALLET, FREE, sent, "withdrawal", number),
         Transfer(asset, account, LOCKED, FEES, FREE, fact.fee, "fee", number),
-        _network_fee(asset, fact.network_fee, number),
     ]
-
-
-def _network_fee(asset: Asset, amount: int, reference: int) -> Transfer:
-    return Transfer(asset, NETWORK_FEES, FREE, TAO_WALLET, FREE, amount, "network fee", reference)

@@ -32,6 +32,6 @@ UNKNOWN_ORDER: Final = Reason(-2011, "Unknown order sent.")
 AMEND_NOT_SMALLER: Final = Reason(-2038, "The requested action would change no state; rejecting.")
 
 ACCOUNT_EXISTS: Final = Reason(-4001, "An account of this name or number exists already.")
-DEPOSIT_KNOWN: Final = Reason(-4002, "This deposit has been credited already.")
+DEPOSIT_KNOWN: Final = Reason(-4002, "This block's event has been booked already.")
 DUPLICATE_WITHDRAWAL: Final = Reason(-4026, "A withdrawal with this withdrawOrderId exists.")
 UNKNOWN_WITHDRAWAL: Final = Reason(-4027, "There is no pending withdrawal with this id.")

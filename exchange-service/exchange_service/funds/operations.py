@@ -19,6 +19,20 @@ OWN_ADDRESS: Final = Reason(-4007, "The address is the exchange's own wallet.")
 BAD_AMOUNT: Final = Reason(-4019, "The amount is below the minimum or above the maximum.")
 
 
+class WrongWallet(RuntimeError):
+    """The seed in the file is not the one whose addresses the database holds."""
+
+
+def check_wallet(conn: Connection, wallet: Wallet) -> None:
+    """Refuse to run on another seed: deposits would arrive where nobody can reach them."""
+    view = repository.load_chain_view(conn)
+    if view is not None and view.wallet_address != wallet.address:
+        raise WrongWallet(
+            f"the hot wallet is {view.wallet_address}, the seed file gives {wallet.address}; "
+            "restore the file that belongs to this database"
+        )
+
+
 def find_deposit_address(conn: Connection, wallet: Wallet, account_id: int) -> str:
     """Return the account's deposit address, from now on watched for deposits."""
     address = wallet.deposit_address(account_id)

@@ -179,10 +179,10 @@ def save_payment_hash(conn: Connection, withdrawal_id: int, extrinsic_hash: str)
 
 
 def drop_expired_payments(conn: Connection, height: int) -> None:
-    """Let payments be signed anew that no block from this one on may hold."""
+    """Let payments be signed anew that were not in any block up to here and never will be."""
     conn.execute(
         "UPDATE withdrawal SET status = 'requested', extrinsic = NULL, extrinsic_hash = NULL"
-        " WHERE status = 'signed' AND (extrinsic->>'last_valid_block')::bigint < %s",
+        " WHERE status = 'signed' AND (extrinsic->>'last_valid_block')::bigint <= %s",
         (height,),
     )
 

@@ -1,8 +1,7 @@
 """`/api/v3/account` and `/sapi/v1`: balances, deposit addresses, deposits, withdrawals."""
 
-import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
@@ -21,11 +20,9 @@ from exchange_service.funds.schemas import (
     write_withdrawal,
 )
 from exchange_service.funds.wallet import Wallet
-from exchange_service.orders.routes import TIME_MAX, RunningEngine
 from exchange_service.parameters import Parameters
+from exchange_service.web import PAGE_MAX, TIME_MAX, RunningEngine, now_ms
 from taonet.kit.db import Transaction
-
-PAGE_MAX: Final = 1_000
 
 account_router = APIRouter(prefix="/api/v3", tags=["funds"])
 router = APIRouter(prefix="/sapi/v1", tags=["funds"])
@@ -54,8 +51,7 @@ Terms = Annotated[FundsTerms, Depends(find_terms)]
 def show_account(signed: Signed, engine: RunningEngine, terms: Terms) -> dict[str, Any]:
     balance = engine.market.balance(signed.account_id)
     omit_zero = signed.parameters.optional_text("omitZeroBalances") == "true"
-    now_ms = time.time_ns() // 1_000_000
-    return write_account(balance, terms.maker_ppm, terms.taker_ppm, now_ms, omit_zero)
+    return write_account(balance, terms.maker_ppm, terms.taker_ppm, now_ms(), omit_zero)
 
 
 @router.get("/system/status")

@@ -1,13 +1,12 @@
 """`/exchange/v1`: our own part of the API: accounts, keys, the audit."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from exchange_service.funds import operations as funds
+from exchange_service.funds.routes import Terms
 from exchange_service.keys import operations, repository
 from exchange_service.keys.schemas import AuditView, KeyRequest, KeyView, MarketMakerView
-from exchange_service.orders.routes import RunningEngine
+from exchange_service.web import RunningEngine
 from taonet.kit.db import Transaction
 from taonet.kit.errors import NotFound
 
@@ -16,17 +15,10 @@ MARKET_MAKER = "market-maker"
 router = APIRouter(prefix="/exchange/v1", tags=["exchange"])
 
 
-def find_rates(request: Request) -> operations.FeeRates:
-    rates: operations.FeeRates = request.app.state.rates
-    return rates
-
-
-Rates = Annotated[operations.FeeRates, Depends(find_rates)]
-
-
 @router.post("/keys", status_code=201)
-def create_key(body: KeyRequest, request: Request, engine: RunningEngine, rates: Rates) -> KeyView:
+def create_key(body: KeyRequest, request: Request, engine: RunningEngine, terms: Terms) -> KeyView:
     state = request.app.state
+    rates = operations.FeeRates(terms.maker_ppm, terms.taker_ppm)
     return operations.open_account(engine, state.pool, state.keyring, rates, body.name, body.funded)
 
 

@@ -1,6 +1,5 @@
 """Public market data: `/api/v3/depth`, trades, candles, tickers."""
 
-import time
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -29,8 +28,8 @@ from exchange_service.market.schemas import (
     write_levels,
     write_trade,
 )
-from exchange_service.orders.routes import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine
 from exchange_service.parameters import Parameters
+from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine, now_ms
 from taonet.kit.db import Transaction
 
 DEPTH_DEFAULT: Final = 100
@@ -38,10 +37,6 @@ DEPTH_MAX: Final = 5_000
 AVERAGE_MINUTES: Final = 5
 
 router = APIRouter(prefix="/api/v3", tags=["market"])
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @router.get("/ping")

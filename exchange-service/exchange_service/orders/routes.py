@@ -1,8 +1,8 @@
 """`/api/v3/order` and its kin: placing, cancelling and asking about one's own orders."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 
 from exchange_service.authentication import Signed
 from exchange_service.domain.admission import check_terms
@@ -10,7 +10,7 @@ from exchange_service.domain.commands import CancelAllOrders, CancelOrder, Kind
 from exchange_service.domain.facts import OrderCancelled
 from exchange_service.domain.projection import describe_cancelled
 from exchange_service.domain.refusals import Reason
-from exchange_service.engine import Engine, execute
+from exchange_service.engine import execute
 from exchange_service.errors import UNKNOWN_ORDER, BinanceRefusal
 from exchange_service.orders import repository
 from exchange_service.orders.schemas import (
@@ -22,24 +22,14 @@ from exchange_service.orders.schemas import (
     write_own_trade,
 )
 from exchange_service.parameters import Parameters
+from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine
 from taonet.kit.db import Transaction
 
-PAGE_DEFAULT: Final = 500
-PAGE_MAX: Final = 1_000
-TIME_MAX: Final = 2**62
 NO_ORDER_NAMED: Final = Reason(
     -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
 )
 
 router = APIRouter(prefix="/api/v3", tags=["orders"])
-
-
-def find_engine(request: Request) -> Engine:
-    engine: Engine = request.app.state.engine
-    return engine
-
-
-RunningEngine = Annotated[Engine, Depends(find_engine)]
 
 
 @router.post("/order")

@@ -37,7 +37,7 @@ MOUNTS = {
     "stake": Mount("chain_service.commands", "stake_app", "Add or remove stake."),
     "register": Mount("chain_service.commands", "register", "Register a hotkey by work."),
     "chain": Mount("chain_service.commands", "chain_app", "Ask the chain."),
-    "server": Mount("server_service.commands", "server_app", "Run a Server."),
+    "server": Mount("server_service.join", "server_app", "Run a Server."),
     "model": Mount("server_service.commands", "model_app", "Build and measure language models."),
     "validator": Mount("validator_service.commands", "validator_app", "Run a Validator."),
     "key": Mount("validator_service.commands", "key_app", "Get a key for the gateway."),

@@ -215,7 +215,8 @@ def _market(place: Place) -> list[ProcessSpec]:
         "EXCHANGE_URL": place.address("exchange"),
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
-    maker = _nursed(place, "market-maker", ("exchange_service.worker",), environment)
+    trading = {**environment, "EXCHANGE_URL": place.address("exchange")}
+    maker = _nursed(place, "market-maker", ("exchange_service.worker",), trading)
     purse = {
         **_wallet(place, "operator", "default"),
         "GATEWAY_URL": place.address("validator-1-gateway"),

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chain_service.domain.weights import normalise_weights
 from validator_service.domain.weights import U32_MAXIMUM, capped_shares, weights_from_scores
 
+OWN = 4095
+HALF = U32_MAXIMUM // 2
 score_lists = st.lists(st.floats(0.01, 1e6), min_size=1, max_size=40)
 
 
@@ -14,8 +17,8 @@ score_lists = st.lists(st.floats(0.01, 1e6), min_size=1, max_size=40)
 def test_shares_are_whole_and_nobody_passes_the_cap(scores: list[float], cap: float) -> None:
     shares = capped_shares(np.array(scores), cap)
 
-    assert pytest.approx(shares.sum()) == 1.0
-    assert shares.max() <= max(cap, 1 / len(scores)) + 1e-12
+    assert shares.sum() == pytest.approx(min(1.0, cap * len(scores)))
+    assert shares.max() <= cap + 1e-12
 
 
 @given(score_lists, st.floats(0.05, 1.0))
@@ -26,13 +29,16 @@ def test_a_better_score_never_has_the_smaller_share(scores: list[float], cap: fl
     assert (np.diff(by_score) >= -1e-12).all()
 
 
-@given(score_lists, st.floats(0.05, 1.0))
-def test_weights_fill_the_whole_and_hold_the_cap(scores: list[float], cap: float) -> None:
-    weights = weights_from_scores(dict(enumerate(scores)), cap)
+@given(score_lists, st.integers(2**20, U32_MAXIMUM))
+def test_weights_are_whole_and_the_chain_finds_none_above_its_limit(
+    scores: list[float], limit: int
+) -> None:
+    weights = weights_from_scores(dict(enumerate(scores)), limit, OWN)
 
-    assert all(0 < value <= U32_MAXIMUM for value in weights.values())
-    assert U32_MAXIMUM - len(scores) <= sum(weights.values()) <= U32_MAXIMUM
-    assert max(weights.values()) <= max(cap, 1 / len(weights)) * U32_MAXIMUM
+    assert sum(weights.values()) == U32_MAXIMUM
+    assert all(value > 0 for value in weights.values())
+    for uid, weight in zip(weights, normalise_weights(list(weights.values())), strict=True):
+        assert weight <= limit or uid == OWN
 
 
 def test_the_researched_example_comes_out() -> None:
@@ -43,12 +49,15 @@ def test_the_researched_example_comes_out() -> None:
 
 
 def test_zeros_and_nearly_zeros_are_not_set() -> None:
-    assert {1} == set(weights_from_scores({1: 10.0, 2: 0.0, 3: 1e-5}, 1.0))
-    assert weights_from_scores({1: 0.0, 2: 0.0}, 0.5) == {}
-    assert weights_from_scores({}, 0.5) == {}
+    assert set(weights_from_scores({1: 10.0, 2: 0.0, 3: 1e-5}, U32_MAXIMUM, OWN)) == {1}
+    assert weights_from_scores({1: 0.0, 2: 0.0}, HALF, OWN) == {}
+    assert weights_from_scores({}, HALF, OWN) == {}
 
 
-def test_too_few_to_fill_the_whole_are_paid_alike() -> None:
-    weights = weights_from_scores({1: 10.0, 2: 1.0}, 0.3)
+def test_what_too_few_may_not_have_stays_with_the_validator() -> None:
+    assert weights_from_scores({1: 10.0}, HALF, OWN) == {1: HALF, OWN: U32_MAXIMUM - HALF}
+    assert weights_from_scores({1: 10.0, 2: 1.0}, HALF, OWN) == {1: HALF, 2: HALF, OWN: 1}
 
-    assert weights[1] == weights[2]
+
+def test_nobody_weighs_himself_by_his_score() -> None:
+    assert weights_from_scores({1: 1.0, OWN: 9.0}, U32_MAXIMUM, OWN) == {1: U32_MAXIMUM}

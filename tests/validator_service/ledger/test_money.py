@@ -5,14 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import openai
 import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from taonet.kit import signing
 from taonet.kit.db import begin, open_pool
-from validator_service.client import GatewayClient, GatewayRefusal
 from validator_service.ledger import operations, repository
 from validator_service.ledger.deposits import derive_deposit_keypair, load_seed
 from validator_service.ledger.errors import InsufficientBalance
@@ -156,65 +153,6 @@ def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) 
 
     with pytest.raises(psycopg.errors.CheckViolation), begin(pool) as conn:
         operations.settle(conn, settlement("call", 101))
-
-
-def test_fifty_calls_on_a_balance_for_one(
-    make_server: Any, tokenizer: Any, consumer: Any, environment: dict[str, str]
-) -> None:
-    text = tokenizer.encode("while not done: done = step(value)\n" * 5).ids
-    make_server(text=text, piece_seconds=0.02)
-    client = consumer.openai(max_retries=0)
-    # The prompt and 40 tokens cost less than 30,000 rao and more than 15,000.
-    consumer.pay(30_000)
-    outcomes: list[int] = []
-
-    def call() -> None:
-        try:
-            client.completions.create(model="network/best", prompt="while", max_tokens=40)
-            outcomes.append(200)
-        except openai.APIStatusError as error:
-            outcomes.append(error.status_code)
-
-    threads = [threading.Thread(target=call) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert Counter(outcomes) == {200: 1, 402: 49}
-    assert consumer.account().reserved_rao == 0
-    check_books(environment["TAONET_DATABASE_URL"])
-
-
-def test_a_deposit_is_credited_once_across_a_restart(
-    chain: Any, environment: dict[str, str], start_gateway: Any, new_keypair: Any, wait: Any
-) -> None:
-    with start_gateway(environment) as url, GatewayClient(url) as client:
-        key = client.create_key(new_keypair)
-        chain.transfer(key.deposit_address, 700)
-        wait(lambda: client.account(key.api_key).balance_rao == 700)
-    chain.transfer(key.deposit_address, 55)
-    with start_gateway(environment) as url, GatewayClient(url) as client:
-        wait(lambda: client.account(key.api_key).balance_rao == 755)
-        wait(lambda: chain.height() > 35)
-        assert client.account(key.api_key).balance_rao == 755
-        assert client.create_key(new_keypair).deposit_address == key.deposit_address
-    check_books(environment["TAONET_DATABASE_URL"])
-
-
-def test_only_the_account_itself_gets_a_key(consumer: Any, new_keypair: Any) -> None:
-    gateway, account = consumer.gateway, consumer.keypair.ss58_address
-    hotkey = gateway.gateway().hotkey
-    forged = signing.sign_request(new_keypair, "POST", "/v1/keys", account.encode(), hotkey)
-    true = signing.sign_request(consumer.keypair, "POST", "/v1/keys", account.encode(), hotkey)
-
-    with pytest.raises(GatewayRefusal, match="another key"):
-        gateway._request("POST", "/v1/keys", json={"account": account, "proof": forged})
-    with pytest.raises(GatewayRefusal, match="not signed"):
-        gateway._request("POST", "/v1/keys", json={"account": account, "proof": {}})
-    gateway._request("POST", "/v1/keys", json={"account": account, "proof": true})
-    with pytest.raises(GatewayRefusal, match="answered before"):
-        gateway._request("POST", "/v1/keys", json={"account": account, "proof": true})
 
 
 def test_deposit_addresses_come_from_one_secret_that_is_kept(tmp_path: Any) -> None:

@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import psycopg
 
 
 @contextmanager
-def celery(environment: dict[str, str], *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def celery(
+    environment: dict[str, str], *arguments: str, stop: str = "terminate"
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a worker, or beat, as the cluster does."""
     process = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "validator_service.worker", *arguments],
@@ -21,16 +23,10 @@ def celery(environment: dict[str, str], *arguments: str) -> Iterator["subprocess
     try:
         yield process
     finally:
-        process.terminate()
+        children = psutil.Process(process.pid).children(recursive=True)
+        for each in (process, *children) if stop == "kill" else (process,):
+            getattr(each, stop)()
         process.wait(timeout=20)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 40) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.1)
-    return found
 
 
 def rows(environment: dict[str, str], query: str) -> list[tuple[Any, ...]]:
@@ -42,7 +38,7 @@ WORKER = ("worker", "--without-gossip", "--without-mingle", "-l", "info")
 
 
 def test_weights_follow_skill_and_nobody_stops_the_round(
-    chain: Any, make_server: Any, environment: dict[str, str]
+    chain: Any, make_server: Any, environment: dict[str, str], wait: Any
 ) -> None:
     best, middle, worst = make_server(0.6), make_server(0.4), make_server(0.2)
     others = [make_server(1.0, behaviour) for behaviour in ("garbage", "slow", "unsigned")]
@@ -50,8 +46,8 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
     gone.http.stop()
 
     with celery(environment, *WORKER), celery(environment, "beat", "-l", "warning"):
-        wait_for(lambda: len(chain.weights) == 1)
-        wait_for(lambda: rows(environment, "SELECT 1 FROM weights OFFSET 1"))
+        wait(lambda: len(chain.weights) == 1)
+        wait(lambda: rows(environment, "SELECT 1 FROM weights OFFSET 1"))
 
     weights = next(iter(chain.weights.values()))
     uids = {n["hotkey"]: n["uid"] for n in chain.neurons}
@@ -60,3 +56,43 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
     codes = dict(rows(environment, "SELECT code, total FROM tally WHERE kind = 'answer'"))
     assert {"ok", "malformed", "timeout", "unsigned", "unavailable"} == set(codes)
     assert chain.registrations == 1
+
+
+def test_a_worker_killed_in_the_middle_of_a_round_loses_none(
+    make_server: Any, environment: dict[str, str], wait: Any
+) -> None:
+    """The round is asked again by the next worker, under the same name, and counted once."""
+    make_server(0.5)
+    slow = make_server(0.5, "slow")
+    environment = {**environment, "TAONET_VALIDATOR_ANSWER_SECONDS": "3"}
+    with celery(environment, "beat", "-l", "warning"):
+        with celery(environment, *WORKER, stop="kill"):
+            wait(lambda: slow.asked)
+        assert rows(environment, "SELECT state FROM round WHERE number = 1") == [("asking",)]
+        with psycopg.connect(environment["TAONET_DATABASE_URL"]) as conn:
+            conn.execute("UPDATE round SET touched_at = now() - interval '30 seconds'")
+        with celery(environment, *WORKER):
+            wait(
+                lambda: (
+                    rows(environment, "SELECT state FROM round WHERE number = 1") == [("scored",)]
+                ),
+                60,
+            )
+
+    scored = rows(environment, "SELECT count(*) FROM round WHERE state = 'scored'")
+    tallied = rows(environment, "SELECT total FROM tally WHERE kind = 'round' AND code = 'scored'")
+    answers = rows(environment, "SELECT count(*) FROM answer GROUP BY round_id")
+    assert scored == tallied
+    assert set(answers) == {(2,)}
+
+
+def test_without_a_chain_a_worker_waits_and_goes_on(
+    chain: Any, make_server: Any, environment: dict[str, str], wait: Any
+) -> None:
+    make_server(0.5)
+    chain.down = True
+    with celery(environment, *WORKER), celery(environment, "beat", "-l", "warning"):
+        wait(lambda: chain.refused > 2)
+        assert rows(environment, "SELECT count(*) FROM round") == [(0,)]
+        chain.down = False
+        wait(lambda: chain.weights)

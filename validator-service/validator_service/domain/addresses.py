@@ -6,6 +6,10 @@ PORT_MINIMUM = 1024
 """Below it live other services than Servers."""
 
 
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""NAT64: any IPv4 address in another coat (RFC 6052)."""
+
+
 class ForbiddenAddress(Exception):
     """An address that a neuron announced and that is not dialled; the message says why."""
 
@@ -24,10 +28,15 @@ def check_dialable(ip: str, port: int, *, private_allowed: bool) -> None:
     if not PORT_MINIMUM <= port <= 65535:
         raise ForbiddenAddress(f"port {port} is not between {PORT_MINIMUM} and 65535")
     if isinstance(address, ipaddress.IPv6Address) and (
-        address.ipv4_mapped or address.sixtofour or address.teredo
+        address.ipv4_mapped or address.sixtofour or address.teredo or address in TRANSLATED
     ):
         raise ForbiddenAddress(f"{ip} hides an IPv4 address")
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    if (
+        address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or (address.is_reserved and not address.is_loopback)
+    ):
         raise ForbiddenAddress(f"{ip} is no neuron's address")
     if address.is_global:
         return

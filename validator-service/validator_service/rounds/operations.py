@@ -145,7 +145,7 @@ def are_weights_due(conn: Connection, epoch_blocks: int, first_rounds: int) -> b
 
 
 def calculate_weights(
-    conn: Connection, hotkeys: dict[int, str], maximum_share: float
+    conn: Connection, hotkeys: dict[int, str], limit: int, own_uid: int
 ) -> dict[int, int]:
     """Return the weights of the neurons that are still who they were when they were scored."""
     standings = repository.load_standings(conn)
@@ -154,7 +154,7 @@ def calculate_weights(
         for uid, standing in standings.items()
         if hotkeys.get(uid) == standing.hotkey
     }
-    return weights_from_scores(scores, maximum_share)
+    return weights_from_scores(scores, limit, own_uid)
 
 
 def record_weights(

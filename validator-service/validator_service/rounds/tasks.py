@@ -109,15 +109,21 @@ def set_weights() -> None:
     """Put the scores on chain as weights, when an epoch has passed since the last."""
     held = context()
     parameters = held.parameters
-    cap = min(held.settings.validator_weight_cap, parameters.max_weight_limit_u32 / U32_MAXIMUM)
-    hotkeys = {neuron.uid: neuron.hotkey for neuron in held.chain.metagraph().neurons}
-    height = held.chain.head().height
+    own_limit = int(held.settings.validator_weight_cap * U32_MAXIMUM)
+    limit = min(own_limit, parameters.max_weight_limit_u32)
+    metagraph = held.chain.metagraph()
+    own = metagraph.find(held.hotkey.ss58_address)
+    hotkeys = {neuron.uid: neuron.hotkey for neuron in metagraph.neurons}
+    if own is None:
+        log.warning("no weights to set: not registered")
+        return
+    height = metagraph.height
     with begin(held.pool) as conn:
         if not operations.are_weights_due(
             conn, parameters.blocks_per_step, held.settings.validator_first_weights_rounds
         ):
             return
-        weights = operations.calculate_weights(conn, hotkeys, cap)
+        weights = operations.calculate_weights(conn, hotkeys, limit, own.uid)
     if not weights:
         log.warning("no weights to set: no Server has a score")
         return

@@ -1,0 +1,130 @@
+"""The bare engine on plain commands, for `taonet lab match` and for comparing engines.
+
+Owners are opened as they appear, rich enough never to be short, and pay no fees.
+"""
+
+from typing import Any, Final
+
+from exchange_service.domain.accounts import TAO_WALLET
+from exchange_service.domain.commands import (
+    AmendOrder,
+    CancelOrder,
+    Command,
+    Kind,
+    OpenAccount,
+    PlaceOrder,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from exchange_service.domain.exchange import Exchange
+from exchange_service.domain.facts import (
+    Fact,
+    OrderAccepted,
+    OrderAmended,
+    OrderCancelled,
+    OrderExpired,
+    Rejected,
+    Traded,
+)
+
+RICH: Final = 10**30
+
+
+class MalformedCommand(ValueError):
+    """A line is no command; its text says why."""
+
+
+class Laboratory:
+    """An exchange whose traders have names and no limits."""
+
+    def __init__(self, self_trade: SelfTrade = SelfTrade.EXPIRE_MAKER) -> None:
+        self._exchange = Exchange()
+        self._owners: dict[str, int] = {}
+        self._names: dict[int, Any] = {}
+        """The caller's own id of each order."""
+        self._numbers: dict[Any, int] = {}
+        self._self_trade = self_trade
+
+    def run(self, line: dict[str, Any]) -> list[dict[str, Any]]:
+        """Apply one command and return its reports; raise MalformedCommand for anything else."""
+        try:
+            command = self._read(line)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MalformedCommand(f"{type(error).__name__}: {error}") from None
+        if command is None:
+            return [{"report": "rejected", "id": line["id"], "reason": "Unknown order sent."}]
+        return [self._write(fact, line["id"]) for fact in self._exchange.apply(command)]
+
+    def _read(self, line: dict[str, Any]) -> Command | None:
+        operation, name = line["op"], line["id"]
+        if operation == "new":
+            return self._read_order(line)
+        number = self._numbers.get(name)
+        if number is None:
+            return None
+        order = self._exchange.orders.get(number)
+        owner = order.terms.account_id if order else 0
+        if operation == "cancel":
+            return CancelOrder(0, owner, number, "")
+        if operation == "amend":
+            return AmendOrder(0, owner, number, _whole(line["quantity_rao"]))
+        raise ValueError(f"op is new, cancel or amend, not {operation!r}")
+
+    def _read_order(self, line: dict[str, Any]) -> PlaceOrder:
+        number = len(self._names) + 1
+        order = PlaceOrder(
+            time_ms=0,
+            order_id=number,
+            account_id=self._open(str(line.get("owner", "somebody"))),
+            side=Side(line["side"]),
+            kind=Kind(line.get("type", "LIMIT")),
+            price_sat=_whole(line.get("price_sat") or 0),
+            quantity_rao=_whole(line["quantity_rao"]),
+            quote_sat=0,
+            time_in_force=TimeInForce(line.get("tif") or "GTC"),
+            self_trade=self._self_trade,
+            client_order_id=str(number),
+        )
+        self._names[number] = line["id"]
+        self._numbers[line["id"]] = number
+        return order
+
+    def _open(self, owner: str) -> int:
+        if owner not in self._owners:
+            number = self._exchange.custody.last_account_id + 1
+            self._exchange.apply(OpenAccount(0, number, f"owner {owner}", 0, 0, RICH))
+            self._exchange.accounts[number].free_rao += RICH
+            self._exchange.accounts[TAO_WALLET].free_rao -= RICH
+            self._owners[owner] = number
+        return self._owners[owner]
+
+    def _write(self, fact: Fact, name: Any) -> dict[str, Any]:
+        match fact:
+            case OrderAccepted():
+                return {"report": "accepted", "id": name}
+            case Rejected():
+                return {"report": "rejected", "id": name, "reason": fact.reason.message}
+            case Traded():
+                return {
+                    "report": "trade",
+                    "taker": self._names[fact.taker_order_id],
+                    "maker": self._names[fact.maker_order_id],
+                    "price_sat": fact.price_sat,
+                    "quantity_rao": fact.quantity_rao,
+                }
+            case OrderCancelled() | OrderExpired():
+                report = "cancelled" if isinstance(fact, OrderCancelled) else "expired"
+                left_rao = fact.quantity_rao - fact.executed_rao
+                name = self._names[fact.terms.order_id]
+                return {"report": report, "id": name, "quantity_rao": left_rao}
+            case OrderAmended():
+                return {"report": "amended", "id": name, "quantity_rao": fact.quantity_rao}
+            case _:
+                raise AssertionError(f"no order leads to {type(fact).__name__}")
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number of rao or satoshi")
+    return value

@@ -1,0 +1,78 @@
+"""The chain's commands, typed against a real chain."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.chain_service.conftest import RunningChain, enrich, key
+from tests.conftest import wait_until
+
+from taonet.cli.main import main
+from taonet.kit.keys import ensure_wallet, load_coldkey, load_hotkey
+
+BOB = key("Bob")
+
+
+@pytest.fixture
+def wallets(chain: RunningChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TAONET_CHAIN_URL", f"http://127.0.0.1:{chain.port}")
+    monkeypatch.setenv("TAONET_WALLET_PATH", str(tmp_path))
+    monkeypatch.setenv("TAONET_WALLET_NAME", "miner")
+    monkeypatch.setenv("TAONET_HOTKEY_NAME", "one")
+    ensure_wallet(tmp_path, "miner", ["one", "two"])
+    return tmp_path
+
+
+def typed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    captured = capsys.readouterr()
+    assert ended.value.code == 0, captured.err
+    return captured.out
+
+
+def test_from_registering_to_sending(
+    chain: RunningChain, wallets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert json.loads(typed(capsys, "register", "--json"))["uid"] == 0
+    assert "as uid 1" in typed(capsys, "register", "--hotkey", "two")
+    hotkeys = [load_hotkey(str(wallets), "miner", name) for name in ("one", "two")]
+    coldkey = load_coldkey(str(wallets), "miner")
+    enrich(chain.client, coldkey, *hotkeys)
+
+    assert "done in block" in typed(capsys, "stake", "remove", "0.9")
+    assert "done in block" in typed(capsys, "stake", "add", "0.1")
+    receipt = json.loads(typed(capsys, "transfer", BOB.ss58_address, "0.25", "--json"))
+    assert receipt["status"] == "included"
+    assert chain.client.account(BOB.ss58_address).free_rao == 250_000_000
+    told: Any = json.loads(typed(capsys, "chain", "extrinsic", receipt["hash"]))
+    assert told["height"] == receipt["height"]
+    block: Any = json.loads(typed(capsys, "chain", "block", str(receipt["height"])))
+    assert "Transferred" in [event["kind"] for event in block["events"]]
+
+
+def test_reading_for_programs_and_for_people(
+    chain: RunningChain, wallets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(capsys, "register")
+    graph: Any = json.loads(typed(capsys, "metagraph", "--json"))
+    assert graph["neurons"][0]["stake_rao"] == "0"
+    assert graph["neurons"][0]["incentive"] == 0.0
+    assert "incentive" in typed(capsys, "metagraph")
+    wait_until(lambda: chain.height() >= 3)
+    supply: Any = json.loads(typed(capsys, "chain", "supply", "--at", "3", "--json"))
+    assert supply["issuance_rao"] == "3000000000"
+    parts = [int(supply[name]) for name in ("free_rao", "stake_rao", "pot_rao")]
+    assert sum(parts) == int(supply["issuance_rao"])
+    assert "3.000000000 TAO" in typed(capsys, "chain", "supply", "--at", "3")
+    assert json.loads(typed(capsys, "chain", "parameters"))["preset"] == "box"
+
+
+def test_a_refusal_is_one_sentence(wallets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("transfer", BOB.ss58_address, "1"), ("transfer", BOB.ss58_address, "much")):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 1
+        assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,37 @@
+"""`taonet key new`, as a person and as a program would use it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from taonet.kit.keys import ensure_wallet
+from validator_service.commands import key_app
+
+
+def test_a_key_is_made_for_a_wallet_by_name_or_address(gateway_url: str, tmp_path: Path) -> None:
+    address = ensure_wallet(tmp_path, "alice", []).coldkeypub.ss58_address
+
+    def new(account: str, *options: str) -> Any:
+        arguments = ["new", "--account", account, "--gateway", gateway_url]
+        return CliRunner().invoke(key_app, [*arguments, "--wallet-path", str(tmp_path), *options])
+
+    by_name, by_address = json.loads(new("alice", "--json").stdout), new(address).stdout
+
+    assert by_name["api_key"].startswith("sk-taonet-")
+    assert by_name["deposit_address"] in by_address
+    assert by_name["api_key"] not in by_address
+    missing = new("bob")
+    assert missing.exit_code == 1
+    assert "no wallet" in missing.stderr
+
+
+def test_a_gateway_that_is_away_is_told(tmp_path: Path) -> None:
+    ensure_wallet(tmp_path, "alice", [])
+    arguments = ["new", "--account", "alice", "--gateway", "http://127.0.0.1:9"]
+
+    result = CliRunner().invoke(key_app, [*arguments, "--wallet-path", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "is it running?" in result.stderr
