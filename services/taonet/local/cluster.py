@@ -212,7 +212,6 @@ def _market(place: Place) -> list[ProcessSpec]:
     environment = {
         **_store(place, "exchange"),
         **_wallet(place, "exchange", "default"),
-        "EXCHANGE_URL": place.address("exchange"),
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
     trading = {**environment, "EXCHANGE_URL": place.address("exchange")}
