@@ -27,6 +27,8 @@ from validator_service.ledger import routes as ledger_routes
 from validator_service.ledger.access import Access
 from validator_service.ledger.deposits import load_seed
 from validator_service.metrics import StateCollector
+from validator_service.payouts import routes as payout_routes
+from validator_service.payouts.audit import Auditor
 from validator_service.settings import ValidatorSettings
 from validator_service.tokenizing import load_tokenizer
 
@@ -48,6 +50,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(RequestValidationError, render_invalid)
     app.include_router(gateway_routes.router)
     app.include_router(ledger_routes.router)
+    app.include_router(payout_routes.router)
     return app
 
 
@@ -75,9 +78,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         directory = Directory(
             chain, client, hotkey.ss58_address, settings.validator_private_addresses
         )
-        app.state.gateway = Gateway(pool, directory, client, tokenizer, settings.price())
+        app.state.gateway = Gateway(
+            pool, directory, client, tokenizer, settings.price(), settings.validator_take_percent
+        )
+        app.state.auditor = Auditor(pool, chain, app.state.access.deposit_seed)
         REGISTRY.register(collector := StateCollector(pool))
-        with running_beside(settings, pool, hotkey):
+        treasury = app.state.auditor.treasury
+        with running_beside(settings, pool, hotkey, treasury):
             yield
         REGISTRY.unregister(collector)
     app.state.access.redis.close()

@@ -24,6 +24,7 @@ from server_service.client import (
 )
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
+from validator_service.domain.payouts import calculate_share_rao
 from validator_service.domain.pricing import Price, calculate_cost_rao
 from validator_service.gateway.directory import Directory, KnownServer
 from validator_service.gateway.errors import (
@@ -81,6 +82,7 @@ class Gateway:
     client: ServerClient
     tokenizer: Tokenizer
     price: Price
+    take_percent: int
     under_way: int = 0
     settling: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -246,6 +248,8 @@ class Answer:
             cost_rao=self.cost_rao,
             server_uid=self.server.uid,
             server_hotkey=self.server.hotkey,
+            server_coldkey=self.server.coldkey,
+            share_rao=calculate_share_rao(self.cost_rao, self.gateway.take_percent),
         )
 
     async def _book(self, work: Callable[[Connection], Result]) -> Result:
