@@ -29,6 +29,7 @@ from server_service.schemas import (
     Info,
     Limits,
     RequestKind,
+    TopToken,
     Usage,
 )
 from server_service.tensors import pack_tensors, unpack_tensors
@@ -299,7 +300,11 @@ class StubWire:
                 if stub.behaviour == "breaking" and number == 3:
                     return
                 text = self.tokenizer.decode([token])
-                piece = GeneratePiece(token=token, text=text, logprob=-1.0)
+                top = [
+                    TopToken(token=other, text="a lie", logprob=-1.0 - other)
+                    for other in range(wanted.logprobs)
+                ]
+                piece = GeneratePiece(token=token, text=text, logprob=-1.0, top=top)
                 line = piece.model_dump_json().encode() + b"\n"
                 seen += line
                 yield line

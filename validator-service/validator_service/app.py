@@ -1,5 +1,6 @@
 """The gateway: a Validator's web process. It also registers the Validator and follows deposits."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,9 +21,10 @@ from taonet.kit.metrics import REFUSALS
 from validator_service import repository
 from validator_service.background import running_beside
 from validator_service.gateway import routes as gateway_routes
-from validator_service.gateway.answering import CALLS_MAX, Gateway
+from validator_service.gateway.calls import CALLS_MAX, Gateway
 from validator_service.gateway.directory import Directory
 from validator_service.gateway.errors import InvalidRequest, openai_error
+from validator_service.gateway.limiting import RateLimiter
 from validator_service.ledger import routes as ledger_routes
 from validator_service.ledger.access import Access
 from validator_service.ledger.deposits import load_seed
@@ -30,10 +32,12 @@ from validator_service.metrics import StateCollector
 from validator_service.payouts import routes as payout_routes
 from validator_service.payouts.audit import Auditor
 from validator_service.settings import ValidatorSettings
-from validator_service.tokenizing import load_tokenizer
+from validator_service.tokenizing import load_token_bytes, load_tokenizer
 
 OPENAI_PREFIX = "/v1/"
 POOL_SIZE = 8
+RETRY_SECONDS = 1.0
+"""When to try again where the refusal itself does not know better."""
 
 
 def create_app() -> FastAPI:
@@ -79,8 +83,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             chain, client, hotkey.ss58_address, settings.validator_private_addresses
         )
         app.state.gateway = Gateway(
-            pool, directory, client, tokenizer, settings.price(), settings.validator_take_percent
+            pool,
+            directory,
+            client,
+            tokenizer,
+            load_token_bytes(tokenizer),
+            settings.price(),
+            settings.validator_take_percent,
         )
+        app.state.limiter = RateLimiter(settings.validator_requests_per_minute)
         app.state.auditor = Auditor(pool, chain, app.state.access.deposit_seed)
         REGISTRY.register(collector := StateCollector(pool))
         treasury = app.state.auditor.treasury
@@ -101,7 +112,9 @@ def render_refusal(request: Request, error: Exception) -> JSONResponse:
     """What speaks OpenAI's language refuses in it too."""
     assert isinstance(error, Refusal)
     REFUSALS.labels(error.code).inc()
-    headers = {"retry-after": "1"} if error.status in (429, 503) else None
+    headers = dict(getattr(request.state, "limit_headers", {}))
+    if error.status in (429, 503):
+        headers["retry-after"] = str(math.ceil(getattr(error, "retry_seconds", RETRY_SECONDS)))
     body = openai_error(error) if request.url.path.startswith(OPENAI_PREFIX) else error.as_json()
     return JSONResponse(body, status_code=error.status, headers=headers)
 

@@ -39,6 +39,8 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """What consumers pay for a million tokens of their prompts."""
     validator_price_output_rao: int = 400_000_000
     """What consumers pay for a million tokens of answers."""
+    validator_requests_per_minute: int = Field(600, ge=1)
+    """How many calls an account may make; as many at once after a quiet minute."""
     validator_take_percent: int = Field(20, ge=0, le=100)
     """The Validator's part of what consumers pay; the rest is the Servers' that answered."""
     validator_payout_seconds: float = 60.0
