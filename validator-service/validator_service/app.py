@@ -20,6 +20,7 @@ from taonet.kit.keys import load_hotkey
 from taonet.kit.metrics import REFUSALS
 from validator_service import repository
 from validator_service.background import running_beside
+from validator_service.gateway import knowledge
 from validator_service.gateway import routes as gateway_routes
 from validator_service.gateway.calls import CALLS_MAX, Gateway
 from validator_service.gateway.directory import Directory
@@ -53,6 +54,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(Refusal, render_refusal)
     app.add_exception_handler(RequestValidationError, render_invalid)
     app.include_router(gateway_routes.router)
+    app.include_router(knowledge.router)
     app.include_router(ledger_routes.router)
     app.include_router(payout_routes.router)
     return app

@@ -134,18 +134,18 @@ async def read_whole(shape: Shape) -> dict[str, Any]:
         ) from None
 
 
-def read_prompt(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
+def read_prompt(prompt: Prompt, tokenizer: Tokenizer, param: str = "prompt") -> list[int]:
     """Return one prompt's tokens; lists hold one prompt, or the tokens of one."""
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
         if len(prompt) > 1:
-            raise UnsupportedParameter("prompt", "one prompt a call: send each in its own")
-        return read_prompt(prompt[0], tokenizer)
+            raise UnsupportedParameter(param, "one prompt a call: send each in its own")
+        return read_prompt(prompt[0], tokenizer, param)
     given = tokenizer.encode(prompt).ids if isinstance(prompt, str) else prompt
     tokens = [token for token in given if isinstance(token, int)]
     if not tokens:
-        raise InvalidRequest("prompt", "the prompt is empty")
+        raise InvalidRequest(param, f"the {param} is empty")
     if not all(0 <= token < tokenizer.get_vocab_size() for token in tokens):
-        raise InvalidRequest("prompt", "token ids must be those of the network's tokenizer")
+        raise InvalidRequest(param, "token ids must be those of the network's tokenizer")
     return tokens
 
 

@@ -106,12 +106,19 @@ class Sampling(BaseModel):
 
     def check_parameters(self) -> None:
         """Refuse each parameter that would change the answer and is not honoured."""
-        for name, value in (self.model_extra or {}).items():
-            if name in HARMLESS or value is None or value in NEUTRAL.get(name, ()):
-                continue
-            raise UnsupportedParameter(
-                name, f"{name}={str(value)[:100]} is not supported here: leave it out"
-            )
+        refuse_extras(self.model_extra, HARMLESS, NEUTRAL)
+
+
+def refuse_extras(
+    extras: dict[str, Any] | None, harmless: set[str], neutral: dict[str, tuple[Any, ...]]
+) -> None:
+    """Refuse by name what a schema does not know, unless it asks for nothing."""
+    for name, value in (extras or {}).items():
+        if name in harmless or value is None or value in neutral.get(name, ()):
+            continue
+        raise UnsupportedParameter(
+            name, f"{name}={str(value)[:100]} is not supported here: leave it out"
+        )
 
 
 class ChatRequest(Sampling):
