@@ -44,6 +44,7 @@ __all__ = [
     "GenerateRequest",
     "Info",
     "NextPhrases",
+    "RequestKind",
     "ServerAddress",
     "ServerClient",
     "ServerFailure",

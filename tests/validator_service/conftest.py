@@ -29,6 +29,7 @@ from server_service.schemas import (
     Info,
     Limits,
     RequestKind,
+    TopToken,
     Usage,
 )
 from server_service.tensors import pack_tensors, unpack_tensors
@@ -253,6 +254,7 @@ class StubWire:
         self.app = FastAPI()
         self.app.get("/info")(self.info)
         self.app.post("/v1/text-causal-lm-next")(self.next_phrases)
+        self.app.post("/v1/text-last-hidden-state")(self.hidden_states)
         self.app.post("/v1/generate")(self.generate)
 
     async def info(self, request: Request) -> Response:
@@ -265,7 +267,7 @@ class StubWire:
             vocabulary_size=VOCABULARY,
             context_length=CONTEXT_LENGTH,
             limits=LIMITS,
-            requests=[RequestKind.NEXT, RequestKind.GENERATE],
+            requests=[RequestKind.NEXT, RequestKind.GENERATE, RequestKind.HIDDEN],
         )
         return self.signed(request, info.model_dump_json().encode(), "application/json")
 
@@ -281,6 +283,16 @@ class StubWire:
         body = unpack_tensors(received)
         answer = stub.answer(np.asarray(body.tensors["tokens"]), int(body.options["top_k"]))
         return self.signed(request, pack_tensors(answer))
+
+    async def hidden_states(self, request: Request) -> Response:
+        """Each token's id, and where it stands."""
+        self.stub.asked += 1
+        if self.stub.behaviour == "garbage":
+            return self.signed(request, secrets.token_bytes(500))
+        tokens = np.asarray(unpack_tensors(await request.body()).tensors["tokens"])
+        places = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
+        hidden = np.stack([tokens, places], axis=-1).astype(np.float32)
+        return self.signed(request, pack_tensors({"hidden": hidden}))
 
     async def generate(self, request: Request) -> Response:
         wanted = GenerateRequest.model_validate_json(await request.body())
@@ -299,7 +311,11 @@ class StubWire:
                 if stub.behaviour == "breaking" and number == 3:
                     return
                 text = self.tokenizer.decode([token])
-                piece = GeneratePiece(token=token, text=text, logprob=-1.0)
+                top = [
+                    TopToken(token=other, text="a lie", logprob=-1.0 - other)
+                    for other in range(wanted.logprobs)
+                ]
+                piece = GeneratePiece(token=token, text=text, logprob=-1.0, top=top)
                 line = piece.model_dump_json().encode() + b"\n"
                 seen += line
                 yield line

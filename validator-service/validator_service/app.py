@@ -1,5 +1,6 @@
 """The gateway: a Validator's web process. It also registers the Validator and follows deposits."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,19 +20,25 @@ from taonet.kit.keys import load_hotkey
 from taonet.kit.metrics import REFUSALS
 from validator_service import repository
 from validator_service.background import running_beside
+from validator_service.gateway import knowledge
 from validator_service.gateway import routes as gateway_routes
-from validator_service.gateway.answering import CALLS_MAX, Gateway
+from validator_service.gateway.calls import CALLS_MAX, Gateway
 from validator_service.gateway.directory import Directory
 from validator_service.gateway.errors import InvalidRequest, openai_error
+from validator_service.gateway.limiting import RateLimiter
 from validator_service.ledger import routes as ledger_routes
 from validator_service.ledger.access import Access
 from validator_service.ledger.deposits import load_seed
 from validator_service.metrics import StateCollector
+from validator_service.payouts import routes as payout_routes
+from validator_service.payouts.audit import Auditor
 from validator_service.settings import ValidatorSettings
-from validator_service.tokenizing import load_tokenizer
+from validator_service.tokenizing import load_token_bytes, load_tokenizer
 
 OPENAI_PREFIX = "/v1/"
 POOL_SIZE = 8
+RETRY_SECONDS = 1.0
+"""When to try again where the refusal itself does not know better."""
 
 
 def create_app() -> FastAPI:
@@ -47,7 +54,9 @@ def create_app() -> FastAPI:
     app.add_exception_handler(Refusal, render_refusal)
     app.add_exception_handler(RequestValidationError, render_invalid)
     app.include_router(gateway_routes.router)
+    app.include_router(knowledge.router)
     app.include_router(ledger_routes.router)
+    app.include_router(payout_routes.router)
     return app
 
 
@@ -75,9 +84,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         directory = Directory(
             chain, client, hotkey.ss58_address, settings.validator_private_addresses
         )
-        app.state.gateway = Gateway(pool, directory, client, tokenizer, settings.price())
+        app.state.gateway = Gateway(
+            pool,
+            directory,
+            client,
+            tokenizer,
+            load_token_bytes(tokenizer),
+            settings.price(),
+            settings.validator_take_percent,
+        )
+        app.state.limiter = RateLimiter(settings.validator_requests_per_minute)
+        app.state.auditor = Auditor(pool, chain, app.state.access.deposit_seed)
         REGISTRY.register(collector := StateCollector(pool))
-        with running_beside(settings, pool, hotkey):
+        treasury = app.state.auditor.treasury
+        with running_beside(settings, pool, hotkey, treasury):
             yield
         REGISTRY.unregister(collector)
     app.state.access.redis.close()
@@ -94,7 +114,9 @@ def render_refusal(request: Request, error: Exception) -> JSONResponse:
     """What speaks OpenAI's language refuses in it too."""
     assert isinstance(error, Refusal)
     REFUSALS.labels(error.code).inc()
-    headers = {"retry-after": "1"} if error.status in (429, 503) else None
+    headers = dict(getattr(request.state, "limit_headers", {}))
+    if error.status in (429, 503):
+        headers["retry-after"] = str(math.ceil(getattr(error, "retry_seconds", RETRY_SECONDS)))
     body = openai_error(error) if request.url.path.startswith(OPENAI_PREFIX) else error.as_json()
     return JSONResponse(body, status_code=error.status, headers=headers)
 

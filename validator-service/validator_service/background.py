@@ -29,11 +29,11 @@ log = get_logger(__name__)
 
 @contextmanager
 def running_beside(
-    settings: ValidatorSettings, pool: ConnectionPool, hotkey: Keypair
+    settings: ValidatorSettings, pool: ConnectionPool, hotkey: Keypair, treasury: str
 ) -> Iterator[None]:
     """Keep the gateway's threads for the time of a block."""
     ending = threading.Event()
-    deposits = DepositFollower(pool, settings.chain_url)
+    deposits = DepositFollower(pool, settings.chain_url, treasury)
     steward = threading.Thread(
         target=keep_house, args=(settings, pool, hotkey, ending), name="steward", daemon=True
     )

@@ -8,6 +8,7 @@ from taonet.kit import signing
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
 from validator_service.ledger.schemas import AccountView, GatewayView, NewKey
+from validator_service.payouts.schemas import AuditView, Statement
 
 TIMEOUT_SECONDS = 10.0
 KEYS_PATH = "/v1/keys"
@@ -48,6 +49,14 @@ class GatewayClient:
     def account(self, api_key: str) -> AccountView:
         headers = {"authorization": f"Bearer {api_key}"}
         return AccountView.model_validate(self._request("GET", "/v1/account", headers=headers))
+
+    def audit(self) -> AuditView:
+        return AuditView.model_validate(self._request("GET", "/v1/audit"))
+
+    def payouts(self, coldkey: str | None = None, limit: int = 20) -> Statement:
+        """The newest payouts to Servers, each with the calls that it pays."""
+        params = {"limit": limit} | ({} if coldkey is None else {"coldkey": coldkey})
+        return Statement.model_validate(self._request("GET", "/v1/payouts", params=params))
 
     def close(self) -> None:
         self._http.close()

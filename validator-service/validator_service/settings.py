@@ -1,5 +1,7 @@
 """The Validator's settings, each read from the environment as TAONET_<NAME>."""
 
+from pydantic import Field
+
 from taonet.kit.settings import ChainAccess, StoreSettings, WalletSettings
 from validator_service.domain.pricing import Price
 from validator_service.domain.prompts import Shape
@@ -37,6 +39,14 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """What consumers pay for a million tokens of their prompts."""
     validator_price_output_rao: int = 400_000_000
     """What consumers pay for a million tokens of answers."""
+    validator_requests_per_minute: int = Field(600, ge=1)
+    """How many calls an account may make; as many at once after a quiet minute."""
+    validator_take_percent: int = Field(20, ge=0, le=100)
+    """The Validator's part of what consumers pay; the rest is the Servers' that answered."""
+    validator_payout_seconds: float = 60.0
+    """Time between two looks at what the Servers are owed."""
+    validator_payout_minimum_rao: int = Field(1_000_000, ge=1_000)
+    """The least that a Server's owner is sent at once; each transfer costs the Validator a fee."""
 
     def shape(self) -> Shape:
         return Shape(prompts=self.validator_prompts, canaries=self.validator_canaries)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from validator_service.domain.logprobs import byte_alphabet, read_token
+
 
 def load_tokenizer(path: str) -> Tokenizer:
     """
@@ -13,3 +15,12 @@ def load_tokenizer(path: str) -> Tokenizer:
     tokenizer: Tokenizer = Tokenizer.from_file(str(Path(path).expanduser()))
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def load_token_bytes(tokenizer: Tokenizer) -> list[bytes]:
+    """Return what each token stands for, by id: a part of a character is no text by itself."""
+    alphabet = byte_alphabet()
+    return [
+        read_token(tokenizer.id_to_token(token) or "", alphabet)
+        for token in range(tokenizer.get_vocab_size())
+    ]

@@ -14,20 +14,24 @@ from taonet.kit.queue import create_celery
 from validator_service.rounds.context import Context
 from validator_service.settings import ValidatorSettings
 
-TASKS = "validator_service.rounds.tasks"
+TASKS = ["validator_service.rounds.tasks", "validator_service.payouts.tasks"]
 RECONCILE_SECONDS = 15.0
+ADVANCE_SECONDS = 2.0
+"""Time between two looks at payments under way."""
 QUEUES = {
     "validator.score_round": "rounds",
     "validator.resume_round": "rounds",
     "validator.reconcile": "rounds",
     "validator.score_answers": "scoring",
     "validator.set_weights": "weights",
+    "validator.open_payout": "payouts",
+    "validator.advance_payments": "payouts",
 }
 
 
 def create_worker(settings: ValidatorSettings) -> Celery:
     """Return the application with its queues and its clock; nothing is opened yet."""
-    app = create_celery("validator", settings.redis_url, [TASKS], prefix=settings.validator_name)
+    app = create_celery("validator", settings.redis_url, TASKS, prefix=settings.validator_name)
     app.conf.update(
         task_queues=[
             Queue(name)  # type: ignore[no-untyped-call]
@@ -41,6 +45,8 @@ def create_worker(settings: ValidatorSettings) -> Celery:
         beat_schedule={
             "score_round": every("validator.score_round", settings.validator_round_seconds),
             "reconcile": every("validator.reconcile", RECONCILE_SECONDS),
+            "open_payout": every("validator.open_payout", settings.validator_payout_seconds),
+            "advance_payments": every("validator.advance_payments", ADVANCE_SECONDS),
         },
     )
     # Each part of it opens at its first use, in the process that works.

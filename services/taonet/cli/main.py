@@ -40,6 +40,9 @@ MOUNTS = {
     "server": Mount("server_service.join", "server_app", "Run a Server."),
     "model": Mount("server_service.commands", "model_app", "Build and measure language models."),
     "validator": Mount("validator_service.commands", "validator_app", "Run a Validator."),
+    "gateway": Mount(
+        "validator_service.payouts.commands", "gateway_app", "Look into a gateway's books."
+    ),
     "key": Mount("validator_service.commands", "key_app", "Get a key for the gateway."),
     "exchange": Mount("exchange_service.commands", "exchange_app", "Trade TAO for BTC."),
     "lab": Mount("taonet.cli.lab", "lab_app", "Try the rules out, away from any network."),

@@ -124,8 +124,9 @@ def test_an_unknown_key_or_model_is_refused(server: Any, consumer: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "param", "code"),
     [
-        ({"n": 2}, "n", "unsupported_parameter"),
-        ({"logprobs": True}, "logprobs", "unsupported_parameter"),
+        ({"n": 9}, "n", "invalid_value"),
+        ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
         ({"presence_penalty": 0.5}, "presence_penalty", "unsupported_parameter"),
         ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
         ({"extra_body": {"surprise": 1}}, "surprise", "unsupported_parameter"),

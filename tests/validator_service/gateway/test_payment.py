@@ -46,7 +46,11 @@ def test_fifty_calls_on_a_balance_for_one(
     account = consumer.account()
     assert account.reserved_rao == 0
     spent = 30_000 - account.balance_rao
-    assert booked_rao(environment) == {"deposit": 30_000, "usage": spent}
+    assert booked_rao(environment) == {
+        "deposit": 30_000,
+        "usage": spent,
+        "share": spent * 80 // 100,
+    }
 
 
 def test_a_deposit_is_credited_once_across_a_restart(

@@ -28,7 +28,8 @@ def pool(database: Callable[[str], str]) -> Iterator[ConnectionPool]:
 
 def fill(pool: ConnectionPool, amount_rao: int, height: int = 1) -> None:
     with begin(pool) as conn:
-        operations.credit_deposits(conn, height, [Deposit(height, 0, "alice-deposits", amount_rao)])
+        deposit = Deposit(height, 0, "alice", "alice-deposits", amount_rao)
+        operations.credit_deposits(conn, height, [deposit], "treasury")
 
 
 def balances(pool: ConnectionPool) -> tuple[int, int]:
@@ -38,7 +39,16 @@ def balances(pool: ConnectionPool) -> tuple[int, int]:
 
 
 def settlement(request_id: str, cost_rao: int) -> Settlement:
-    return Settlement(request_id, 10, 5, cost_rao, server_uid=3, server_hotkey="bob")
+    return Settlement(
+        request_id,
+        prompt_tokens=10,
+        completion_tokens=5,
+        cost_rao=cost_rao,
+        server_uid=3,
+        server_hotkey="bob",
+        server_coldkey="bobs-owner",
+        share_rao=cost_rao * 8 // 10,
+    )
 
 
 def check_books(url: str) -> None:
@@ -67,7 +77,10 @@ def test_a_deposit_is_credited_once(pool: ConnectionPool) -> None:
 def test_transfers_to_strangers_and_of_nothing_are_not_credited(pool: ConnectionPool) -> None:
     with begin(pool) as conn:
         credited = operations.credit_deposits(
-            conn, 1, [Deposit(1, 0, "mallory", 5), Deposit(1, 1, "alice-deposits", 0)]
+            conn,
+            1,
+            [Deposit(1, 0, "bob", "mallory", 5), Deposit(1, 1, "bob", "alice-deposits", 0)],
+            "treasury",
         )
 
     assert credited == []

@@ -29,6 +29,8 @@ log = get_logger(__name__)
 class KnownServer:
     uid: int
     hotkey: str
+    coldkey: str
+    """Whom the answers are paid to."""
     name: str
     incentive: float
     address: ServerAddress
@@ -118,7 +120,13 @@ class Directory:
         if info is None or info.hotkey != neuron.hotkey:
             return None
         return KnownServer(
-            neuron.uid, neuron.hotkey, neuron.name or info.name, neuron.incentive, address, info
+            uid=neuron.uid,
+            hotkey=neuron.hotkey,
+            coldkey=neuron.coldkey,
+            name=neuron.name or info.name,
+            incentive=neuron.incentive,
+            address=address,
+            info=info,
         )
 
     async def ask_info(self, address: ServerAddress) -> Info | None:

@@ -6,6 +6,7 @@ Refusal
 │   └── ContextLengthExceeded    … or the prompt is longer than any model reads
 ├── ModelNotFound           404
 ├── TooManyCalls            429  as many under way as the gateway takes
+├── RateLimited             429  this account calls more often than it may
 └── NoServerAvailable       503  nobody who could answer does
 """
 
@@ -53,6 +54,16 @@ class ModelNotFound(NotFound):
 
 class TooManyCalls(TooMany):
     openai_code = "rate_limit_exceeded"
+
+
+class RateLimited(TooMany):
+    openai_code = "rate_limit_exceeded"
+
+    def __init__(self, per_minute: int, retry_seconds: float) -> None:
+        super().__init__(
+            f"an account may call {per_minute} times a minute; try again in {retry_seconds:.1f} s"
+        )
+        self.retry_seconds = retry_seconds
 
 
 class NoServerAvailable(Unavailable):

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 
 from server_service.client import ServerFailure
 from validator_service.domain.chat import END_OF_ANSWER, Turn, render_chat
-from validator_service.gateway.answering import Answer, Gateway, Question
+from validator_service.gateway.answering import SEED_MODULUS, Answer, Question
+from validator_service.gateway.calls import Call, Gateway, Order
 from validator_service.gateway.directory import BEST, SERVER_PREFIX, Directory
 from validator_service.gateway.errors import (
     InvalidRequest,
@@ -18,19 +19,20 @@ from validator_service.gateway.errors import (
     NoServerAvailable,
     UnsupportedParameter,
 )
+from validator_service.gateway.likelihoods import Likelihoods
+from validator_service.gateway.limiting import paying_caller
 from validator_service.gateway.schemas import (
     STOPS_MAX,
     ChatRequest,
     CompletionRequest,
+    Prompt,
     Sampling,
 )
 from validator_service.gateway.shapes import Shape
-from validator_service.ledger.access import caller
 
 router = APIRouter(prefix="/v1", tags=["inference"])
 
-Account = Annotated[str, Depends(caller)]
-SEED_MODULUS = 2**63
+Account = Annotated[str, Depends(paying_caller)]
 
 
 class BilledStream(StreamingResponse):
@@ -76,7 +78,9 @@ async def create_chat_completion(body: ChatRequest, request: Request, account: A
     if len(stops) < STOPS_MAX:
         stops = [*stops, END_OF_ANSWER]
     limit = body.max_completion_tokens or body.max_tokens
-    return await respond(request, body, account, tokens, stops, limit, chat=True)
+    question = make_question(body, tokens, stops, limit)
+    order = Order(request.state.request_id, account, body.model)
+    return await respond(request, body, order, question, chat=True)
 
 
 @router.post("/completions")
@@ -85,38 +89,40 @@ async def create_completion(
 ) -> Response:
     body.check_parameters()
     tokens = read_prompt(body.prompt, gateway_of(request).tokenizer)
-    return await respond(request, body, account, tokens, body.stops(), body.max_tokens, chat=False)
+    question = make_question(body, tokens, body.stops(), body.max_tokens)
+    order = Order(request.state.request_id, account, body.model)
+    return await respond(request, body, order, question, chat=False)
 
 
 async def respond(
-    request: Request,
-    body: Sampling,
-    account: str,
-    tokens: list[int],
-    stops: list[str],
-    limit: int | None,
-    *,
-    chat: bool,
+    request: Request, body: Sampling, order: Order, question: Question, *, chat: bool
 ) -> Response:
-    question = Question(
-        request_id=request.state.request_id,
-        account=account,
-        model=body.model,
+    gateway = gateway_of(request)
+    answer = Answer(gateway, order, question)
+    await answer.start()
+    likelihoods = None
+    if (wanted := body.wanted_logprobs()) is not None:
+        likelihoods = Likelihoods(gateway.token_bytes, wanted)
+    shape = Shape(answer, chat=chat, created=int(time.time()), likelihoods=likelihoods)
+    headers = answer_headers(request, answer)
+    if body.stream:
+        return BilledStream(answer, shape.chunks(with_usage=body.wants_usage()), headers)
+    return JSONResponse(await read_whole(shape), headers=headers)
+
+
+def make_question(
+    body: Sampling, tokens: list[int], stops: list[str], limit: int | None
+) -> Question:
+    return Question(
         prompt_tokens=tokens,
         tokens_max=limit,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=None if body.seed is None else body.seed % SEED_MODULUS,
         stops=stops,
+        choices=body.n or 1,
+        top_logprobs=body.wanted_logprobs() or 0,
     )
-    answer = Answer(gateway_of(request), question)
-    await answer.start()
-    assert answer.server is not None
-    headers = {"x-taonet-server": str(answer.server.uid), "cache-control": "no-cache"}
-    shape = Shape(answer, chat=chat, created=int(time.time()))
-    if body.stream:
-        return BilledStream(answer, shape.chunks(with_usage=body.wants_usage()), headers)
-    return JSONResponse(await read_whole(shape), headers=headers)
 
 
 async def read_whole(shape: Shape) -> dict[str, Any]:
@@ -128,21 +134,26 @@ async def read_whole(shape: Shape) -> dict[str, Any]:
         ) from None
 
 
-def read_prompt(
-    prompt: str | list[str] | list[int] | list[list[int]], tokenizer: Tokenizer
-) -> list[int]:
+def read_prompt(prompt: Prompt, tokenizer: Tokenizer, param: str = "prompt") -> list[int]:
     """Return one prompt's tokens; lists hold one prompt, or the tokens of one."""
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
         if len(prompt) > 1:
-            raise UnsupportedParameter("prompt", "one prompt a call: send each in its own")
-        return read_prompt(prompt[0], tokenizer)
+            raise UnsupportedParameter(param, "one prompt a call: send each in its own")
+        return read_prompt(prompt[0], tokenizer, param)
     given = tokenizer.encode(prompt).ids if isinstance(prompt, str) else prompt
     tokens = [token for token in given if isinstance(token, int)]
     if not tokens:
-        raise InvalidRequest("prompt", "the prompt is empty")
+        raise InvalidRequest(param, f"the {param} is empty")
     if not all(0 <= token < tokenizer.get_vocab_size() for token in tokens):
-        raise InvalidRequest("prompt", "token ids must be those of the network's tokenizer")
+        raise InvalidRequest(param, "token ids must be those of the network's tokenizer")
     return tokens
+
+
+def answer_headers(request: Request, call: Call) -> dict[str, str]:
+    """Who answered, and how many more calls the account may make."""
+    assert call.server is not None
+    own = {"x-taonet-server": str(call.server.uid), "cache-control": "no-cache"}
+    return {**own, **request.state.limit_headers}
 
 
 def describe_models(gateway: Gateway, directory: Directory) -> list[dict[str, Any]]:

@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from validator_service.gateway.errors import UnsupportedParameter
+from validator_service.gateway.errors import InvalidRequest, UnsupportedParameter
 
 MESSAGES_MAX = 256
 CONTENT_CHARACTERS_MAX = 200_000
 TOKENS_MAX = 4096
+CHOICES_MAX = 8
+TOP_LOGPROBS_MAX = 20
+PLAIN_LOGPROBS_MAX = 5
 STOPS_MAX = 4
 STOP_CHARACTERS_MAX = 64
 MODEL_CHARACTERS_MAX = 100
@@ -27,12 +30,10 @@ HARMLESS = {
 }
 """Accepted and without effect: no answer depends on them."""
 NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
     "best_of": (1,),
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
     "logit_bias": ({},),
-    "logprobs": (False,),
     "top_logprobs": (0,),
     "echo": (False,),
     "suffix": ("",),
@@ -45,6 +46,9 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 Stop = Annotated[str, Field(min_length=1, max_length=STOP_CHARACTERS_MAX)]
 Limit = Annotated[int, Field(ge=1, le=TOKENS_MAX, strict=True)]
+
+
+Prompt = str | list[str] | list[int] | list[list[int]]
 
 
 class StreamOptions(BaseModel):
@@ -81,6 +85,8 @@ class Sampling(BaseModel):
     max_tokens: Limit | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
+    n: int | None = Field(None, ge=1, le=CHOICES_MAX)
+    """Continuations at once; the prompt is paid for once."""
     seed: int | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=STOPS_MAX)] | None = None
     stream: bool | None = None
@@ -94,20 +100,42 @@ class Sampling(BaseModel):
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
 
+    def wanted_logprobs(self) -> int | None:
+        """Return how many others to tell beside each token; None where nothing is asked."""
+        raise NotImplementedError
+
     def check_parameters(self) -> None:
         """Refuse each parameter that would change the answer and is not honoured."""
-        for name, value in (self.model_extra or {}).items():
-            if name in HARMLESS or value is None or value in NEUTRAL.get(name, ()):
-                continue
-            raise UnsupportedParameter(
-                name, f"{name}={str(value)[:100]} is not supported here: leave it out"
-            )
+        refuse_extras(self.model_extra, HARMLESS, NEUTRAL)
+
+
+def refuse_extras(
+    extras: dict[str, Any] | None, harmless: set[str], neutral: dict[str, tuple[Any, ...]]
+) -> None:
+    """Refuse by name what a schema does not know, unless it asks for nothing."""
+    for name, value in (extras or {}).items():
+        if name in harmless or value is None or value in neutral.get(name, ()):
+            continue
+        raise UnsupportedParameter(
+            name, f"{name}={str(value)[:100]} is not supported here: leave it out"
+        )
 
 
 class ChatRequest(Sampling):
     messages: list[ChatMessage] = Field(min_length=1, max_length=MESSAGES_MAX)
     max_completion_tokens: Limit | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=TOP_LOGPROBS_MAX)
+
+    def wanted_logprobs(self) -> int | None:
+        if self.top_logprobs and not self.logprobs:
+            raise InvalidRequest("top_logprobs", "top_logprobs needs logprobs to be true")
+        return (self.top_logprobs or 0) if self.logprobs else None
 
 
 class CompletionRequest(Sampling):
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: Prompt
+    logprobs: int | None = Field(None, ge=0, le=PLAIN_LOGPROBS_MAX)
+
+    def wanted_logprobs(self) -> int | None:
+        return self.logprobs

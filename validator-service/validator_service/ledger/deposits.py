@@ -3,6 +3,7 @@
 import os
 import secrets
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from bittensor_wallet import Keypair
@@ -33,13 +34,16 @@ def load_seed(wallet_path: str, wallet_name: str) -> str:
     """
     path = Path(wallet_path).expanduser() / wallet_name / SEED_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(SEED_BYTES))
-    return path.read_text()
+    if not path.exists():
+        # Whole or not at all: gateway and worker may both be at their first start.
+        fresh = path.with_name(f"{SEED_FILE}.{secrets.token_hex(4)}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(SEED_BYTES))
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_text().strip()
 
 
 def derive_deposit_keypair(seed: str, number: int) -> Keypair:
@@ -47,12 +51,18 @@ def derive_deposit_keypair(seed: str, number: int) -> Keypair:
     return Keypair.create_from_uri(f"0x{seed}//{number}")
 
 
+def derive_treasury_keypair(seed: str) -> Keypair:
+    """Return the key of the address that deposits are swept to and Servers are paid from."""
+    return Keypair.create_from_uri(f"0x{seed}//treasury")
+
+
 class DepositFollower(threading.Thread):
     """Reads every block of the chain in order, and credits what reached a deposit address."""
 
-    def __init__(self, pool: ConnectionPool, chain_url: str) -> None:
+    def __init__(self, pool: ConnectionPool, chain_url: str, treasury: str) -> None:
         super().__init__(name="deposits", daemon=True)
         self.pool = pool
+        self.treasury = treasury
         self.chain = ChainClient(chain_url)
         self.ending = threading.Event()
 
@@ -75,14 +85,14 @@ class DepositFollower(threading.Thread):
 
     def credit(self, block: Block) -> None:
         deposits = [
-            Deposit(block.height, event.index, event.receiver, event.amount_rao)
+            Deposit(block.height, event.index, event.sender, event.receiver, event.amount_rao)
             for event in block.events
             if isinstance(event, Transferred)
         ]
         if not deposits and block.height % CURSOR_BLOCKS:
             return
         with begin(self.pool) as conn:
-            credited = operations.credit_deposits(conn, block.height, deposits)
+            credited = operations.credit_deposits(conn, block.height, deposits, self.treasury)
         for deposit in credited:
             log.info("deposit credited", height=deposit.height, amount_rao=deposit.amount_rao)
 

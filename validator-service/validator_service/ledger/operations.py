@@ -19,6 +19,7 @@ class Deposit:
 
     height: int
     index: int
+    sender: str
     receiver: str
     amount_rao: int
 
@@ -54,8 +55,14 @@ def settle(conn: Connection, settlement: Settlement) -> bool:
     return repository.settle(conn, settlement)
 
 
-def credit_deposits(conn: Connection, height: int, deposits: list[Deposit]) -> list[Deposit]:
-    """Credit a block's transfers to deposit addresses; return those that were new."""
+def credit_deposits(
+    conn: Connection, height: int, deposits: list[Deposit], treasury: str
+) -> list[Deposit]:
+    """Credit a block's transfers to our addresses; return consumers' that were new."""
+    for deposit in deposits:
+        if deposit.receiver == treasury:
+            reference = f"{deposit.height}:{deposit.index}"
+            repository.fund_treasury(conn, reference, deposit.sender, deposit.amount_rao)
     credited = [
         deposit
         for deposit in deposits

@@ -27,6 +27,10 @@ class Settlement:
     cost_rao: int
     server_uid: int
     server_hotkey: str
+    server_coldkey: str
+    """Whose account in the books the share goes to."""
+    share_rao: int
+    """The Server's part of the cost."""
 
 
 def add_account(conn: Connection, address: str) -> None:
@@ -92,7 +96,8 @@ def settle(conn: Connection, settlement: Settlement) -> bool:
         """WITH done AS (
              UPDATE call SET state = 'settled', cost_rao = %(cost_rao)s,
                prompt_tokens = %(prompt_tokens)s, completion_tokens = %(completion_tokens)s,
-               server_uid = %(server_uid)s, server_hotkey = %(server_hotkey)s
+               server_uid = %(server_uid)s, server_hotkey = %(server_hotkey)s,
+               server_coldkey = %(server_coldkey)s, share_rao = %(share_rao)s
              WHERE request_id = %(request_id)s AND state = 'reserved'
              RETURNING request_id, account, reserved_rao
            ), paid AS (
@@ -103,6 +108,11 @@ def settle(conn: Connection, settlement: Settlement) -> bool:
              INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
              SELECT 'usage', request_id, account, 'revenue', %(cost_rao)s FROM done
              WHERE %(cost_rao)s > 0
+           ), shared AS (
+             INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
+             SELECT 'share', request_id, 'revenue', 'server:' || %(server_coldkey)s,
+                    %(share_rao)s FROM done
+             WHERE %(share_rao)s > 0
            )
            SELECT request_id FROM done""",
         vars(settlement),
@@ -160,3 +170,25 @@ def credit_deposit(conn: Connection, reference: str, receiver: str, amount_rao: 
         {"reference": reference, "receiver": receiver, "amount_rao": amount_rao},
     ).fetchone()
     return row is not None
+
+
+def fund_treasury(conn: Connection, reference: str, sender: str, amount_rao: int) -> None:
+    """Book what came to the treasury from outside, once; sweeps come from our own addresses."""
+    conn.execute(
+        """INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
+           SELECT 'funding', %(reference)s, 'chain', 'capital', %(amount_rao)s
+           WHERE NOT EXISTS (SELECT FROM account WHERE deposit_address = %(sender)s)
+           ON CONFLICT DO NOTHING""",
+        {"reference": reference, "sender": sender, "amount_rao": amount_rao},
+    )
+
+
+def sum_balances(conn: Connection) -> dict[str, int]:
+    """Return every side of the books with what its rows come to."""
+    rows = conn.execute(
+        """SELECT side, sum(amount)::BIGINT FROM (
+             SELECT credit AS side, amount_rao AS amount FROM transfer
+             UNION ALL SELECT debit, -amount_rao FROM transfer
+           ) AS movement GROUP BY side"""
+    )
+    return {side: int(amount) for side, amount in rows}

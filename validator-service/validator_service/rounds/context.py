@@ -13,6 +13,7 @@ from server_service.client import ServerClient
 from taonet.kit.db import open_pool
 from taonet.kit.keys import Keypair, load_hotkey
 from validator_service.domain.prompts import Text
+from validator_service.ledger.deposits import load_seed
 from validator_service.rounds.asking import CONCURRENCY_MAX
 from validator_service.rounds.text import load_text
 from validator_service.settings import ValidatorSettings
@@ -44,6 +45,10 @@ class Context:
     def hotkey(self) -> Keypair:
         s = self.settings
         return load_hotkey(s.wallet_path, s.wallet_name, s.hotkey_name)
+
+    @cached_property
+    def deposit_seed(self) -> str:
+        return load_seed(self.settings.wallet_path, self.settings.wallet_name)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -1,0 +1,1 @@
+"""Paying the Servers on chain, and showing that the books are true."""

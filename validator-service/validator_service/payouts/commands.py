@@ -1,0 +1,70 @@
+"""`taonet gateway …`"""
+
+from typing import Annotated
+
+import typer
+
+from taonet.kit.money import format_tao
+from validator_service.client import GatewayClient, GatewayRefusal
+from validator_service.payouts.schemas import Statement
+
+gateway_app = typer.Typer(help="Look into a gateway's books.", no_args_is_help=True)
+
+Gateway = Annotated[str, typer.Option(envvar="TAONET_GATEWAY_URL", help="The gateway's address.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+GATEWAY_URL = "http://127.0.0.1:8080"
+
+
+@gateway_app.callback()
+def _gateway() -> None:
+    """Look into a gateway's books."""
+
+
+@gateway_app.command()
+def statement(
+    coldkey: Annotated[str | None, typer.Option(help="Payouts to this address only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, the newest first.")] = 20,
+    gateway: Gateway = GATEWAY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List payouts to Servers, each with the calls that it pays."""
+    try:
+        with GatewayClient(gateway) as client:
+            found = client.payouts(coldkey=coldkey, limit=limit)
+    except GatewayRefusal as refusal:
+        typer.echo(str(refusal), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(found.model_dump_json() if as_json else describe(found))
+
+
+@gateway_app.command()
+def audit(gateway: Gateway = GATEWAY_URL, as_json: AsJson = False) -> None:
+    """Compare the gateway's books with themselves and with the chain."""
+    try:
+        with GatewayClient(gateway) as client:
+            found = client.audit()
+    except GatewayRefusal as refusal:
+        typer.echo(str(refusal), err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        typer.echo(f"books     {format_tao(found.books_rao)} TAO")
+        typer.echo(f"on chain  {format_tao(found.chain_rao + found.settling_rao)} TAO")
+        typer.echo("they agree" if found.balanced else "\n".join(found.problems))
+    raise typer.Exit(0 if found.balanced else 1)
+
+
+def describe(found: Statement) -> str:
+    """Return a line for each payout, and one for each of its calls."""
+    lines = []
+    for payout in found.payouts:
+        where = f"block {payout.height}" if payout.height is not None else payout.state
+        lines.append(f"{format_tao(payout.amount_rao)} TAO  {payout.coldkey}  {where}")
+        lines += [
+            f"    {format_tao(call.share_rao)} of {format_tao(call.cost_rao)}  "
+            f"server/{call.server_uid}  {call.prompt_tokens} + {call.completion_tokens} tokens  "
+            f"{call.request_id}"
+            for call in payout.calls
+        ]
+    return "\n".join(lines) or "no payouts yet"
