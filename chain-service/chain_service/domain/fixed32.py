@@ -6,8 +6,12 @@ products are floored, quotients of positive numbers too, and a quotient by zero 
 numbers and IEEE's four basic operations are used, so all machines find the same.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+
+from chain_service.domain.rows import blocks_of
 
 Fixed = NDArray[np.int64]
 """Numbers in I32F32, at most 2^15 in size."""
@@ -24,26 +28,57 @@ EXPONENT_TERMS = 8
 
 
 def multiply(left: Fixed, right: Fixed | int) -> Fixed:
-    """Return floor(left · right); by halves, as the product itself would not fit 64 bits."""
-    low = ((left & HALF_MASK) * right) >> HALF_BITS
-    result: Fixed = ((left >> HALF_BITS) * right + low) >> HALF_BITS
-    return result
+    """Return floor(left · right)."""
+    return _in_blocks(_multiply, left, right)
 
 
 def divide(dividend: Fixed, divisor: Fixed | int) -> Fixed:
     """
     Return floor(dividend / divisor) of numbers of 0 or more, 0 where the divisor is 0.
 
-    The dividend is at most about the divisor, and both are below 2^20 (2^52 as integers). A float64
-    quotient is then at most one too large, which the remainder shows: it is exact although its two
-    terms overflow, since both do so modulo 2^64.
+    The dividend is at most about the divisor, and both are below 2^20 (2^52 as integers).
+    """
+    return _in_blocks(_divide, dividend, divisor)
+
+
+def _multiply(left: Fixed, right: Fixed) -> Fixed:
+    """By halves, as the product itself would not fit 64 bits."""
+    low = (left & HALF_MASK) * right
+    low >>= HALF_BITS
+    result: Fixed = (left >> HALF_BITS) * right
+    result += low
+    result >>= HALF_BITS
+    return result
+
+
+def _divide(dividend: Fixed, divisor: Fixed) -> Fixed:
+    """
+    Correct a float64 quotient, which is at most one too large.
+
+    The remainder shows it, and is exact although its two terms overflow: both do modulo 2^64.
     """
     safe = np.maximum(divisor, 1)
-    quotient: Fixed = (dividend * float(ONE) / safe).astype(np.int64)
-    remainder = (dividend << FRACTION_BITS) - quotient * safe
+    estimate = dividend * float(ONE)
+    estimate /= safe
+    quotient: Fixed = estimate.astype(np.int64)
+    remainder = dividend << FRACTION_BITS
+    remainder -= quotient * safe
     quotient -= remainder < 0
-    quotient[np.broadcast_to(np.equal(divisor, 0), quotient.shape)] = 0
+    quotient *= np.not_equal(divisor, 0)
     return quotient
+
+
+def _in_blocks(
+    operation: Callable[[Fixed, Fixed], Fixed], left: Fixed, right: Fixed | int
+) -> Fixed:
+    """Work through a matrix by rows that fit the cache: that halves the time."""
+    if left.ndim < 2:
+        return operation(left, np.asarray(right))
+    left, right = np.broadcast_arrays(left, right)
+    result = np.empty(left.shape, dtype=np.int64)
+    for block in blocks_of(left):
+        result[block] = operation(left[block], right[block])
+    return result
 
 
 def normalise(values: Fixed, axis: int = 0) -> Fixed:

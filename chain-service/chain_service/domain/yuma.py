@@ -27,6 +27,7 @@ from chain_service.domain.fixed32 import (
 )
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import PARTS_PER_MILLION, UINT64_MAX, ChainParameters
+from chain_service.domain.rows import pack_line, spread_rows
 
 Mask = NDArray[np.bool_]
 
@@ -94,7 +95,7 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
     incentive = normalise(ranks)
 
     penalty = _ratio(parameters.yuma_bonds_penalty_u16)
-    bought = weights + multiply(clipped - weights, penalty)
+    bought = clipped if penalty == ONE else weights + multiply(clipped - weights, penalty)
     old = read_bonds(graph, rows)
     if parameters.yuma3_bonds:
         bonds = move_bonds_directly(bought, from_uint16(old), consensus, parameters)
@@ -145,13 +146,14 @@ def choose_top(stake: Fixed, count: int) -> Mask:
 
 def find_rows(graph: Graph, permits: Mask) -> NDArray[np.int64]:
     """Return the uids that have a row: they may validate, or hold bonds from when they might."""
-    holders = np.array([bool(row) for row in graph.bonds_rao], dtype=bool)
+    holders = np.array([len(row) > 0 for row in graph.bonds_rao], dtype=bool)
     return np.flatnonzero(permits | holders)
 
 
 def mask_weights(graph: Graph, rows: NDArray[np.int64], permits: Mask) -> Fixed:
     """5. W without forbidden rows, self-weights, and ranks of who came later; Σ_j W_ij = 1."""
-    weights = _dense([graph.weights[uid] if permits[uid] else () for uid in rows], len(permits))
+    permitted = [graph.weights[uid] if permits[uid] else () for uid in rows]
+    weights = spread_rows(permitted, len(permits))
     weights = upscale_to_uint16(weights, axis=1)
     weights[np.arange(len(rows)), rows] = 0
     if graph.weights_blocks and graph.registered_blocks:
@@ -171,7 +173,9 @@ def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
     if not len(rows):
         return np.zeros(scores.shape[1], dtype=np.int64)
     stake, bits = stake[rows], len(rows).bit_length()
-    keys = (scores[rows].T << bits) + np.arange(len(rows))
+    keys = np.ascontiguousarray(scores[rows].T)
+    keys <<= bits
+    keys += np.arange(len(rows))
     keys.sort(axis=1)
     below = np.cumsum(stake[keys & ((1 << bits) - 1)], axis=1)
     # Without a majority the highest score is the median.
@@ -182,7 +186,7 @@ def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
 
 def read_bonds(graph: Graph, rows: NDArray[np.int64]) -> Fixed:
     """Return B as stored, of 65,535, without slots that were given away."""
-    bonds = _dense([graph.bonds_rao[uid] for uid in rows], len(graph.stakes_rao))
+    bonds = spread_rows([graph.bonds_rao[uid] for uid in rows], len(graph.stakes_rao))
     bonds[:, sorted(graph.reassigned_uids)] = 0
     return bonds
 
@@ -206,7 +210,8 @@ def move_bonds_directly(
 
 def move_average(new: Fixed, old: Fixed, alphas: Fixed) -> Fixed:
     """Return min(1, (1 − α)·old + α·new)."""
-    return np.minimum(multiply(ONE - alphas, old) + multiply(alphas, new), ONE)
+    moved: Fixed = np.minimum(multiply(ONE - alphas, old) + multiply(alphas, new), ONE)
+    return moved
 
 
 def find_alpha(parameters: ChainParameters) -> int:
@@ -249,21 +254,11 @@ def _spread(values: Fixed, rows: NDArray[np.int64], count: int) -> Fixed:
     return spread
 
 
-def _dense(rows: Sequence[Row], count: int) -> NDArray[np.int64]:
-    matrix = np.zeros((len(rows), count), dtype=np.int64)
-    for line, row in zip(matrix, rows, strict=True):
-        if row:
-            pairs = np.array(row, dtype=np.int64)
-            line[pairs[:, 0]] = pairs[:, 1]
-    return matrix
-
-
 def _stored_bonds(epoch: Epoch, count: int) -> list[Row]:
     """Return bonds as they are stored: of 65,535, zeros left out."""
     stored: list[Row] = [()] * count
     for uid, line in zip(epoch.rows.tolist(), to_uint16(epoch.bonds), strict=True):
-        uids = np.flatnonzero(line)
-        stored[uid] = tuple(zip(uids.tolist(), line[uids].tolist(), strict=True))
+        stored[uid] = pack_line(line)
     return stored
 
 
