@@ -41,7 +41,7 @@ check: setup  ## style, types, and which part may import which
 	$(BIN)/lint-imports
 
 bench: setup  ## how long a start takes and how much memory the whole takes
-	$(BIN)/python -m tests.bench.start
+	$(BIN)/python tools/measure_start.py
 
 env-example: setup  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py

@@ -17,11 +17,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 EXTRAS = "model,embedded,dev"
 UNHASHED = "torch"
+OLDER_PYTHON = "async-timeout"
+"""What redis needs below Python 3.11.3 besides; a newer one, as here, would not list it."""
 WALK = """
 import sys
 from importlib.metadata import distribution
 from packaging.requirements import Requirement
-seen, waiting = set(), [("taonet", frozenset(sys.argv[1:]))]
+seen, waiting = set(), [("taonet", frozenset(sys.argv[2:])), (sys.argv[1], frozenset())]
 while waiting:
     name, extras = waiting.pop()
     if (name, extras) in seen:
@@ -38,7 +40,9 @@ for name in sorted({distribution(name).name for name, _ in seen} - {"taonet"}, k
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        python = make_environment(Path(folder) / "project", f"{ROOT}[{EXTRAS}]", "packaging")
+        python = make_environment(
+            Path(folder) / "project", f"{ROOT}[{EXTRAS}]", "packaging", OLDER_PYTHON
+        )
         everything = walk(python, ["model", "embedded", "dev"])
         light, model = walk(python, []), walk(python, ["model"])
         write("constraints.txt", everything)
@@ -57,9 +61,8 @@ def make_environment(folder: Path, *packages: str) -> Path:
 
 def walk(python: Path, extras: list[str]) -> list[str]:
     """Return the pins of what the project needs with these extras, and of what that needs."""
-    done = subprocess.run(
-        [str(python), "-c", WALK, *extras], check=True, capture_output=True, text=True
-    )
+    command = [str(python), "-c", WALK, OLDER_PYTHON, *extras]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     # A local version, such as +cpu, names one build of several; the pin is for all.
     return [re.sub(r"\+.*", "", line) for line in done.stdout.splitlines()]
 

@@ -29,7 +29,7 @@ from chain_service.schemas import (
     Receipt,
     Supply,
 )
-from taonet.kit.errors import Refusal
+from taonet.kit.errors import RemoteRefusal
 from taonet.kit.keys import Keypair
 
 TIMEOUT_SECONDS = 10.0
@@ -44,20 +44,8 @@ NONCE_ATTEMPTS = 5
 """How often `submit` takes a new nonce where another program used the same account meanwhile."""
 
 
-class ChainRefusal(Refusal):
+class ChainRefusal(RemoteRefusal):
     """The chain said no; `code` is the refusal's name, such as NotEnoughBalanceToStake."""
-
-    def __init__(self, code: str, message: str, status: int = 409, **details: Any) -> None:
-        super().__init__(message, **details)
-        self._code = code
-        self.status = status
-
-    @property
-    def code(self) -> str:
-        return self._code
-
-    def __str__(self) -> str:
-        return f"{self._code}: {self.message}"
 
 
 class ChainUnavailable(ChainRefusal):

@@ -2,8 +2,8 @@
 
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import psycopg
@@ -32,6 +32,8 @@ ENGINE_FAILED: Final = 70
 """Exit status of a process whose engine stopped: whoever watches it starts it anew."""
 EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
+STOP_SECONDS: Final = 3.0
+"""How long the end waits for the threads that look at the chain."""
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -58,24 +60,34 @@ def describe_terms(settings: ExchangeSettings, wallet: Wallet) -> funds.FundsTer
     )
 
 
-def watch_chain(
-    settings: ExchangeSettings,
-    engine: Engine,
-    pool: ConnectionPool,
-    wallet: Wallet,
-    stop: threading.Event,
-) -> None:
-    """Start the two threads that look at the chain: one reads, one pays."""
-    if not settings.chain_url:
-        return
-    bookkeeper = Bookkeeper(ChainClient(settings.chain_url), engine, pool, wallet)
-    payer = Payer(ChainClient(settings.chain_url), pool, wallet)
-    confirmations = settings.exchange_deposit_confirmations
-    # Daemons: both may be waiting for the chain when the process ends, and lose nothing by it.
-    threading.Thread(
-        target=bookkeeper.follow, args=(confirmations, stop), name="bookkeeper", daemon=True
-    ).start()
-    threading.Thread(target=payer.pay, args=(stop,), name="payer", daemon=True).start()
+@contextmanager
+def watching_chain(
+    settings: ExchangeSettings, engine: Engine, pool: ConnectionPool, wallet: Wallet
+) -> Iterator[None]:
+    """Run the two threads that look at the chain: one reads, one pays."""
+    stop = threading.Event()
+
+    def keep_books() -> None:
+        with ChainClient(settings.chain_url) as chain:
+            bookkeeper = Bookkeeper(chain, engine, pool, wallet)
+            bookkeeper.follow(settings.exchange_deposit_confirmations, stop)
+
+    def pay() -> None:
+        with ChainClient(settings.chain_url) as chain:
+            Payer(chain, pool, wallet).pay(stop)
+
+    # Daemons: one that waits for the next block when the process ends loses nothing by it.
+    threads = [
+        threading.Thread(target=work, name=work.__name__, daemon=True)
+        for work in (keep_books, pay)
+        if settings.chain_url
+    ]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    for thread in threads:
+        thread.join(STOP_SECONDS)
 
 
 def create_app(
@@ -97,10 +109,8 @@ def create_app(
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
             app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
-            stop = threading.Event()
-            watch_chain(settings, engine, pool, wallet, stop)
-            yield
-            stop.set()
+            with watching_chain(settings, engine, pool, wallet):
+                yield
             engine.stop()
         pool.close()
 

@@ -13,26 +13,14 @@ from urllib.parse import urlencode
 import httpx
 
 from exchange_service.keys.schemas import AuditView, KeyView, MarketMakerView
-from taonet.kit.errors import Refusal
+from taonet.kit.errors import RemoteRefusal
 
 SYMBOL: Final = "TAOBTC"
 TIMEOUT_SECONDS: Final = 10.0
 
 
-class ExchangeRefusal(Refusal):
+class ExchangeRefusal(RemoteRefusal):
     """The exchange said no; `code` is Binance's number as text, such as `-2010`."""
-
-    def __init__(self, code: str, message: str, status: int) -> None:
-        super().__init__(message)
-        self._code = code
-        self.status = status
-
-    @property
-    def code(self) -> str:
-        return self._code
-
-    def __str__(self) -> str:
-        return f"{self._code}: {self.message}"
 
 
 class ExchangeUnavailable(ExchangeRefusal):

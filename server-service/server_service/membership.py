@@ -6,6 +6,7 @@ and the last one while the chain does not answer. `Membership` registers and ann
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -52,7 +53,7 @@ class Stopped(Exception):
     """The process ends while the work of registering is going on."""
 
 
-class Loop:
+class Loop(ABC):
     """A thread that does one thing again and again, more rarely while it fails."""
 
     def __init__(self, name: str, pause_seconds: float) -> None:
@@ -68,8 +69,9 @@ class Loop:
         self._stopping.set()
         self._thread.join(STOP_SECONDS)
 
+    @abstractmethod
     def turn(self) -> None:
-        raise NotImplementedError
+        """Do the one thing once."""
 
     def _run(self) -> None:
         retry_seconds = RETRY_SECONDS_FIRST

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import OpenAI
+
+from chain_service.client import ChainClient
 
 PORT_BASE = 23_000
 UP_SECONDS = 300
-CHAIN_PARAMETERS = {"block_seconds": 1}
+CHAIN_PARAMETERS = {"block_milliseconds": 1_000}
 """Half the box's time between two blocks, and with it between two payouts."""
 
 
@@ -43,9 +46,28 @@ class Box:
     def status(self) -> Any:
         return self.read("status")
 
-    def pid(self, name: str) -> int:
-        pids = {process["name"]: process["pid"] for process in self.status()["processes"]}
-        return int(pids[name])
+    def pids(self) -> dict[str, int]:
+        return {process["name"]: process["pid"] for process in self.status()["processes"]}
+
+    def up(self) -> None:
+        self.taonet("up", "--detach", timeout=UP_SECONDS)
+
+    def address(self, name: str) -> str:
+        return str(self.status()["addresses"][name])
+
+    def address_list(self, name: str) -> list[str]:
+        return list(self.status()["addresses"][name])
+
+    def chain(self) -> ChainClient:
+        return ChainClient(self.address("chain"))
+
+    def gateway(self) -> OpenAI:
+        status = self.status()
+        return OpenAI(
+            base_url=f"{status['addresses']['gateway']}/v1",
+            api_key=status["demo_api_key"],
+            max_retries=0,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +83,7 @@ def box() -> Iterator[Box]:
     }
     box = Box(home, environment)
     try:
-        box.taonet("up", "--detach", timeout=UP_SECONDS)
+        box.up()
         yield box
     finally:
         box.taonet("down", timeout=60)

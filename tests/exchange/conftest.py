@@ -1,5 +1,6 @@
 """A whole exchange on a real Postgres, and traders with keys."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ RAO_PER_TAO = 10**9
 class Box:
     """A running exchange: `box.trader("ann", tao=5)` gives a client with money."""
 
-    def __init__(self, http: TestClient) -> None:
+    def __init__(self, http: TestClient, failures: list[str]) -> None:
         self.http = http
+        self.failures = failures
+        """Filled when the engine stops, where a real process would end."""
         self.public = ExchangeClient(http=http)  # type: ignore[arg-type]
         self._height = 0
 
@@ -48,6 +51,13 @@ class Box:
 
 
 @pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
 def exchange_settings(database: Callable[[str], str], tmp_path: Path) -> ExchangeSettings:
     return ExchangeSettings(
         database_url=database("exchange_service"),
@@ -62,7 +72,7 @@ def running_box(settings: ExchangeSettings) -> Iterator[Box]:
     failures: list[str] = []
     app = create_app(settings, on_engine_failure=lambda: failures.append("engine"))
     with TestClient(app) as http:
-        yield Box(http)
+        yield Box(http, failures)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
@@ -23,12 +24,20 @@ def create() -> FastAPI:
     async def raw(request: Request) -> int:
         return len(await request.body())
 
+    @app.get("/mistake")
+    def mistake() -> None:
+        raise ZeroDivisionError("never shown to callers")
+
+    @app.get("/away")
+    def away() -> None:
+        raise psycopg.OperationalError("the server closed the connection")
+
     return app
 
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
-    with TestClient(create()) as client:
+    with TestClient(create(), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -84,3 +93,17 @@ def test_the_docs_load_nothing_from_elsewhere(client: TestClient) -> None:
 
     assert "https://" not in page
     assert client.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200
+
+
+def test_our_own_mistake_has_the_same_shape_and_gives_nothing_away(client: TestClient) -> None:
+    answer = client.get("/mistake")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "InternalError")
+    assert "never shown" not in answer.text
+
+
+def test_a_database_that_is_away_means_try_again(client: TestClient) -> None:
+    answer = client.get("/away")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "Unavailable")
+    assert answer.headers["retry-after"] == "1"

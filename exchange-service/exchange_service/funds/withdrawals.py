@@ -107,7 +107,14 @@ class Payer:
             return False
 
     def _send(self, withdrawal_id: int, signed: Extrinsic) -> None:
-        extrinsic_hash = self._chain.send(signed)
+        try:
+            extrinsic_hash = self._chain.send(signed)
+        except ChainRefusal as refusal:
+            if refusal.code != "WrongNonce":
+                raise
+            # Sent before a crash: the chain has it, and its block will settle it.
+            log.info("withdrawal was sent before", withdrawal=withdrawal_id)
+            return
         with begin(self._pool) as conn:
             repository.save_payment_hash(conn, withdrawal_id, extrinsic_hash)
         log.info("withdrawal sent", withdrawal=withdrawal_id, extrinsic=extrinsic_hash)

@@ -8,7 +8,7 @@ from rich.table import Table
 from taonet.kit.money import format_tao
 
 WHAT = {
-    "explorer": "the network, its market and a playground, as web pages",
+    "explorer": "web pages: network, market, playground",
     "gateway": "OpenAI's REST, paid in TAO",
     "chain": "blocks, accounts, metagraph",
     "exchange": "Binance's REST, TAO for BTC",

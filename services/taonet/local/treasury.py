@@ -29,7 +29,7 @@ DEMO_FLOOR_RAO = 2 * RAO_PER_TAO
 """Below this the demonstration account is filled up."""
 DEMO_TARGET_RAO = 4 * RAO_PER_TAO
 MAKER_FLOOR_RAO = 50 * RAO_PER_TAO
-MAKER_STEP_RAO = 10 * RAO_PER_TAO
+MAKER_STEP_RAO = 3 * RAO_PER_TAO
 """How much the market maker is given at once, until it holds its floor."""
 NEURON_STAKE_RAO = RAO_PER_TAO // 10
 """What every Server keeps, so that its stake is never nothing."""

@@ -1,0 +1,207 @@
+"""Nothing acknowledged is ever lost, and nobody writes beside the one engine."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.errors import RaiseException
+
+from exchange_service import recovery
+from exchange_service.client import ExchangeClient, ExchangeRefusal, ExchangeUnavailable
+from exchange_service.keys.schemas import KeyView
+from exchange_service.settings import ExchangeSettings
+
+KILLED_AFTER_ORDERS = 300
+ORDERS_EACH_MAX = 250
+"""Fewer than an account may have open: the kill comes long before."""
+TRADERS = 6
+
+
+def engine_sessions(conn: Any) -> list[int]:
+    """The sessions that hold an advisory lock of this role: the engine's."""
+    rows = conn.execute(
+        "SELECT DISTINCT l.pid FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+        " WHERE l.locktype = 'advisory' AND a.usename = current_user"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def test_a_second_engine_refuses_to_start(
+    box: Any, exchange_settings: ExchangeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "LOCK_WAIT_SECONDS", 0.3)
+    with (
+        psycopg.connect(exchange_settings.database_url, autocommit=True) as conn,
+        pytest.raises(recovery.CannotStart, match="another exchange engine is running"),
+    ):
+        recovery.recover(conn)
+    assert box.trader("ann").limit_order("BUY", "0.004", "1")["status"] == "NEW"
+
+
+def test_an_engine_of_an_older_epoch_cannot_commit(
+    box: Any, exchange_settings: ExchangeSettings
+) -> None:
+    ann = box.trader("ann")
+    with psycopg.connect(exchange_settings.database_url, autocommit=True) as conn:
+        conn.execute("UPDATE engine SET epoch = epoch + 1")
+    with pytest.raises(ExchangeRefusal, match="-1007: Timeout waiting for response"):
+        ann.limit_order("BUY", "0.004", "1")
+    assert box.http.get("/readyz").status_code == 503
+
+
+def test_a_failed_commit_stops_the_engine_and_loses_nothing(
+    start_box: Any, exchange_settings: ExchangeSettings
+) -> None:
+    with start_box() as box:
+        ann = box.trader("ann")
+        kept = ann.limit_order("BUY", "0.004", "1")["orderId"]
+        before = box.public.audit().fingerprint
+        with psycopg.connect(exchange_settings.database_url, autocommit=True) as conn:
+            for pid in engine_sessions(conn):
+                conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with pytest.raises(ExchangeRefusal) as refusal:
+            ann.limit_order("BUY", "0.003", "1")
+        assert (refusal.value.status, refusal.value.code) == (504, "-1007")
+        with pytest.raises(ExchangeRefusal, match="-1007"):
+            ann.limit_order("BUY", "0.003", "1")
+        assert box.failures == ["engine"]
+        assert box.http.get("/readyz").status_code == 503
+
+    with start_box() as box:
+        ann._http = box.http
+        assert before == box.public.audit().fingerprint
+        assert [kept] == [order["orderId"] for order in ann.open_orders()]
+
+
+@pytest.mark.parametrize(
+    ("harm", "complaint"),
+    [
+        ("UPDATE balance SET free_sat = free_sat - 1 WHERE account_id = 1001", "account 1001"),
+        ("INSERT INTO balance VALUES (5000, 1, 0, 0, 0)", "does not know"),
+        (
+            "ALTER TABLE journal DISABLE TRIGGER USER; DELETE FROM journal WHERE sequence = 2",
+            "breaks at entry 2",
+        ),
+        (
+            "ALTER TABLE journal DISABLE TRIGGER USER;"
+            " UPDATE journal SET payload = replace(payload, '400000', '400100')",
+            "breaks at entry 2",
+        ),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_not_built_upon(
+    start_box: Any, exchange_settings: ExchangeSettings, harm: str, complaint: str
+) -> None:
+    with start_box() as box:
+        ann = box.trader("ann")
+        ann.limit_order("BUY", "0.004", "1")
+        ann.limit_order("BUY", "0.0041", "1")
+    with psycopg.connect(exchange_settings.database_url, autocommit=True) as conn:
+        conn.execute(harm.encode())
+    with pytest.raises(recovery.CannotStart, match=complaint), start_box():
+        pass
+
+
+@pytest.mark.parametrize("table", ["journal", "transfer", "trade"])
+@pytest.mark.parametrize("verb", ["DELETE FROM {}", "TRUNCATE {}"])
+def test_what_is_written_is_written(
+    box: Any, exchange_settings: ExchangeSettings, table: str, verb: str
+) -> None:
+    box.trader("ann")
+    with (
+        psycopg.connect(exchange_settings.database_url) as conn,
+        pytest.raises(RaiseException, match="only grows"),
+    ):
+        conn.execute(verb.format(table).encode())
+
+
+def test_kill_9_under_load_loses_nothing_acknowledged(
+    start_box: Any, exchange_settings: ExchangeSettings, free_port: int
+) -> None:
+    acknowledged: list[int] = []
+    with started(exchange_settings, free_port) as process:
+        url = f"http://127.0.0.1:{free_port}"
+        with ExchangeClient(url) as public:
+            keys = [public.create_key(f"trader-{n}", funded=True) for n in range(TRADERS)]
+        threads = [
+            threading.Thread(target=trade_until_cut, args=(url, key, acknowledged)) for key in keys
+        ]
+        for thread in threads:
+            thread.start()
+        wait_for_orders(acknowledged, threads)
+        os.kill(process.pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+
+    with start_box() as box:
+        audit = box.public.audit()
+        durable = {
+            order["orderId"]
+            for key in keys
+            for order in box.client(key.api_key, key.secret).all_orders(limit=1000)
+        }
+        assert audit.sound, audit.faults
+        assert len(acknowledged) >= KILLED_AFTER_ORDERS
+        assert set(acknowledged) - durable == set()
+        # Written and never acknowledged: at most what each trader had on its way.
+        assert len(durable - set(acknowledged)) <= TRADERS
+
+
+@contextmanager
+def started(settings: ExchangeSettings, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """The exchange as a process of its own."""
+    environment = os.environ | {
+        "TAONET_DATABASE_URL": settings.database_url,
+        "TAONET_REDIS_URL": settings.redis_url,
+        "TAONET_CHAIN_URL": "",
+        "TAONET_EXCHANGE_WALLET_SEED_FILE": settings.exchange_wallet_seed_file,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    arguments = ["uvicorn", "--factory", "exchange_service.app:create_app", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments, "--log-level", "warning", "--no-access-log"],
+        env=environment,
+    )
+    try:
+        with ExchangeClient(f"http://127.0.0.1:{port}") as client:
+            wait_until_answering(client)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_answering(client: ExchangeClient) -> None:
+    for _ in range(200):
+        try:
+            client.depth()
+            return
+        except ExchangeRefusal:
+            threading.Event().wait(0.1)
+    raise TimeoutError("the exchange does not start")
+
+
+def trade_until_cut(url: str, key: KeyView, acknowledged: list[int]) -> None:
+    with (
+        ExchangeClient(url, key.api_key, key.secret) as client,
+        contextlib.suppress(ExchangeUnavailable),
+    ):
+        for count in range(ORDERS_EACH_MAX):
+            order = client.limit_order("BUY", "0.004", "0.01")
+            acknowledged.append(order["orderId"])
+            if count % 3 == 0:
+                client.cancel(orderId=order["orderId"])
+
+
+def wait_for_orders(acknowledged: list[int], threads: list[threading.Thread]) -> None:
+    while len(acknowledged) < KILLED_AFTER_ORDERS and any(each.is_alive() for each in threads):
+        time.sleep(0.01)
