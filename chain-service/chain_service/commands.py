@@ -1,6 +1,8 @@
 """The chain's commands, which the `taonet` command mounts: `metagraph`, `transfer`, `stake`, …"""
 
 import json
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from chain_service.client import ChainClient
+from chain_service.laboratory.states import run_state
+from chain_service.laboratory.vectors import check_path
 from chain_service.schemas import Neuron, Receipt
 from taonet.kit.errors import Malformed
 from taonet.kit.keys import Keypair, check_address, load_coldkey, load_hotkey
@@ -181,6 +185,26 @@ def parameters(chain: ChainOption = CHAIN_URL) -> None:
     """Show the chain's parameters, as JSON."""
     with ChainClient(chain) as client:
         typer.echo(client.parameters().model_dump_json(indent=2))
+
+
+def step(
+    rule: Annotated[str, typer.Option(help="nakamoto or yuma.")] = "nakamoto",
+) -> None:
+    """Run one step of a consensus rule: a state as JSON goes in, scores and pay come out."""
+    typer.echo(json.dumps(run_state(sys.stdin.buffer.read(), rule)))
+
+
+def vectors(
+    path: Annotated[Path, typer.Argument(help="A file of test vectors, or a folder of them.")],
+) -> None:
+    """Check the rules against numbers: ok, or the first field that differs and exit code 1."""
+    differing = 0
+    for verdict in check_path(path):
+        typer.echo(f"{verdict.name}: {verdict.told}")
+        differing += verdict.differs
+    if differing:
+        typer.echo(f"{differing} differ", err=True)
+        raise typer.Exit(1)
 
 
 def _describe(neuron: Neuron) -> list[str]:

@@ -256,7 +256,7 @@ def _read_neuron(row: Mapping[str, Any]) -> Neuron:
 
 
 def _read_counters(entries: dict[str, Any]) -> Counters:
-    lists: Iterable[str] = ("reassigned_uids", "recent_hashes")
+    lists: Iterable[str] = ("reassigned_uids", "permitted_uids", "recent_hashes")
     return Counters(**{**entries, **{name: tuple(entries[name]) for name in lists}})
 
 

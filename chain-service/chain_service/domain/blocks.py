@@ -143,6 +143,7 @@ def run_step(layer: State, parameters: ChainParameters) -> list[Event]:
     counters = layer.counters
     uids = range(counters.neuron_count)
     neurons = [layer.neuron(uid) for uid in uids]
+    permitted = frozenset(counters.permitted_uids) - frozenset(counters.reassigned_uids)
     graph = Graph(
         block=counters.height,
         emission_rao=counters.pot_rao,
@@ -151,6 +152,9 @@ def run_step(layer: State, parameters: ChainParameters) -> list[Event]:
         bonds_rao=[layer.bonds[uid] for uid in uids],
         last_update_blocks=[neuron.last_update_block for neuron in neurons],
         reassigned_uids=frozenset(counters.reassigned_uids),
+        permits=[uid in permitted for uid in uids] if permitted else None,
+        weights_blocks=[neuron.weights_block or 0 for neuron in neurons],
+        registered_blocks=[neuron.registered_block for neuron in neurons],
     )
     payout = run_consensus(graph, parameters)
     step, events = payout.step, []
@@ -176,6 +180,7 @@ def run_step(layer: State, parameters: ChainParameters) -> list[Event]:
         pot_rao=counters.pot_rao - sum(payout.amounts_rao),
         last_step_block=counters.height,
         reassigned_uids=(),
+        permitted_uids=tuple(uid for uid, allowed in enumerate(step.permits) if allowed),
     )
     return events
 

@@ -20,11 +20,17 @@ class Graph:
     weights: Sequence[Row]
     """W_i: (uid, weight), where 2^32 − 1 stands for 1."""
     bonds_rao: Sequence[Row]
-    """B_i: (uid, rao)."""
+    """B_i: (uid, rao); of 65,535 under Yuma."""
     last_update_blocks: Sequence[int]
     """When a neuron last set weights or served."""
     reassigned_uids: frozenset[int] = frozenset()
     """Slots given to a new neuron since the last step: bonds in them are void."""
+    permits: Sequence[bool] | None = None
+    """Yuma: who may validate, as its last epoch found; none where there was no epoch yet."""
+    weights_blocks: Sequence[int] = ()
+    """Yuma: when each row of weights was set; empty where all weights count."""
+    registered_blocks: Sequence[int] = ()
+    """Yuma: when each neuron took its slot; ranks set before that are not for it."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +51,5 @@ class Step:
     """D_i in the rule's own arithmetic: what the dust is handed out by."""
     shares_one: int
     """What stands for a share of 1 in that arithmetic."""
+    permits: Sequence[bool] = ()
+    """Yuma: who may validate in the next step; empty under a rule without permits."""

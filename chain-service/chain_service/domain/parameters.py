@@ -10,6 +10,7 @@ from typing import Any
 
 from chain_service.domain.errors import InvalidParameters
 
+UINT16_MAX = 2**16 - 1
 UINT32_MAX = 2**32 - 1
 UINT64_MAX = 2**64 - 1
 PARTS_PER_MILLION = 1_000_000
@@ -88,6 +89,22 @@ class ChainParameters:
     """The largest share a delegate keeps, of 65,535: 18 %, as today."""
     max_extrinsics_per_block: int = 20_000
     """Extrinsics in one block."""
+    yuma_kappa_u16: int = 32_767
+    """Yuma's κ, of 65,535: the stake that must support a weight. Today: 32,767."""
+    yuma_max_validators: int = 128
+    """Yuma: how many may validate, by stake. Today: 128."""
+    yuma_bonds_penalty_u16: int = UINT16_MAX
+    """Yuma: how far bonds follow clipped weights (65,535) or their own (0). Today: 65,535."""
+    yuma3_bonds: int = 0
+    """Yuma: 1 for Yuma3, where a bond follows its pair's weight. Today: off."""
+    yuma_liquid_alpha: int = 0
+    """Yuma3: 1 for bonds that move faster where they lead. Today: off."""
+    yuma_alpha_low_u16: int = 45_875
+    """Liquid alpha's lower end, of 65,535. Today: 0.7."""
+    yuma_alpha_high_u16: int = 58_982
+    """Liquid alpha's upper end, of 65,535. Today: 0.9."""
+    yuma_alpha_steepness: int = 1_000
+    """Liquid alpha's steepness, in hundredths. Today: 1,000."""
     tokenizer_sha256: str = ""
     """The network's tokenizer, fixed at genesis; empty where the network fixes none."""
 
@@ -96,6 +113,11 @@ class ChainParameters:
             value = getattr(self, field.name)
             if isinstance(value, int) and not 0 <= value <= UINT64_MAX:
                 raise InvalidParameters(f"{field.name} must be from 0 to 2^64 - 1, is {value}")
+        for name in AT_MOST_UINT16_MAX:
+            if getattr(self, name) > UINT16_MAX:
+                raise InvalidParameters(f"{name} must be at most {UINT16_MAX}")
+        if self.yuma_alpha_low_u16 > self.yuma_alpha_high_u16:
+            raise InvalidParameters("yuma_alpha_low_u16 must not be above yuma_alpha_high_u16")
         for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise InvalidParameters(f"{name} must be at least 1")
@@ -114,7 +136,15 @@ class ChainParameters:
         }
 
 
-CONSENSUS_RULES = ("nakamoto",)
+CONSENSUS_RULES = ("nakamoto", "yuma")
+AT_MOST_UINT16_MAX = (
+    "yuma_kappa_u16",
+    "yuma_max_validators",
+    "yuma_bonds_penalty_u16",
+    "yuma_alpha_low_u16",
+    "yuma_alpha_high_u16",
+    "yuma_alpha_steepness",
+)
 POSITIVE = (
     "blocks_per_era",
     "kappa_denominator",

@@ -95,6 +95,8 @@ class Counters:
     neuron_count: int = 0
     reassigned_uids: tuple[int, ...] = ()
     """Slots that changed hands since the last step."""
+    permitted_uids: tuple[int, ...] = ()
+    """Yuma: who may validate in the next step."""
     recent_hashes: tuple[str, ...] = ()
     """Hashes of the last blocks, the newest last: work may be done on these."""
 

@@ -1,0 +1,110 @@
+"""Every vector is met, and a vector with a wrong number is not."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain_service.laboratory.vectors import CHECKS, check_path, check_vector, list_vectors
+from taonet.kit.errors import Refusal
+
+FOLDER = Path(__file__).parents[2] / "vectors"
+FAMILIES = {
+    path: family
+    for path in sorted(FOLDER.glob("*.json"))
+    if (family := json.loads(path.read_text()))["family"] in CHECKS
+}
+CASES = [
+    pytest.param(name, vector, family, id=name)
+    for path, family in FAMILIES.items()
+    for name, vector in list_vectors(family, path)
+    if vector.get("ci_active", True)
+]
+NOT_COMPARED = {
+    "emis-03-range-formula",
+    "nakreg-04-defaults",
+    "nakw-05-priority",
+    "yumaL-04-512-random-dense-vs-sparse",
+}
+WRONG = [
+    ("nak-02-ring", ("checkpoints", 1, "dividends_u64", 2), 1),
+    ("nak-06-issuance-cadence", ("schedule", 3, "issuance_delta_rao"), 2_000),
+    ("nakreg-01-difficulty", ("steps", 2, "difficulty_after_block"), 1),
+    ("nakreg-02-pruning", ("script", 3, "expect_uid"), 1),
+    ("nakw-01-normalize", ("cases", 0, "out", 0), 1),
+    ("emis-01-halving-table", ("cases", 4, "emission_rao"), 1),
+    ("derived_emission by_issuance", ("eras", 3, "era_start_issuance_rao"), 1),
+    ("del-01", ("after", "c1"), 1),
+    ("yuma-04-bonds-sequence", ("epochs", 6, "emission", 3), 1),
+    ("yuma-04-bonds-sequence", ("epochs", 1, "dividends", 0), 1e-8),
+    ("yuma-04-bonds-sequence", ("epochs", 4, "stored_bonds_u16", "2,7"), 1),
+    ("yuma3-03-kappa-moves-last", ("epochs", 5, "dividends", 1), 3e-4),
+    ("yumaL-01-512-with-rank-trust", ("expected_each", "server", "emission"), 1),
+    ("math-03-sigmoid", ("cases", 0, "y", 1), 1e-6),
+    ("math-06-max-limit-check", ("cases", 6, "limit"), -1),
+]
+
+
+@pytest.mark.parametrize(("name", "vector", "family"), CASES)
+def test_vector_is_met(name: str, vector: dict[str, Any], family: dict[str, Any]) -> None:
+    verdict = check_vector(name, vector, family, CHECKS[family["family"]])
+
+    assert not verdict.differs, verdict.told
+    assert (verdict.told == "ok") == (name not in NOT_COMPARED)
+
+
+@pytest.mark.parametrize(("name", "place", "change"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_wrong_number_is_found_where_it_is(
+    name: str, place: tuple[str | int, ...], change: float
+) -> None:
+    vector, family = next((c.values[1], c.values[2]) for c in CASES if c.values[0] == name)
+    assert isinstance(family, dict)
+    wrong: Any = copy.deepcopy(vector)
+    target = wrong
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] += change
+
+    verdict = check_vector(name, wrong, family, CHECKS[family["family"]])
+
+    assert verdict.differs
+    assert "expected" in verdict.told
+    assert str(place[1]) in verdict.told
+
+
+def test_a_folder_is_read_file_by_file_and_unknown_families_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"family": "alchemy", "vectors": []}')
+    (tmp_path / "b.json").write_bytes((FOLDER / "delegation_emission.json").read_bytes())
+
+    verdicts = list(check_path(tmp_path))
+
+    assert "unknown family 'alchemy'" in verdicts[0].told
+    assert [verdict.told for verdict in verdicts[1:]] == ["ok"] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[", "not a JSON file"),
+        ("[]", 'no "family"'),
+        ('{"family": "yuma_epoch"}', '"vectors"'),
+        ('{"family": "yuma_epoch", "vectors": [{}]}', '"vectors"'),
+    ],
+)
+def test_what_is_no_file_of_vectors_is_refused(tmp_path: Path, content: str, sentence: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(content)
+
+    with pytest.raises(Refusal, match=sentence):
+        list(check_path(path))
+
+
+def test_a_vector_that_lacks_something_counts_as_a_difference(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(
+        '{"family": "yuma_epoch", "default_params": {}, "vectors": [{"id": "x", "epochs": [{}]}]}'
+    )
+
+    assert [verdict.differs for verdict in check_path(path)] == [True]
