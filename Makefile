@@ -40,8 +40,8 @@ check: setup  ## style, types, and which part may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## how long a start takes and how much memory the whole takes
-	$(BIN)/python tools/measure_start.py
+bench: setup  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
+	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
 env-example: setup  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py

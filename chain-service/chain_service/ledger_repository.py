@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from chain_service.domain.blocks import AppliedBlock, Header
 from chain_service.domain.network import Row
 from chain_service.domain.parameters import ChainParameters, read_parameters
+from chain_service.domain.rows import pack_row
 from chain_service.domain.state import Account, Counters, Neuron, Scores, State
 
 AUTHOR_LOCK = 0x7A1
@@ -102,9 +103,9 @@ def load_state(conn: Connection) -> State:
             state.put_neuron(neuron)
             state.uids[neuron.hotkey] = neuron.uid
     for uid, entries in conn.execute("SELECT uid, entries FROM weights"):
-        state.weights[uid] = tuple(map(tuple, entries))
+        state.weights[uid] = pack_row(entries)
     for uid, entries in conn.execute("SELECT uid, entries FROM bonds"):
-        state.bonds[uid] = tuple(map(tuple, entries))
+        state.bonds[uid] = pack_row(entries)
     counters = conn.execute("SELECT entries FROM counters").fetchone()
     assert counters is not None
     state.counters = _read_counters(counters[0])
@@ -233,7 +234,7 @@ def _save_rows(conn: Connection, table: str, rows: Mapping[int, Row]) -> None:
         "SELECT * FROM unnest(%s::integer[], %s::text[]::jsonb[]) "
         "ON CONFLICT (uid) DO UPDATE SET entries = excluded.entries"
     )
-    values = (list(rows), [json.dumps(row) for row in rows.values()])
+    values = (list(rows), [json.dumps(list(row)) for row in rows.values()])
     conn.execute(statement, values)
 
 

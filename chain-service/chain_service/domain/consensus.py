@@ -7,14 +7,14 @@ A rule is a pure function `run(graph, parameters) -> Step`. The chain's genesis 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chain_service.domain.nakamoto import run_nakamoto_step
+from chain_service.domain.nakamoto_dense import run_nakamoto_step_densely
 from chain_service.domain.network import Graph, Step
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.yuma import run_yuma_step
 
 Rule = Callable[[Graph, ChainParameters], Step]
 
-RULES: Mapping[str, Rule] = {"nakamoto": run_nakamoto_step, "yuma": run_yuma_step}
+RULES: Mapping[str, Rule] = {"nakamoto": run_nakamoto_step_densely, "yuma": run_yuma_step}
 """Consensus rules by the name that a genesis gives."""
 
 

@@ -36,4 +36,4 @@ def exponentiate(exponent: int) -> int:
 
 def to_uint64(number: int) -> int:
     """Return floor(x · (2^64 − 1)): how the chain reports a share of 0…1."""
-    return multiply(number, UINT64_MAX << FRACTION_BITS) >> FRACTION_BITS
+    return number * UINT64_MAX >> FRACTION_BITS

@@ -34,9 +34,9 @@ def multiply(left: Fixed, right: Fixed | int) -> Fixed:
 
 def divide(dividend: Fixed, divisor: Fixed | int) -> Fixed:
     """
-    Return floor(dividend / divisor) of numbers of 0 or more, 0 where the divisor is 0.
+    Return floor(dividend / divisor), and 0 for 0 / 0.
 
-    The dividend is at most about the divisor, and both are below 2^20 (2^52 as integers).
+    0 ≤ dividend ≤ divisor < 2^20 (2^52 as integers).
     """
     return _in_blocks(_divide, dividend, divisor)
 
@@ -64,7 +64,6 @@ def _divide(dividend: Fixed, divisor: Fixed) -> Fixed:
     remainder = dividend << FRACTION_BITS
     remainder -= quotient * safe
     quotient -= remainder < 0
-    quotient *= np.not_equal(divisor, 0)
     return quotient
 
 

@@ -65,7 +65,7 @@ def pack_row(row: Row) -> PackedRow:
 
 def pack_line(line: NDArray[np.int64]) -> PackedRow:
     """Return a dense row as a packed one, zeros left out."""
-    uids = np.flatnonzero(line)
+    uids = np.flatnonzero(line != 0)
     return PackedRow(uids, line[uids])
 
 

@@ -198,8 +198,8 @@ def as_json(layer: State) -> dict[str, Any]:
     return {
         "accounts": {key: [row.free_rao, row.nonce] for key, row in layer.accounts.items()},
         "neurons": {str(uid): _neuron_as_json(row) for uid, row in layer.neurons.items()},
-        "weights": {str(uid): row for uid, row in layer.weights.items()},
-        "bonds": {str(uid): row for uid, row in layer.bonds.items()},
+        "weights": {str(uid): list(row) for uid, row in layer.weights.items()},
+        "bonds": {str(uid): list(row) for uid, row in layer.bonds.items()},
         "counters": {name: getattr(layer.counters, name) for name in Counters.__slots__},
     }
 

@@ -23,6 +23,7 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import UINT32_MAX, ChainParameters
+from chain_service.domain.rows import pack_row
 from chain_service.domain.state import Neuron
 
 
@@ -35,7 +36,7 @@ def set_weights(
     check_rate(run, neuron)
     row = check_row(neuron.uid, uids, values, run.state.counters.neuron_count, run.parameters)
 
-    run.state.weights[neuron.uid] = row
+    run.state.weights[neuron.uid] = pack_row(row)
     run.state.put_neuron(replace(neuron, weights_block=run.height, last_update_block=run.height))
 
     run.record("WeightsSet", uid=neuron.uid)
@@ -65,7 +66,7 @@ def reveal_weights(
     check_version(run.parameters, version_key)
     row = check_row(neuron.uid, uids, values, run.state.counters.neuron_count, run.parameters)
 
-    run.state.weights[neuron.uid] = row
+    run.state.weights[neuron.uid] = pack_row(row)
     run.state.put_neuron(
         replace(
             neuron,
