@@ -25,7 +25,7 @@ async def show_audit(request: Request) -> AuditView:
 @router.get("/payouts")
 def show_payouts(
     conn: Transaction,
-    coldkey: Annotated[str | None, Query(max_length=60)] = None,
+    coldkey: Annotated[str | None, Query(pattern="^[0-9A-Za-z]{1,60}$")] = None,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
 ) -> Statement:
