@@ -7,7 +7,7 @@ import httpx
 from taonet.kit import signing
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
-from validator_service.ledger.schemas import AccountView, GatewayView, NewKey
+from validator_service.ledger.schemas import AccountView, GatewayView, KeyView, NewKey
 from validator_service.payouts.schemas import AuditView, Statement
 
 TIMEOUT_SECONDS = 10.0
@@ -38,13 +38,33 @@ class GatewayClient:
     def gateway(self) -> GatewayView:
         return GatewayView.model_validate(self._request("GET", "/v1/gateway"))
 
-    def create_key(self, account_keypair: Keypair) -> NewKey:
+    def create_key(
+        self,
+        account_keypair: Keypair,
+        *,
+        label: str = "",
+        expires_in_seconds: int | None = None,
+        cap_rao: int | None = None,
+    ) -> NewKey:
         """Make an API key for an account, proved by its own key."""
         account = account_keypair.ss58_address
         receiver = self.gateway().hotkey
         proof = signing.sign_request(account_keypair, "POST", KEYS_PATH, account.encode(), receiver)
-        body = {"account": account, "proof": proof}
+        body: dict[str, Any] = {"account": account, "proof": proof, "label": label}
+        if expires_in_seconds is not None:
+            body["expires_in_seconds"] = expires_in_seconds
+        if cap_rao is not None:
+            body["cap_rao"] = str(cap_rao)
         return NewKey.model_validate(self._request("POST", KEYS_PATH, json=body))
+
+    def keys(self, account_keypair: Keypair) -> list[KeyView]:
+        """An account's keys, proved by its own key."""
+        shown = self._request("GET", KEYS_PATH, headers=self._sign(account_keypair, "GET"))
+        return [KeyView.model_validate(key) for key in shown]
+
+    def revoke_key(self, account_keypair: Keypair, key_id: str) -> None:
+        path = f"{KEYS_PATH}/{key_id}"
+        self._request("DELETE", path, headers=self._sign(account_keypair, "DELETE", path))
 
     def account(self, api_key: str) -> AccountView:
         headers = {"authorization": f"Bearer {api_key}"}
@@ -61,6 +81,9 @@ class GatewayClient:
     def close(self) -> None:
         self._http.close()
 
+    def _sign(self, keypair: Keypair, method: str, path: str = KEYS_PATH) -> dict[str, str]:
+        return signing.sign_request(keypair, method, path, b"", self.gateway().hotkey)
+
     def _request(self, method: str, path: str, **options: Any) -> Any:
         try:
             response = self._http.request(method, path, **options)
@@ -70,7 +93,7 @@ class GatewayClient:
             ) from None
         if response.is_error:
             raise GatewayRefusal(read_reason(response), response.status_code)
-        return response.json()
+        return response.json() if response.content else None
 
 
 def read_reason(response: httpx.Response) -> str:

@@ -43,7 +43,7 @@ MOUNTS = {
     "gateway": Mount(
         "validator_service.payouts.commands", "gateway_app", "Look into a gateway's books."
     ),
-    "key": Mount("validator_service.commands", "key_app", "Get a key for the gateway."),
+    "key": Mount("validator_service.ledger.commands", "key_app", "Get a key for the gateway."),
     "exchange": Mount("exchange_service.commands", "exchange_app", "Trade TAO for BTC."),
     "lab": Mount("taonet.cli.lab", "lab_app", "Try the rules out, away from any network."),
 }

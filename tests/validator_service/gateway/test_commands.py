@@ -12,7 +12,7 @@ import httpx
 from typer.testing import CliRunner
 
 from taonet.kit.keys import ensure_wallet
-from validator_service.commands import key_app
+from validator_service.ledger.commands import key_app
 
 RUN = "from validator_service.commands import validator_app; validator_app()"
 

@@ -10,11 +10,15 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from taonet.kit.db import begin, open_pool
+from validator_service.domain.keys import digest_key
 from validator_service.ledger import operations, repository
 from validator_service.ledger.deposits import derive_deposit_keypair, load_seed
 from validator_service.ledger.errors import InsufficientBalance
+from validator_service.ledger.key_repository import Caller, KeyRules
 from validator_service.ledger.operations import Deposit
 from validator_service.ledger.repository import Settlement
+
+ALICE = Caller("alice", digest_key("key").hex()[:16])
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def pool(database: Callable[[str], str]) -> Iterator[ConnectionPool]:
     with open_pool(database("validator_service")) as opened:
         with begin(opened) as conn:
             account = operations.open_account(conn, "alice")
-            operations.add_key(conn, account, "alice-deposits", "key")
+            operations.add_key(conn, account, "alice-deposits", "key", KeyRules())
         yield opened
 
 
@@ -89,7 +93,7 @@ def test_transfers_to_strangers_and_of_nothing_are_not_credited(pool: Connection
 def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        operations.reserve(conn, "call", "alice", "network/best", 400)
+        operations.reserve(conn, "call", ALICE, "network/best", 400)
     assert balances(pool) == (1000, 400)
 
     with begin(pool) as conn:
@@ -105,7 +109,7 @@ def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> N
 def test_a_call_that_came_to_nothing_costs_nothing(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        operations.reserve(conn, "call", "alice", "network/best", 400)
+        operations.reserve(conn, "call", ALICE, "network/best", 400)
         repository.release(conn, "call")
         repository.release(conn, "call")
 
@@ -116,7 +120,7 @@ def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
     fill(pool, 100)
 
     with pytest.raises(InsufficientBalance) as caught, begin(pool) as conn:
-        operations.reserve(conn, "call", "alice", "network/best", 101)
+        operations.reserve(conn, "call", ALICE, "network/best", 101)
 
     assert caught.value.details == {"missing_rao": "1", "deposit_address": "alice-deposits"}
     assert balances(pool) == (100, 0)
@@ -125,8 +129,8 @@ def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
 def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        repository.reserve(conn, "dead", "alice", "network/best", 300, seconds=-1)
-        repository.reserve(conn, "alive", "alice", "network/best", 200, seconds=60)
+        repository.reserve(conn, "dead", ALICE, "network/best", 300, seconds=-1)
+        repository.reserve(conn, "alive", ALICE, "network/best", 200, seconds=60)
     with begin(pool) as conn:
         assert repository.release_expired(conn) == 1
 
@@ -143,7 +147,7 @@ def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool) -> Non
     def attempt(number: int) -> None:
         try:
             with begin(pool) as conn:
-                operations.reserve(conn, f"call-{number}", "alice", "network/best", 60)
+                operations.reserve(conn, f"call-{number}", ALICE, "network/best", 60)
             outcomes.append("reserved")
         except InsufficientBalance:
             outcomes.append("refused")
@@ -162,7 +166,7 @@ def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) 
     fill(pool, 100)
 
     with begin(pool) as conn:
-        operations.reserve(conn, "call", "alice", "network/best", 60)
+        operations.reserve(conn, "call", ALICE, "network/best", 60)
 
     with pytest.raises(psycopg.errors.CheckViolation), begin(pool) as conn:
         operations.settle(conn, settlement("call", 101))

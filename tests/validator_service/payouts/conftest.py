@@ -16,6 +16,7 @@ from validator_service.ledger.deposits import (
     derive_deposit_keypair,
     derive_treasury_keypair,
 )
+from validator_service.ledger.key_repository import Caller, KeyRules
 from validator_service.ledger.repository import Settlement
 from validator_service.payouts.paying import Payer
 
@@ -75,6 +76,7 @@ class Books:
     chain: RealChain
     url: str
     deposit_address: str
+    caller: Caller
     calls: int = 0
 
     @property
@@ -86,7 +88,7 @@ class Books:
         self.calls += 1
         name = f"call-{self.calls}"
         with begin(self.pool) as conn:
-            operations.reserve(conn, name, "alice", "network/best", cost_rao)
+            operations.reserve(conn, name, self.caller, "network/best", cost_rao)
             operations.settle(
                 conn, Settlement(name, 10, 5, cost_rao, 3, "hotkey", coldkey, share_rao)
             )
@@ -104,11 +106,11 @@ def books(chain: RealChain, database: Any, wait: Any) -> Iterator[Books]:
         with begin(pool) as conn:
             account = operations.open_account(conn, "alice")
             address = derive_deposit_keypair(SEED, account.number).ss58_address
-            operations.add_key(conn, account, address, "key")
+            key_id = operations.add_key(conn, account, address, "key", KeyRules())
         treasury = derive_treasury_keypair(SEED).ss58_address
         follower = DepositFollower(pool, chain.url, treasury)
         follower.start()
-        made = Books(pool, chain, url, address)
+        made = Books(pool, chain, url, address, Caller("alice", key_id))
         chain.transfer(address, TAO // 2)
         wait(lambda: made.rows("SELECT 1 FROM account WHERE balance_rao > 0"))
         yield made

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from tests.validator_service.conftest import HttpThread, StubServer, StubWire
 from tests.validator_service.rounds.test_live import WORKER, celery
+from tests.validator_service.stand_ins import HttpThread, StubServer, StubWire
 from typer.testing import CliRunner
 
 from validator_service.payouts.commands import gateway_app

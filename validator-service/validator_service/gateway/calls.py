@@ -28,6 +28,7 @@ from validator_service.gateway.errors import (
     TooManyCalls,
 )
 from validator_service.ledger import operations, repository
+from validator_service.ledger.key_repository import Caller
 from validator_service.ledger.repository import Settlement
 from validator_service.metrics import (
     FIRST_TOKEN_SECONDS,
@@ -51,7 +52,7 @@ class Order:
     """Who asks whom, by which name."""
 
     request_id: str
-    account: str
+    caller: Caller
     model: str
 
 
@@ -161,7 +162,7 @@ class Call(ABC):
         amount = calculate_cost_rao(self.gateway.price, self.prompt_count, tokens_max)
         await self._book(
             lambda conn: operations.reserve(
-                conn, order.request_id, order.account, order.model, amount
+                conn, order.request_id, order.caller, order.model, amount
             )
         )
 

@@ -70,7 +70,12 @@ class NoServerAvailable(Unavailable):
     openai_code = "no_server_available"
 
 
-OPENAI_CODES = {"InvalidApiKey": "invalid_api_key", "InsufficientBalance": "insufficient_balance"}
+OPENAI_CODES = {
+    "InvalidApiKey": "invalid_api_key",
+    "InsufficientBalance": "insufficient_balance",
+    "SpendingCapReached": "spending_cap_reached",
+    "NoSuchKey": "key_not_found",
+}
 
 
 def openai_error(refusal: Refusal) -> dict[str, object]:

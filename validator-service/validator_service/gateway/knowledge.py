@@ -14,7 +14,7 @@ from server_service.client import NextPhrases
 from validator_service.gateway.calls import Order
 from validator_service.gateway.errors import InvalidRequest
 from validator_service.gateway.lookups import HiddenStates, NextDistribution
-from validator_service.gateway.routes import Account, answer_headers, gateway_of, read_prompt
+from validator_service.gateway.routes import Paying, answer_headers, gateway_of, read_prompt
 from validator_service.gateway.schemas import (
     CONTENT_CHARACTERS_MAX,
     HARMLESS,
@@ -23,6 +23,7 @@ from validator_service.gateway.schemas import (
     refuse_extras,
 )
 from validator_service.gateway.shapes import usage
+from validator_service.ledger.key_repository import Caller
 
 INPUTS_MAX = 64
 TOP_K_MAX = 512
@@ -61,14 +62,12 @@ class HiddenRequest(KnowledgeRequest):
 
 
 @router.post("/embeddings")
-async def create_embeddings(
-    body: EmbeddingRequest, request: Request, account: Account
-) -> JSONResponse:
+async def create_embeddings(body: EmbeddingRequest, request: Request, who: Paying) -> JSONResponse:
     """The mean of a model's last hidden states over each input's tokens."""
     body.check_parameters()
     gateway = gateway_of(request)
     prompts = read_inputs(body.input, gateway.tokenizer)
-    call = HiddenStates(gateway, order_of(request, account, body), prompts)
+    call = HiddenStates(gateway, order_of(request, who, body), prompts)
     found = await call.run()
     data = [
         {
@@ -83,12 +82,12 @@ async def create_embeddings(
 
 
 @router.post("/knowledge/next")
-async def show_next(body: NextRequest, request: Request, account: Account) -> JSONResponse:
+async def show_next(body: NextRequest, request: Request, who: Paying) -> JSONResponse:
     """The likeliest continuations of a prompt, with their probabilities."""
     body.check_parameters()
     gateway = gateway_of(request)
     prompts = [read_prompt(body.prompt, gateway.tokenizer)]
-    call = NextDistribution(gateway, order_of(request, account, body), prompts, body.top_k)
+    call = NextDistribution(gateway, order_of(request, who, body), prompts, body.top_k)
     (found,) = await call.run()
     answer = {
         "object": "knowledge.next",
@@ -101,12 +100,12 @@ async def show_next(body: NextRequest, request: Request, account: Account) -> JS
 
 
 @router.post("/knowledge/hidden")
-async def show_hidden(body: HiddenRequest, request: Request, account: Account) -> JSONResponse:
+async def show_hidden(body: HiddenRequest, request: Request, who: Paying) -> JSONResponse:
     """The last hidden state at each token of a prompt; base64 is of little-endian float32."""
     body.check_parameters()
     gateway = gateway_of(request)
     prompts = [read_prompt(body.prompt, gateway.tokenizer)]
-    call = HiddenStates(gateway, order_of(request, account, body), prompts)
+    call = HiddenStates(gateway, order_of(request, who, body), prompts)
     (found,) = await call.run()
     answer = {
         "object": "knowledge.hidden",
@@ -119,8 +118,8 @@ async def show_hidden(body: HiddenRequest, request: Request, account: Account) -
     return JSONResponse(answer, headers=answer_headers(request, call))
 
 
-def order_of(request: Request, account: str, body: KnowledgeRequest) -> Order:
-    return Order(request.state.request_id, account, body.model)
+def order_of(request: Request, who: Caller, body: KnowledgeRequest) -> Order:
+    return Order(request.state.request_id, who, body.model)
 
 
 def read_inputs(given: Any, tokenizer: Tokenizer) -> list[list[int]]:

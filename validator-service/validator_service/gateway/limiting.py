@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from validator_service.domain.limits import Bucket, refill, seconds_until
 from validator_service.gateway.errors import RateLimited
 from validator_service.ledger.access import caller
+from validator_service.ledger.key_repository import Caller
 
 ACCOUNTS_MAX = 10_000
 """Accounts remembered; an account that is forgotten begins with a full bucket."""
@@ -42,11 +43,11 @@ class RateLimiter:
         }
 
 
-async def paying_caller(request: Request, account: Annotated[str, Depends(caller)]) -> str:
-    """Return the account that pays; every answer to it says how many more calls it may make."""
+async def paying_caller(request: Request, who: Annotated[Caller, Depends(caller)]) -> Caller:
+    """Return whose account pays; every answer to it says how many more calls it may make."""
     limiter: RateLimiter = request.app.state.limiter
     empty = Bucket(0.0, 0.0)
     request.state.limit_headers = limiter.headers(empty)
-    bucket = limiter.take(account, time.monotonic())
+    bucket = limiter.take(who.account, time.monotonic())
     request.state.limit_headers = limiter.headers(bucket)
-    return account
+    return who

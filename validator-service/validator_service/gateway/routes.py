@@ -29,10 +29,11 @@ from validator_service.gateway.schemas import (
     Sampling,
 )
 from validator_service.gateway.shapes import Shape
+from validator_service.ledger.key_repository import Caller
 
 router = APIRouter(prefix="/v1", tags=["inference"])
 
-Account = Annotated[str, Depends(paying_caller)]
+Paying = Annotated[Caller, Depends(paying_caller)]
 
 
 class BilledStream(StreamingResponse):
@@ -67,7 +68,7 @@ async def show_model(model: str, request: Request) -> dict[str, Any]:
 
 
 @router.post("/chat/completions")
-async def create_chat_completion(body: ChatRequest, request: Request, account: Account) -> Response:
+async def create_chat_completion(body: ChatRequest, request: Request, who: Paying) -> Response:
     body.check_parameters()
     turns = [
         Turn("system" if message.role == "developer" else message.role, message.text())
@@ -79,18 +80,16 @@ async def create_chat_completion(body: ChatRequest, request: Request, account: A
         stops = [*stops, END_OF_ANSWER]
     limit = body.max_completion_tokens or body.max_tokens
     question = make_question(body, tokens, stops, limit)
-    order = Order(request.state.request_id, account, body.model)
+    order = Order(request.state.request_id, who, body.model)
     return await respond(request, body, order, question, chat=True)
 
 
 @router.post("/completions")
-async def create_completion(
-    body: CompletionRequest, request: Request, account: Account
-) -> Response:
+async def create_completion(body: CompletionRequest, request: Request, who: Paying) -> Response:
     body.check_parameters()
     tokens = read_prompt(body.prompt, gateway_of(request).tokenizer)
     question = make_question(body, tokens, body.stops(), body.max_tokens)
-    order = Order(request.state.request_id, account, body.model)
+    order = Order(request.state.request_id, who, body.model)
     return await respond(request, body, order, question, chat=False)
 
 

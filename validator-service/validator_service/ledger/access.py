@@ -7,14 +7,17 @@ import redis
 from fastapi import Request
 from psycopg_pool import ConnectionPool
 
+from taonet.kit import signing
 from taonet.kit.db import begin
 from validator_service.domain.keys import KEY_LENGTH_MAX, digest_key
 from validator_service.domain.pricing import Price
-from validator_service.ledger import repository
+from validator_service.ledger import key_repository
 from validator_service.ledger.errors import InvalidApiKey
+from validator_service.ledger.key_repository import Caller
 
 REMEMBERED_SECONDS = 30.0
-"""How long a key is taken without asking the books; so long a withdrawn one may still work."""
+"""How long a key is taken without asking the books; it buys nothing
+meanwhile: each reservation asks the books."""
 REMEMBERED_MAX = 10_000
 
 
@@ -28,24 +31,40 @@ class Access:
     deposit_seed: str = field(repr=False)
     redis: redis.Redis
     pool: ConnectionPool
-    remembered: dict[bytes, tuple[str, float]] = field(default_factory=dict, repr=False)
+    remembered: dict[bytes, tuple[Caller, float]] = field(default_factory=dict, repr=False)
+
+    def forget(self, key_id: str) -> None:
+        """Ask the books about a key again."""
+        self.remembered = {
+            digest: kept for digest, kept in self.remembered.items() if kept[0].key_id != key_id
+        }
 
 
-def caller(request: Request) -> str:
+def caller(request: Request) -> Caller:
     """Return the account whose key the request carries, or refuse it."""
     access: Access = request.app.state.access
     scheme, _, api_key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not 0 < len(api_key) <= KEY_LENGTH_MAX:
         raise InvalidApiKey
     digest = digest_key(api_key)
-    known, since = access.remembered.get(digest, ("", 0.0))
-    if known and time.monotonic() - since < REMEMBERED_SECONDS:
-        return known
+    kept = access.remembered.get(digest)
+    if kept is not None and time.monotonic() - kept[1] < REMEMBERED_SECONDS:
+        return kept[0]
     with begin(access.pool) as conn:
-        account = repository.find_key_account(conn, digest)
-    if account is None:
+        found = key_repository.find_caller(conn, digest)
+    if found is None:
         raise InvalidApiKey
     if len(access.remembered) >= REMEMBERED_MAX:
         access.remembered.clear()
-    access.remembered[digest] = (account, time.monotonic())
-    return account
+    access.remembered[digest] = (found, time.monotonic())
+    return found
+
+
+def signing_account(request: Request) -> str:
+    """Return the account whose own key signed this request without a body, or refuse it."""
+    access: Access = request.app.state.access
+    signer = signing.verify_request(
+        request.headers, request.method, request.url.path, b"", access.hotkey
+    )
+    signing.claim_nonce(access.redis, signer, request.headers[signing.NONCE])
+    return signer

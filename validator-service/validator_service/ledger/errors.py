@@ -1,19 +1,21 @@
 """What the books refuse.
 
 Refusal
-├── InvalidApiKey        401  no such key
-└── InsufficientBalance  402  the account holds less than the call may cost
+├── InvalidApiKey        401  no such key, or none that may be used any more
+├── InsufficientBalance  402  the account holds less than the call may cost
+├── SpendingCapReached   402  the key may not spend so much
+└── NoSuchKey            404  the account has no key of this id
 """
 
-from taonet.kit.errors import Refusal, Unauthenticated
+from taonet.kit.errors import NotFound, Refusal, Unauthenticated
 from taonet.kit.money import format_tao
 
 
 class InvalidApiKey(Unauthenticated):
     def __init__(self) -> None:
         super().__init__(
-            "this API key is not known here; make one with `taonet key new` and send it as "
-            "`Authorization: Bearer <key>`"
+            "this API key is not known here, was revoked or has expired; make one with "
+            "`taonet key new` and send it as `Authorization: Bearer <key>`"
         )
 
 
@@ -30,4 +32,24 @@ class InsufficientBalance(Refusal):
             f"{deposit_address} (`taonet transfer`); TAO is bought on the exchange, TAOBTC",
             missing_rao=str(missing_rao),
             deposit_address=deposit_address,
+        )
+
+
+class SpendingCapReached(Refusal):
+    status = 402
+
+    def __init__(self, cap_rao: int, held_rao: int, needed_rao: int) -> None:
+        super().__init__(
+            f"this key may spend {format_tao(cap_rao)} TAO, has spent or reserved "
+            f"{format_tao(held_rao)}, and this call may cost {format_tao(needed_rao)}: ask for a "
+            "shorter answer, or make another key with `taonet key new`",
+            cap_rao=str(cap_rao),
+            held_rao=str(held_rao),
+        )
+
+
+class NoSuchKey(NotFound):
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"this account has no key {key_id[:40]!r}; `taonet key list` shows those it has"
         )

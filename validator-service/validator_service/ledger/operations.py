@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from validator_service.domain.keys import digest_key
-from validator_service.ledger import repository
-from validator_service.ledger.errors import InsufficientBalance
+from validator_service.ledger import key_repository, repository
+from validator_service.ledger.errors import (
+    InsufficientBalance,
+    InvalidApiKey,
+    NoSuchKey,
+    SpendingCapReached,
+)
+from validator_service.ledger.key_repository import Caller, KeyRules
 from validator_service.ledger.repository import Settlement
 
 RESERVATION_SECONDS = 300.0
@@ -31,23 +37,44 @@ def open_account(conn: Connection, address: str) -> repository.Account:
 
 
 def add_key(
-    conn: Connection, account: repository.Account, deposit_address: str, api_key: str
-) -> None:
-    """Note a new key of an account, and where money for it goes."""
+    conn: Connection,
+    account: repository.Account,
+    deposit_address: str,
+    api_key: str,
+    rules: KeyRules,
+) -> str:
+    """Note a new key of an account, and where money for it goes; return the key's id."""
     repository.save_deposit_address(conn, account.address, deposit_address)
-    repository.add_key(conn, digest_key(api_key), account.address)
+    return key_repository.add_key(conn, digest_key(api_key), account.address, rules)
 
 
-def reserve(conn: Connection, request_id: str, account: str, model: str, amount_rao: int) -> None:
+def revoke_key(conn: Connection, account: str, key_id: str) -> None:
+    if not key_repository.revoke_key(conn, account, key_id):
+        raise NoSuchKey(key_id)
+
+
+def reserve(conn: Connection, request_id: str, caller: Caller, model: str, amount_rao: int) -> None:
     """Set aside the most that a call may cost, or say how much is missing and how to pay it."""
-    reserved = repository.reserve(conn, request_id, account, model, amount_rao, RESERVATION_SECONDS)
+    reserved = repository.reserve(conn, request_id, caller, model, amount_rao, RESERVATION_SECONDS)
     if not reserved:
-        known = repository.load_account(conn, account)
+        check_key(conn, caller, amount_rao)
+        known = repository.load_account(conn, caller.account)
         raise InsufficientBalance(
             available_rao=known.balance_rao - known.reserved_rao,
             needed_rao=amount_rao,
             deposit_address=known.deposit_address or "",
         )
+
+
+def check_key(conn: Connection, caller: Caller, amount_rao: int) -> None:
+    """Refuse where it is the key that does not allow a call."""
+    keys = key_repository.list_keys(conn, caller.account)
+    key = next((key for key in keys if key.id == caller.key_id), None)
+    if key is None or not key.usable:
+        raise InvalidApiKey
+    held_rao = key.spent_rao + key.reserved_rao
+    if key.cap_rao is not None and held_rao + amount_rao > key.cap_rao:
+        raise SpendingCapReached(key.cap_rao, held_rao, amount_rao)
 
 
 def settle(conn: Connection, settlement: Settlement) -> bool:

@@ -1,9 +1,13 @@
-"""Every SQL statement of the books, and nothing else. Each movement of money is one statement."""
+"""Every SQL statement of the books, and nothing else. Each movement of money is one statement.
+
+All lock an account first and its key after it, so that no two wait for each other."""
 
 from dataclasses import dataclass
 
 from psycopg import Connection
 from psycopg.rows import class_row
+
+from validator_service.ledger.key_repository import Caller
 
 
 @dataclass(frozen=True)
@@ -56,35 +60,34 @@ def save_deposit_address(conn: Connection, address: str, deposit_address: str) -
     )
 
 
-def add_key(conn: Connection, digest: bytes, account: str) -> None:
-    conn.execute("INSERT INTO api_key (digest, account) VALUES (%s, %s)", (digest, account))
-
-
-def find_key_account(conn: Connection, digest: bytes) -> str | None:
-    row = conn.execute("SELECT account FROM api_key WHERE digest = %s", (digest,)).fetchone()
-    return row[0] if row else None
-
-
 def reserve(
-    conn: Connection, request_id: str, account: str, model: str, amount_rao: int, seconds: float
+    conn: Connection, request_id: str, caller: Caller, model: str, amount_rao: int, seconds: float
 ) -> bool:
-    """Set the amount aside for a call; False where the account has less than that to spare."""
+    """
+    Set the amount aside for a call, of the account's balance and of the key's cap.
+
+    False where one of them does not allow it: then the transaction must not be committed.
+    """
     row = conn.execute(
         """WITH held AS (
              UPDATE account SET reserved_rao = reserved_rao + %(amount)s
              WHERE address = %(account)s AND balance_rao - reserved_rao >= %(amount)s
              RETURNING address
+           ), allowed AS (
+             UPDATE api_key SET reserved_rao = reserved_rao + %(amount)s
+             FROM held
+             WHERE id = %(key_id)s AND account = held.address AND revoked_at IS NULL
+               AND (expires_at IS NULL OR expires_at > now())
+               AND (cap_rao IS NULL OR spent_rao + reserved_rao + %(amount)s <= cap_rao)
+             RETURNING id, account
            )
-           INSERT INTO call (request_id, account, model, reserved_rao, expires_at)
-           SELECT %(request_id)s, address, %(model)s, %(amount)s,
+           INSERT INTO call (request_id, account, key_id, model, reserved_rao, expires_at)
+           SELECT %(request_id)s, account, id, %(model)s, %(amount)s,
                   now() + make_interval(secs => %(seconds)s)
-           FROM held RETURNING request_id""",
+           FROM allowed RETURNING request_id""",
         {
-            "request_id": request_id,
-            "account": account,
-            "model": model,
-            "amount": amount_rao,
-            "seconds": seconds,
+            **{"request_id": request_id, "account": caller.account, "key_id": caller.key_id},
+            **{"model": model, "amount": amount_rao, "seconds": seconds},
         },
     ).fetchone()
     return row is not None
@@ -99,11 +102,15 @@ def settle(conn: Connection, settlement: Settlement) -> bool:
                server_uid = %(server_uid)s, server_hotkey = %(server_hotkey)s,
                server_coldkey = %(server_coldkey)s, share_rao = %(share_rao)s
              WHERE request_id = %(request_id)s AND state = 'reserved'
-             RETURNING request_id, account, reserved_rao
+             RETURNING request_id, account, key_id, reserved_rao
            ), paid AS (
              UPDATE account SET balance_rao = balance_rao - %(cost_rao)s,
                reserved_rao = account.reserved_rao - done.reserved_rao
-             FROM done WHERE address = done.account
+             FROM done WHERE address = done.account RETURNING key_id, done.reserved_rao AS freed
+           ), counted AS (
+             UPDATE api_key SET spent_rao = spent_rao + %(cost_rao)s,
+               reserved_rao = reserved_rao - freed
+             FROM paid WHERE id = key_id
            ), booked AS (
              INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
              SELECT 'usage', request_id, account, 'revenue', %(cost_rao)s FROM done
@@ -125,24 +132,38 @@ def release(conn: Connection, request_id: str) -> None:
     conn.execute(
         """WITH done AS (
              UPDATE call SET state = 'released' WHERE request_id = %s AND state = 'reserved'
-             RETURNING account, reserved_rao
+             RETURNING account, key_id, reserved_rao
+           ), freed AS (
+             UPDATE account SET reserved_rao = account.reserved_rao - done.reserved_rao
+             FROM done WHERE address = done.account
+             RETURNING key_id, done.reserved_rao AS amount
            )
-           UPDATE account SET reserved_rao = account.reserved_rao - done.reserved_rao
-           FROM done WHERE address = done.account""",
+           UPDATE api_key SET reserved_rao = reserved_rao - amount FROM freed WHERE id = key_id""",
         (request_id,),
     )
 
 
 def release_expired(conn: Connection) -> int:
     """Free what was set aside for calls whose gateway died; return how many accounts had such."""
-    return conn.execute(
+    row = conn.execute(
         """WITH gone AS (
              UPDATE call SET state = 'released' WHERE state = 'reserved' AND expires_at < now()
-             RETURNING account, reserved_rao
-           ), sums AS (SELECT account, sum(reserved_rao) AS total FROM gone GROUP BY account)
-           UPDATE account SET reserved_rao = reserved_rao - total
-           FROM sums WHERE address = sums.account"""
-    ).rowcount
+             RETURNING account, key_id, reserved_rao
+           ), sums AS (
+             SELECT account, sum(reserved_rao) AS total FROM gone GROUP BY account
+           ), freed AS (
+             UPDATE account SET reserved_rao = reserved_rao - total
+             FROM sums WHERE address = sums.account RETURNING address
+           ), keys AS (
+             UPDATE api_key SET reserved_rao = reserved_rao - total
+             FROM (SELECT key_id, sum(reserved_rao) AS total FROM gone GROUP BY key_id) AS each
+             WHERE id = key_id AND EXISTS (SELECT FROM freed)
+           )
+           SELECT count(*) FROM freed"""
+    ).fetchone()
+    assert row is not None
+    released: int = row[0]
+    return released
 
 
 def load_cursor(conn: Connection) -> int:

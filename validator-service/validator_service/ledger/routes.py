@@ -3,16 +3,17 @@
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 
 from taonet.kit import signing
 from taonet.kit.db import Transaction
 from taonet.kit.errors import Forbidden
 from validator_service.domain.keys import PREFIX, SECRET_BYTES
-from validator_service.ledger import operations, repository
-from validator_service.ledger.access import Access, caller
+from validator_service.ledger import key_repository, operations, repository
+from validator_service.ledger.access import Access, caller, signing_account
 from validator_service.ledger.deposits import derive_deposit_keypair
-from validator_service.ledger.schemas import AccountView, GatewayView, KeyRequest, NewKey
+from validator_service.ledger.key_repository import Caller, KeyRules
+from validator_service.ledger.schemas import AccountView, GatewayView, KeyRequest, KeyView, NewKey
 
 router = APIRouter(prefix="/v1", tags=["account"])
 
@@ -43,13 +44,35 @@ def create_key(body: KeyRequest, request: Request, conn: Transaction) -> NewKey:
     account = operations.open_account(conn, body.account)
     deposit_address = derive_deposit_keypair(access.deposit_seed, account.number).ss58_address
     api_key = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    operations.add_key(conn, account, deposit_address, api_key)
-    return NewKey(api_key=api_key, deposit_address=deposit_address)
+    rules = KeyRules(body.label, body.expires_in_seconds, body.cap_rao)
+    key_id = operations.add_key(conn, account, deposit_address, api_key, rules)
+    return NewKey(id=key_id, api_key=api_key, deposit_address=deposit_address)
+
+
+@router.get("/keys")
+def show_keys(
+    account: Annotated[str, Depends(signing_account)], conn: Transaction
+) -> list[KeyView]:
+    """The keys of the account that signed this request."""
+    return [KeyView(**vars(key)) for key in key_repository.list_keys(conn, account)]
+
+
+@router.delete("/keys/{key_id}", status_code=204)
+def revoke_key(
+    key_id: Annotated[str, Path(pattern="^[0-9a-f]{16}$")],
+    request: Request,
+    account: Annotated[str, Depends(signing_account)],
+    conn: Transaction,
+) -> None:
+    """Revoke a key of the account that signed this request; calls under way are finished."""
+    operations.revoke_key(conn, account, key_id)
+    access: Access = request.app.state.access
+    access.forget(key_id)
 
 
 @router.get("/account")
-def show_account(address: Annotated[str, Depends(caller)], conn: Transaction) -> AccountView:
-    account = repository.load_account(conn, address)
+def show_account(who: Annotated[Caller, Depends(caller)], conn: Transaction) -> AccountView:
+    account = repository.load_account(conn, who.account)
     return AccountView(
         account=account.address,
         balance_rao=account.balance_rao,

@@ -1,10 +1,15 @@
 """What travels about accounts and keys."""
 
+from datetime import datetime
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from taonet.kit.money import AmountInJson
 
 PROOF_HEADERS_MAX = 8
+LABEL_CHARACTERS_MAX = 64
+EXPIRY_SECONDS_MAX = 10 * 366 * 86_400
 
 
 class KeyRequest(BaseModel):
@@ -15,13 +20,33 @@ class KeyRequest(BaseModel):
     account: str = Field(min_length=40, max_length=60)
     proof: dict[str, str] = Field(max_length=PROOF_HEADERS_MAX)
     """What `taonet.kit.signing.sign_request` gives for POST /v1/keys with the account as body."""
+    label: str = Field("", max_length=LABEL_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f]*$")
+    expires_in_seconds: int | None = Field(None, ge=1, le=EXPIRY_SECONDS_MAX)
+    cap_rao: Annotated[AmountInJson, Field(ge=1)] | None = None
+    """The most that this key may ever spend."""
 
 
 class NewKey(BaseModel):
+    id: str
+    """By which the key is listed and revoked."""
     api_key: str
     """Shown this once; only a hash is kept."""
     deposit_address: str
     """Transfers to it fill the account."""
+
+
+class KeyView(BaseModel):
+    """A key, without itself."""
+
+    id: str
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    cap_rao: AmountInJson | None
+    spent_rao: AmountInJson
+    reserved_rao: AmountInJson
+    usable: bool
 
 
 class AccountView(BaseModel):

@@ -18,9 +18,9 @@ from chain_service.client import AsyncChainClient, ChainRefusal
 from taonet.kit.db import begin
 from validator_service.ledger import repository as books
 from validator_service.ledger.deposits import derive_treasury_keypair
-from validator_service.payouts import statement
+from validator_service.payouts import statement_repository
 from validator_service.payouts.schemas import AuditView
-from validator_service.payouts.statement import Moving
+from validator_service.payouts.statement_repository import Moving
 
 LOOKS = 6
 PAUSE_SECONDS = 0.5
@@ -118,9 +118,9 @@ def load_books(conn: Connection) -> Books:
     conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     return Books(
         sides=books.sum_balances(conn),
-        problems=statement.list_problems(conn),
-        addresses=statement.list_deposit_addresses(conn),
-        moving=statement.list_moving(conn),
+        problems=statement_repository.list_problems(conn),
+        addresses=statement_repository.list_deposit_addresses(conn),
+        moving=statement_repository.list_moving(conn),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from taonet.kit.db import Transaction
-from validator_service.payouts import statement
+from validator_service.payouts import statement_repository
 from validator_service.payouts.audit import Auditor
 from validator_service.payouts.schemas import AuditView, PayoutView, Statement
 
@@ -25,11 +25,13 @@ async def show_audit(request: Request) -> AuditView:
 @router.get("/payouts")
 def show_payouts(
     conn: Transaction,
-    coldkey: Annotated[str | None, Query(max_length=60)] = None,
+    coldkey: Annotated[str | None, Query(pattern="^[0-9A-Za-z]{1,60}$")] = None,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
 ) -> Statement:
     """Payouts to Servers, the newest first, each with the calls that it pays."""
-    rows = statement.list_payouts(conn, coldkey, before, limit)
-    payouts = [PayoutView(**vars(row), calls=statement.list_calls(conn, row.id)) for row in rows]
+    rows = statement_repository.list_payouts(conn, coldkey, before, limit)
+    payouts = [
+        PayoutView(**vars(row), calls=statement_repository.list_calls(conn, row.id)) for row in rows
+    ]
     return Statement(payouts=payouts, next_before=rows[-1].id if len(rows) == limit else None)
