@@ -64,7 +64,8 @@ def walk(python: Path, extras: list[str]) -> list[str]:
     command = [str(python), "-c", WALK, OLDER_PYTHON, *extras]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     # A local version, such as +cpu, names one build of several; the pin is for all.
-    return [re.sub(r"\+.*", "", line) for line in done.stdout.splitlines()]
+    pins = [re.sub(r"\+.*", "", line) for line in done.stdout.splitlines()]
+    return [pin.replace("==v", "==") for pin in pins]
 
 
 def add_hashes(python: Path, pins: Iterable[str]) -> list[str]:
