@@ -56,7 +56,8 @@ def test_a_stream_of_choices_ends_each_of_them(server: Any, consumer: Any) -> No
 def test_one_choice_that_breaks_ends_the_call_and_what_came_is_billed(
     make_server: Any, tokenizer: Any, consumer: Any
 ) -> None:
-    make_server(behaviour="breaking", text=tokenizer.encode(TEXT).ids)
+    # Slow enough that both have begun when one breaks: before that, nothing would be shown.
+    make_server(behaviour="breaking", text=tokenizer.encode(TEXT).ids, piece_seconds=0.3)
     consumer.pay(TAO)
 
     with pytest.raises(openai.APIError, match="in the middle"):
