@@ -3,6 +3,7 @@
 A parameter is honoured, or known to change nothing, or refused by name; never silently ignored.
 """
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,7 +77,7 @@ class ChatMessage(BaseModel):
         return "".join(part.text for part in self.content)
 
 
-class Sampling(BaseModel):
+class Sampling(BaseModel, ABC):
     """What both kinds of completion share."""
 
     model_config = ConfigDict(extra="allow")
@@ -100,9 +101,9 @@ class Sampling(BaseModel):
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
 
+    @abstractmethod
     def wanted_logprobs(self) -> int | None:
         """Return how many others to tell beside each token; None where nothing is asked."""
-        raise NotImplementedError
 
     def check_parameters(self) -> None:
         """Refuse each parameter that would change the answer and is not honoured."""
