@@ -47,12 +47,10 @@ def parse_btc(text: str) -> Satoshi:
 
 def format_tao(amount_rao: int, decimals: int = 9) -> str:
     """Write rao as TAO for people, with so many decimals, cut and not rounded up."""
-    return _format_units(amount_rao, 9, decimals)
-
-
-def format_btc(amount_sat: int) -> str:
-    """Write satoshi as BTC, with all eight decimals."""
-    return _format_units(amount_sat, 8, 8)
+    whole, fraction = divmod(abs(amount_rao), RAO_PER_TAO)
+    sign = "-" if amount_rao < 0 else ""
+    digits = f"{fraction:09d}"[:decimals]
+    return f"{sign}{whole:,}" + (f".{digits}" if digits else "")
 
 
 def _parse_units(text: str, unit: int, name: str) -> int:
@@ -67,10 +65,3 @@ def _parse_units(text: str, unit: int, name: str) -> int:
             f"{text!r}: {name} amounts are not negative, with up to {decimals} decimals"
         )
     return int(units)
-
-
-def _format_units(amount: int, places: int, decimals: int) -> str:
-    whole, fraction = divmod(abs(amount), 10**places)
-    sign = "-" if amount < 0 else ""
-    digits = f"{fraction:0{places}d}"[:decimals]
-    return f"{sign}{whole:,}" + (f".{digits}" if digits else "")

@@ -1,7 +1,7 @@
 """
 Facts told to other services: written with the change that made them true, sent afterwards.
 
-Each service's migrations create its own table with `OUTBOX_TABLE`'s columns. The relay moves
+Each service's migrations create its own table `outbox` (id, stream, kind, body). The relay moves
 rows to a Redis stream in order, at least once; consumers recognise an event by its id.
 """
 
@@ -19,15 +19,6 @@ from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
 from taonet.kit.metrics import OUTBOX_UNSENT
 
-OUTBOX_TABLE = """
-CREATE TABLE outbox (
-    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    stream TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    body JSONB NOT NULL
-);
-"""
-"""For a migration to repeat: an event is deleted once it was sent."""
 BATCH = 500
 STREAM_LENGTH_MAX = 100_000
 IDLE_SECONDS = 0.2
@@ -42,6 +33,13 @@ def record(conn: Connection, stream: str, event: Any) -> None:
         "INSERT INTO outbox (stream, kind, body) VALUES (%s, %s, %s)",
         (stream, type(event).__name__, Jsonb(dataclasses.asdict(event))),
     )
+
+
+def count_unsent(conn: Connection) -> int:
+    """Return how many recorded events wait to be relayed."""
+    row = conn.execute("SELECT count(*) FROM outbox").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def relay_once(conn: Connection, client: redis.Redis) -> int:
@@ -66,11 +64,12 @@ def relay_until(stop: threading.Event, pool: ConnectionPool, client: redis.Redis
     while not stop.is_set():
         try:
             with begin(pool) as conn:
+                # Before the attempt: it must rise while Redis is away, too.
+                OUTBOX_UNSENT.set(count_unsent(conn))
                 sent = relay_once(conn, client)
         except Exception as error:
             log.warning("relay waits", error=str(error))
             stop.wait(RETRY_SECONDS)
             continue
-        OUTBOX_UNSENT.set(sent)
         if sent < BATCH:
             stop.wait(IDLE_SECONDS)
