@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
@@ -24,6 +24,7 @@ from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
 from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
+from exchange_service.market.history import History
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
@@ -94,11 +95,10 @@ def watching_chain(
 
 
 @contextmanager
-def sharing_limits(settings: ExchangeSettings, limits: Limits) -> Iterator[None]:
-    """Keep the counts of requests in Redis, too, for as long as the service runs."""
+def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Have a thread work in the background; it ends when its last argument, an event, is set."""
     stop = threading.Event()
-    arguments = (limits, settings.redis_url, stop)
-    thread = threading.Thread(target=keep_sharing, args=arguments, name="limits", daemon=True)
+    thread = threading.Thread(target=work, args=(*arguments, stop), name=name, daemon=True)
     thread.start()
     yield
     stop.set()
@@ -117,16 +117,22 @@ def create_app(
         seed = ensure_seed(settings.wallet_seed_path())
         wallet = Wallet(seed)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
-            engine = Engine(conn, recover(conn), on_engine_failure)
+            recovered, history = recover(conn), History(conn)
+            engine = Engine(conn, recovered, on_engine_failure, listeners=[history.follow])
             engine.start()
             with begin(pool) as first_conn:
                 rows = keys_repository.load_keys(first_conn)
                 keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
                 funds_operations.check_wallet(first_conn, wallet)
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.history = history
             app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
-            with watching_chain(settings, engine, pool, wallet), sharing_limits(settings, limits):
+            with (
+                watching_chain(settings, engine, pool, wallet),
+                working("limits", keep_sharing, limits, settings.redis_url),
+                working("history", history.keep_writing, pool),
+            ):
                 yield
             engine.stop()
         pool.close()

@@ -10,6 +10,8 @@ from exchange_service.domain.symbol import SYMBOL
 from exchange_service.errors import INVALID_SYMBOL, BinanceRefusal
 
 PARAMETERS_MAX: Final = 64
+TIME_MAX: Final = 2**62
+"""Later than any time in milliseconds."""
 INTEGER: Final = re.compile(r"[0-9]{1,18}")
 DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 DECIMAL: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?")
