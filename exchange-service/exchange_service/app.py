@@ -1,5 +1,6 @@
 """The exchange as a web application: the engine, the routes, and who watches the chain."""
 
+import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any, Final
 import psycopg
 from fastapi import APIRouter, FastAPI
 from psycopg_pool import ConnectionPool
+from starlette.routing import WebSocketRoute
 
 from chain_service.client import ChainClient
 from exchange_service.authentication import Keyring
@@ -28,7 +30,15 @@ from exchange_service.market.history import History
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
+from exchange_service.streams import routes as streams
+from exchange_service.streams.api_socket import ApiSocket
+from exchange_service.streams.hub import Hub
+from exchange_service.streams.listen_keys import ListenKeys
+from exchange_service.streams.market_socket import MarketSocket
+from exchange_service.streams.publisher import Publisher
+from exchange_service.streams.reports import Reporter
 from exchange_service.turnstile import Turnstile
+from exchange_service.web import now_ms
 from taonet.kit.db import begin, open_pool
 from taonet.kit.web import create_app as create_web_app
 
@@ -118,14 +128,25 @@ def create_app(
         wallet = Wallet(seed)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             recovered, history = recover(conn), History(conn)
-            engine = Engine(conn, recovered, on_engine_failure, listeners=[history.follow])
+            hub = Hub()
+            publisher = Publisher(
+                hub,
+                recovered.market,
+                history,
+                Reporter(recovered.exchange.orders.values()),
+                pool,
+                asyncio.get_running_loop(),
+            )
+            listeners = [history.follow, publisher.follow]
+            engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             engine.start()
             with begin(pool) as first_conn:
                 rows = keys_repository.load_keys(first_conn)
                 keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
                 funds_operations.check_wallet(first_conn, wallet)
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
-            app.state.history = history
+            app.state.history, app.state.hub = history, hub
+            ticking = asyncio.create_task(publisher.keep_time())
             app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
             with (
@@ -134,6 +155,8 @@ def create_app(
                 working("history", history.keep_writing, pool),
             ):
                 yield
+            hub.broadcast({"e": "serverShutdown", "E": now_ms()})
+            ticking.cancel()
             engine.stop()
         pool.close()
 
@@ -141,6 +164,7 @@ def create_app(
         "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
     )
     app.state.limits, app.state.charge = limits, limits.charge
+    app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
     for router in (
         market.router,
@@ -148,7 +172,16 @@ def create_app(
         funds.account_router,
         funds.router,
         keys.router,
+        streams.router,
         unknown,
     ):
         app.include_router(router)
+    add_sockets(app)
     return app
+
+
+def add_sockets(app: FastAPI) -> None:
+    """Add the doors that stay open: market streams, and the WebSocket API."""
+    for path in ("/ws", "/ws/{streams:path}", "/stream"):
+        app.router.routes.append(WebSocketRoute(path, MarketSocket(app.state)))
+    app.router.routes.append(WebSocketRoute("/ws-api/v3", ApiSocket(app.state)))

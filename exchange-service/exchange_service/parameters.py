@@ -35,6 +35,16 @@ class Parameters:
     def __init__(self, query: bytes, body: bytes) -> None:
         self._values = {**_parse(body), **_parse(query)}
 
+    @classmethod
+    def of(cls, values: dict[str, str]) -> "Parameters":
+        """Return parameters that came in another way than as bytes."""
+        parameters = cls(b"", b"")
+        parameters._values = values
+        return parameters
+
+    def values(self) -> dict[str, str]:
+        return self._values
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final, NamedTuple, Protocol
 
 import psycopg
@@ -173,7 +173,20 @@ class History:
     def newest(self, interval: str) -> Candle | None:
         """Return the last candle that has trades."""
         with self._lock:
-            return self._series[interval].newest()
+            newest = self._series[interval].newest()
+            return replace(newest) if newest else None
+
+    def find(self, interval: str, open_ms: int) -> Candle | None:
+        """Return a copy of a candle in memory, if it has trades."""
+        with self._lock:
+            candle = self._series[interval].candles.get(open_ms)
+            return replace(candle) if candle else None
+
+    def aggregates_after(self, aggregate_id: int) -> list[AggregateTrade]:
+        """Return the aggregates in memory that came after one, oldest first."""
+        with self._lock:
+            fresh = len(self.aggregates) and self.aggregates[-1].aggregate_id - aggregate_id
+            return list(islice(self.aggregates, max(0, len(self.aggregates) - fresh), None))
 
     def window(self, start_ms: int) -> Candle | None:
         """Return all that was traded since the minute of a moment, up to seven days ago."""
