@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from exchange_service.authentication import sign
 from exchange_service.client import ExchangeClient
+from taonet.kit import db
 
 WAIT_SECONDS = 10
 
@@ -24,8 +25,6 @@ WAIT_SECONDS = 10
 def exchange(
     postgres_admin_url: str, redis_server_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    from taonet.kit import db
-
     url = db.provision(postgres_admin_url, "streams", password="test")
     db.migrate(url, "exchange_service")
     with running_exchange(url, redis_server_url, tmp_path_factory.mktemp("streams")) as address:
@@ -98,9 +97,9 @@ def test_who_talks_too_much_is_cut_off(exchange: str) -> None:
     with open_socket(exchange, "/ws") as socket:
         for _ in range(40):
             socket.send('{"method": "LIST_SUBSCRIPTIONS", "id": 1}')
-        with pytest.raises(Exception, match="1008"):
-            for _ in range(41):
-                socket.recv(WAIT_SECONDS)
+        answers = list(socket)
+    assert len(answers) < 40
+    assert socket.close_code == 1008
 
 
 def test_combined_streams_are_wrapped(exchange: str, trader: Trader) -> None:
@@ -244,7 +243,7 @@ def test_diffs_and_snapshots_make_the_book(exchange: str, trader: Trader, tmp_pa
         deadline = time.monotonic() + WAIT_SECONDS
         while events[-1]["u"] < public.depth()["lastUpdateId"] and time.monotonic() < deadline:
             events.append(hear(feed))
-        for before, after in zip(events, events[1:], strict=False):
+        for before, after in pairwise(events):
             assert after["U"] == before["u"] + 1
         for event in events:
             if event["u"] > last_id:
