@@ -225,7 +225,7 @@ def test_candles_and_tickers_come_by_the_clock(exchange: str, trader: Trader) ->
         assert public.ticker()["symbol"] == "TAOBTC"
 
 
-def test_diffs_and_snapshots_make_the_book(exchange: str, trader: Trader, tmp_path: Path) -> None:
+def test_diffs_and_snapshots_make_the_book(exchange: str, trader: Trader) -> None:
     """Failure 13: what a client pieces together is the engine's book."""
     with (
         ExchangeClient(exchange) as public,
