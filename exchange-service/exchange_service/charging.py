@@ -9,8 +9,8 @@ from collections.abc import Callable
 Headers = list[tuple[bytes, bytes]]
 
 Charge = Callable[[str, int, int, int], Headers]
-"""Called with (client address, account id, request weight, new orders): returns headers to send,
-or raises a BinanceRefusal (429, 418) that says when to try again. `app.state.charge` holds it."""
+"""Called with (client address, account id, request weight, new orders): returns the headers to
+send, or raises a BinanceRefusal (429, 418) that says when to try again; in `app.state.charge`."""
 
 
 def charge_nothing(address: str, account_id: int, weight: int, orders: int) -> Headers:

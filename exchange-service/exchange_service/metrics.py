@@ -27,3 +27,10 @@ RECOVERED = Gauge("taonet_exchange_recovered_commands", "Journal rows the last r
 AUDIT_FAULTS = Gauge("taonet_exchange_audit_faults", "Invariants that do not hold; 0 is well.")
 CHAIN_HEIGHT = Gauge("taonet_exchange_chain_height", "Next block to look through for deposits.")
 WITHDRAWALS_PENDING = Gauge("taonet_exchange_withdrawals_pending", "Withdrawals not yet settled.")
+STREAM_SUBSCRIBERS = Gauge("taonet_exchange_stream_subscribers", "Open WebSocket connections.")
+STREAM_MESSAGES = Counter(
+    "taonet_exchange_stream_messages_total", "Messages given to subscribers of market streams."
+)
+STREAM_CUT = Counter(
+    "taonet_exchange_stream_cut_total", "Subscribers cut off because they read too slowly."
+)
