@@ -4,8 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exchange_service.client import ExchangeClient
 from tests.exchange.live import open_trader
+
+from exchange_service.client import ExchangeClient
 
 PRICES = ("0.005000", "0.005010", "0.004990", "0.005020")
 PAUSE_SECONDS = 0.25
