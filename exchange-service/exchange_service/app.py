@@ -19,12 +19,15 @@ from exchange_service.funds import routes as funds
 from exchange_service.funds.deposits import Bookkeeper
 from exchange_service.funds.wallet import Wallet, ensure_seed
 from exchange_service.funds.withdrawals import Payer
+from exchange_service.keys import operations as keys_operations
 from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
+from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
+from exchange_service.turnstile import Turnstile
 from taonet.kit.db import begin, open_pool
 from taonet.kit.web import create_app as create_web_app
 
@@ -90,10 +93,23 @@ def watching_chain(
         thread.join(STOP_SECONDS)
 
 
+@contextmanager
+def sharing_limits(settings: ExchangeSettings, limits: Limits) -> Iterator[None]:
+    """Keep the counts of requests in Redis, too, for as long as the service runs."""
+    stop = threading.Event()
+    arguments = (limits, settings.redis_url, stop)
+    thread = threading.Thread(target=keep_sharing, args=arguments, name="limits", daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(STOP_SECONDS)
+
+
 def create_app(
     settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
 ) -> FastAPI:
     settings = settings or ExchangeSettings()
+    limits = Limits(settings.budget())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -104,12 +120,13 @@ def create_app(
             engine = Engine(conn, recover(conn), on_engine_failure)
             engine.start()
             with begin(pool) as first_conn:
-                keyring = Keyring(seed, keys_repository.load_keys(first_conn))
+                rows = keys_repository.load_keys(first_conn)
+                keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
                 funds_operations.check_wallet(first_conn, wallet)
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
             app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
-            with watching_chain(settings, engine, pool, wallet):
+            with watching_chain(settings, engine, pool, wallet), sharing_limits(settings, limits):
                 yield
             engine.stop()
         pool.close()
@@ -117,6 +134,8 @@ def create_app(
     app = create_web_app(
         "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
     )
+    app.state.limits, app.state.charge = limits, limits.charge
+    app.add_middleware(Turnstile, limits=limits)
     for router in (
         market.router,
         orders.router,

@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +24,7 @@ from exchange_service.domain.journal import encode_command, seal
 from exchange_service.domain.projection import Projection
 from exchange_service.domain.symbol import RAO_PER_TAO, SAT_PER_BTC
 from exchange_service.errors import BinanceRefusal, Overloaded, StatusUnknown
+from exchange_service.feed import Commit, Listener
 from exchange_service.metrics import (
     BATCH,
     BEST_ASK_BTC,
@@ -37,7 +38,7 @@ from exchange_service.metrics import (
     VOLUME_TAO,
 )
 from exchange_service.recovery import Recovered, balance_of
-from exchange_service.repository import Entry
+from exchange_service.repository import Balance, Entry
 from taonet.kit.logging import get_logger
 
 BATCH_MAX: Final = 256
@@ -75,6 +76,7 @@ class Engine:
         recovered: Recovered,
         on_failure: Callable[[], None],
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        listeners: Iterable[Listener] = (),
     ) -> None:
         self.market = recovered.market
         self.failure: str | None = None
@@ -85,6 +87,7 @@ class Engine:
         self._sequence = recovered.sequence
         self._hash = recovered.hash
         self._on_failure = on_failure
+        self._listeners = [self.market.publish, *listeners]
         self._clock_ms = clock_ms
         self._queue: queue.SimpleQueue[_Waiting | _Question | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -159,6 +162,7 @@ class Engine:
         entries: list[Entry] = []
         projection = Projection()
         results: list[list[Fact]] = []
+        happened: list[Fact] = []
         for waiting in batch:
             command = self._stamp(waiting.command, now_ms)
             facts = self._exchange.apply(command)
@@ -167,8 +171,10 @@ class Engine:
             if not isinstance(facts[0], Rejected):
                 entries.append(self._seal(command))
                 projection.record(self._sequence, facts)
+                happened.extend(facts)
         if entries:
-            self._commit(entries, projection)
+            balances = self._commit(entries, projection)
+            self._publish(now_ms, happened, projection.trades, balances)
         for waiting, facts in zip(batch, results, strict=True):
             outcome = "rejected" if isinstance(facts[0], Rejected) else "accepted"
             COMMANDS.labels(type(waiting.command).__name__, outcome).inc()
@@ -194,7 +200,7 @@ class Engine:
         self._hash = seal(self._hash, self._sequence, payload)
         return Entry(self._sequence, payload, self._hash)
 
-    def _commit(self, entries: list[Entry], projection: Projection) -> None:
+    def _commit(self, entries: list[Entry], projection: Projection) -> list[Balance]:
         touched = sorted(projection.touched_accounts())
         balances = [balance_of(self._exchange, number) for number in touched]
         with COMMIT_SECONDS.time(), self._conn.transaction():
@@ -203,9 +209,17 @@ class Engine:
             repository.append_journal(self._conn, self._epoch, entries)
             repository.save_projection(self._conn, projection, balances)
         BATCH.observe(len(entries))
+        return balances
+
+    def _publish(
+        self, now_ms: int, facts: list[Fact], trades: list[Traded], balances: list[Balance]
+    ) -> None:
         book = self._exchange.book
-        self.market.publish(book.update_id, book.take_changes(), projection.trades, balances)
-        self._measure(projection.trades)
+        levels = book.take_changes()
+        commit = Commit(now_ms, self._sequence, facts, trades, book.update_id, levels, balances)
+        for listener in self._listeners:
+            listener(commit)
+        self._measure(trades)
 
     def _measure(self, trades: list[Traded]) -> None:
         TRADES.inc(len(trades))

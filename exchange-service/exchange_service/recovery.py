@@ -9,6 +9,7 @@ from exchange_service import repository
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import Rejected, Traded
 from exchange_service.domain.journal import GENESIS_HASH, decode_command, seal
+from exchange_service.feed import Commit
 from exchange_service.market_view import RECENT_TRADES, MarketView
 from exchange_service.metrics import RECOVERED, RECOVERY_SECONDS
 from exchange_service.repository import Balance
@@ -45,7 +46,8 @@ def recover(conn: Connection) -> Recovered:
 
     market = MarketView()
     balances = [balance_of(exchange, number) for number in exchange.accounts]
-    market.publish(exchange.book.update_id, exchange.book.take_changes(), trades, balances)
+    book = exchange.book
+    market.publish(Commit(0, sequence, [], trades, book.update_id, book.take_changes(), balances))
     elapsed = time.monotonic() - started
     RECOVERY_SECONDS.set(elapsed)
     RECOVERED.set(sequence)

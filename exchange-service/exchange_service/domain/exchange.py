@@ -195,6 +195,7 @@ class Exchange:
             order.quantity_rao,
             order.executed_rao,
             order.executed_sat,
+            0,
             self._release(account, order),
             expiry or Expiry.TIME_IN_FORCE,
         )
@@ -207,6 +208,7 @@ class Exchange:
             order.quantity_rao,
             order.executed_rao,
             order.executed_sat,
+            0,
             self._release(account, order),
         )
 
@@ -257,4 +259,16 @@ class Exchange:
         asset = Asset.TAO if terms.side is SELL else Asset.BTC
         account.add_locked(asset, -released)
         account.add_free(asset, released)
-        return [OrderAmended(command.time_ms, terms, command.quantity_rao, released)]
+        return [
+            OrderAmended(
+                command.time_ms,
+                terms,
+                command.quantity_rao,
+                order.executed_rao,
+                order.executed_sat,
+                0,
+                released,
+                command.quantity_rao + less_rao,
+                terms.client_order_id,
+            )
+        ]

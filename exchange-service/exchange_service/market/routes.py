@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
-from exchange_service.authentication import Unsigned
 from exchange_service.domain.candles import (
     DAY_MS,
     INTERVALS_MS,
@@ -29,7 +28,7 @@ from exchange_service.market.schemas import (
     write_trade,
 )
 from exchange_service.parameters import Parameters
-from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine, now_ms
+from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine, Unsigned, now_ms
 from taonet.kit.db import Transaction
 
 DEPTH_DEFAULT: Final = 100

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
-from exchange_service.authentication import Signed
 from exchange_service.domain.admission import check_terms
 from exchange_service.domain.commands import CancelAllOrders, CancelOrder, Kind
 from exchange_service.domain.facts import OrderCancelled
@@ -22,7 +21,15 @@ from exchange_service.orders.schemas import (
     write_own_trade,
 )
 from exchange_service.parameters import Parameters
-from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine
+from exchange_service.web import (
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    TIME_MAX,
+    Ordering,
+    RunningEngine,
+    Signed,
+    Trading,
+)
 from taonet.kit.db import Transaction
 
 NO_ORDER_NAMED: Final = Reason(
@@ -33,7 +40,7 @@ router = APIRouter(prefix="/api/v3", tags=["orders"])
 
 
 @router.post("/order")
-async def place_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
+async def place_order(signed: Ordering, engine: RunningEngine) -> dict[str, Any]:
     order = read_order(signed.account_id, signed.parameters)
     default = ResponseKind.ACK if order.kind is Kind.LIMIT_MAKER else ResponseKind.FULL
     answer = signed.parameters.choice("newOrderRespType", ResponseKind, default)
@@ -50,7 +57,7 @@ async def test_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
 
 
 @router.delete("/order")
-async def cancel_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
+async def cancel_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
     parameters = signed.parameters
     parameters.check_symbol()
     order_id, client_order_id = read_names(parameters)
@@ -62,7 +69,7 @@ async def cancel_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
 
 
 @router.delete("/openOrders")
-async def cancel_open_orders(signed: Signed, engine: RunningEngine) -> list[dict[str, Any]]:
+async def cancel_open_orders(signed: Trading, engine: RunningEngine) -> list[dict[str, Any]]:
     signed.parameters.check_symbol()
     facts = await execute(engine, CancelAllOrders(0, signed.account_id))
     return [
