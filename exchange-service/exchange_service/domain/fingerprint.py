@@ -28,6 +28,7 @@ def calculate_fingerprint(exchange: Exchange) -> str:
         "withdrawals": [request for _, request in sorted(exchange.custody.withdrawals.items())],
         "marks": (
             exchange.custody.deposit_mark,
+            sorted(exchange.custody.credited_outputs),
             exchange.book.update_id,
             exchange.last_price_sat,
             exchange.last_trade_id,

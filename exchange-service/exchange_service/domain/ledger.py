@@ -7,7 +7,7 @@ One transfer is balanced by construction. The balances of the engine are kept by
 from enum import StrEnum
 from typing import NamedTuple
 
-from exchange_service.domain.accounts import BTC_FAUCET, FEES, NETWORK_FEES, TAO_WALLET
+from exchange_service.domain.accounts import BTC_FAUCET, FEES, NETWORK_FEES, WALLETS
 from exchange_service.domain.book import BUY
 from exchange_service.domain.commands import Asset, PlaceOrder
 from exchange_service.domain.facts import (
@@ -70,7 +70,8 @@ def _transfers(fact: Fact) -> list[Transfer]:
             return [Transfer(BTC, BTC_FAUCET, FREE, account, FREE, given, "faucet", account)]
         case DepositCredited(asset=asset, account_id=account, amount=amount):
             height = fact.height
-            return [Transfer(asset, TAO_WALLET, FREE, account, FREE, amount, "deposit", height)]
+            wallet = WALLETS[asset]
+            return [Transfer(asset, wallet, FREE, account, FREE, amount, "deposit", height)]
         case WithdrawalRequested(asset=asset, account_id=account, amount=amount):
             number = fact.withdrawal_id
             return [Transfer(asset, account, FREE, account, LOCKED, amount, "reserve", number)]
@@ -80,7 +81,7 @@ def _transfers(fact: Fact) -> list[Transfer]:
         case WithdrawalSettled():
             return _settlement(fact)
         case NetworkFeeRecorded(asset=asset, amount=amount, height=height):
-            fees, wallet = NETWORK_FEES, TAO_WALLET
+            fees, wallet = NETWORK_FEES, WALLETS[asset]
             return [Transfer(asset, fees, FREE, wallet, FREE, amount, "network fee", height)]
         case _:
             return []
@@ -112,8 +113,9 @@ def _trade(fact: Traded) -> list[Transfer]:
 
 def _settlement(fact: WithdrawalSettled) -> list[Transfer]:
     asset, account, number = fact.asset, fact.account_id, fact.withdrawal_id
-    sent = fact.amount - fact.fee
+    sent, wallet, paid = fact.amount - fact.fee, WALLETS[asset], fact.network_fee
     return [
-        Transfer(asset, account, LOCKED, TAO_WALLET, FREE, sent, "withdrawal", number),
+        Transfer(asset, account, LOCKED, wallet, FREE, sent, "withdrawal", number),
         Transfer(asset, account, LOCKED, FEES, FREE, fact.fee, "fee", number),
+        Transfer(asset, NETWORK_FEES, FREE, wallet, FREE, paid, "network fee", number),
     ]
