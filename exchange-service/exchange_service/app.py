@@ -27,6 +27,7 @@ from exchange_service.keys import routes as keys
 from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
 from exchange_service.market.history import History
+from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
@@ -169,6 +170,7 @@ def create_app(
     for router in (
         market.router,
         orders.router,
+        order_lists.router,
         funds.account_router,
         funds.router,
         keys.router,
