@@ -21,6 +21,7 @@ from exchange_service.funds import routes as funds
 from exchange_service.funds.deposits import Bookkeeper
 from exchange_service.funds.wallet import Wallet, ensure_seed
 from exchange_service.funds.withdrawals import Payer
+from exchange_service.gate import Gate
 from exchange_service.keys import operations as keys_operations
 from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
@@ -167,6 +168,7 @@ def create_app(
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
+    app.add_middleware(Gate, state=app.state)
     for router in (
         market.router,
         orders.router,

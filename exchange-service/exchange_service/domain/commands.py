@@ -211,10 +211,11 @@ class CreditDeposit(NamedTuple):
     amount: int
     height: int
     event_index: int
-    """The event's place in its block. (height, event index) only grows: nothing counts twice."""
+    """TAO: the event's place in its block; (height, event index) only grows, so that nothing
+    counts twice. BTC: the output's number; each (transaction, output) counts once."""
     address: str
     transaction_id: str
-    """The extrinsic's hash, for people to look up."""
+    """The extrinsic's hash, or the Bitcoin transaction's."""
 
 
 class RequestWithdrawal(NamedTuple):
@@ -235,6 +236,8 @@ class SettleWithdrawal(NamedTuple):
 
     time_ms: int
     withdrawal_id: int
+    network_fee: int = 0
+    """What the chain charged for it, where that is known per payment."""
 
 
 class FailWithdrawal(NamedTuple):

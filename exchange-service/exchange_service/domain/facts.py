@@ -223,6 +223,9 @@ class WithdrawalSettled(NamedTuple):
     asset: Asset
     amount: int
     fee: int
+    """Kept by the house."""
+    network_fee: int = 0
+    """Paid by the house to the chain."""
 
 
 class WithdrawalFailed(NamedTuple):

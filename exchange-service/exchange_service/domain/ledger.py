@@ -4,11 +4,12 @@ One transfer is balanced by construction. The balances of the engine are kept by
 `matching` and `exchange`: that both agree is the audit, and worth the repetition.
 """
 
+import hashlib
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from exchange_service.domain.accounts import BTC_FAUCET, FEES, NETWORK_FEES, TAO_WALLET
+from exchange_service.domain.accounts import BTC_FAUCET, FEES, NETWORK_FEES, WALLETS
 from exchange_service.domain.book import BUY
 from exchange_service.domain.commands import Asset, PlaceOrder
 from exchange_service.domain.facts import (
@@ -58,6 +59,31 @@ def list_transfers(fact: Fact) -> list[Transfer]:
     """Return the transfers that a fact stands for, without empty ones."""
     write = _WRITERS.get(type(fact))
     return [transfer for transfer in write(fact) if transfer[5]] if write else []
+
+
+def write_lines(transfers: list[tuple[int, Transfer]]) -> str:
+    """Return transfers as the ledger stores and seals them: a line each, a tab between fields."""
+    return "".join(
+        [
+            f"{sequence}\t{asset}\t{source}\t{source_pocket}\t{target}\t{target_pocket}"
+            f"\t{amount}\t{reason}\t{reference}\n"
+            for sequence, (
+                asset,
+                source,
+                source_pocket,
+                target,
+                target_pocket,
+                amount,
+                reason,
+                reference,
+            ) in transfers
+        ]
+    )
+
+
+def seal_lines(previous_hash: bytes, lines: str) -> bytes:
+    """Return SHA-256 of the seal before and the lines of a commit."""
+    return hashlib.sha256(previous_hash + lines.encode()).digest()
 
 
 def _accept(fact: OrderAccepted) -> list[Transfer]:
@@ -112,8 +138,8 @@ def _open_account(fact: AccountOpened) -> list[Transfer]:
 
 
 def _credit(fact: DepositCredited) -> list[Transfer]:
-    account, height = fact.account_id, fact.height
-    return [Transfer(fact.asset, TAO_WALLET, FREE, account, FREE, fact.amount, "deposit", height)]
+    account, height, wallet = fact.account_id, fact.height, WALLETS[fact.asset]
+    return [Transfer(fact.asset, wallet, FREE, account, FREE, fact.amount, "deposit", height)]
 
 
 def _reserve_withdrawal(fact: WithdrawalRequested) -> list[Transfer]:
@@ -127,16 +153,17 @@ def _release_withdrawal(fact: WithdrawalFailed) -> list[Transfer]:
 
 
 def _pay_network(fact: NetworkFeeRecorded) -> list[Transfer]:
-    fees, wallet = NETWORK_FEES, TAO_WALLET
+    fees, wallet = NETWORK_FEES, WALLETS[fact.asset]
     return [Transfer(fact.asset, fees, FREE, wallet, FREE, fact.amount, "network fee", fact.height)]
 
 
 def _settle(fact: WithdrawalSettled) -> list[Transfer]:
     asset, account, number = fact.asset, fact.account_id, fact.withdrawal_id
-    sent = fact.amount - fact.fee
+    sent, wallet, paid = fact.amount - fact.fee, WALLETS[asset], fact.network_fee
     return [
-        Transfer(asset, account, LOCKED, TAO_WALLET, FREE, sent, "withdrawal", number),
+        Transfer(asset, account, LOCKED, wallet, FREE, sent, "withdrawal", number),
         Transfer(asset, account, LOCKED, FEES, FREE, fact.fee, "fee", number),
+        Transfer(asset, NETWORK_FEES, FREE, wallet, FREE, paid, "network fee", number),
     ]
 
 

@@ -48,6 +48,7 @@ def write_snapshot(exchange: Exchange) -> bytes:
         "deadlines": sorted(exchange.deadlines.items()),
         "withdrawals": [tuple(request) for _, request in sorted(custody.withdrawals.items())],
         "deposit_mark": custody.deposit_mark,
+        "credited_outputs": sorted(custody.credited_outputs),
         "last_account_id": custody.last_account_id,
         "last_withdrawal_id": custody.last_withdrawal_id,
         "update_id": book.update_id,
@@ -58,7 +59,11 @@ def write_snapshot(exchange: Exchange) -> bytes:
 
 def calculate_fingerprint(exchange: Exchange) -> str:
     """Return SHA-256 over the whole state: equal after a replay, or the replay is wrong."""
-    return hashlib.sha256(write_snapshot(exchange)).hexdigest()
+    return hash_snapshot(write_snapshot(exchange))
+
+
+def hash_snapshot(snapshot: bytes) -> str:
+    return hashlib.sha256(snapshot).hexdigest()
 
 
 def read_snapshot(snapshot: bytes) -> Exchange:
@@ -93,6 +98,7 @@ def read_snapshot(snapshot: bytes) -> Exchange:
         request = read_fields(RequestWithdrawal, row)
         custody.withdrawals[request.withdrawal_id] = request
     custody.deposit_mark = tuple(state["deposit_mark"])
+    custody.credited_outputs.update(state["credited_outputs"])
     custody.last_account_id = state["last_account_id"]
     custody.last_withdrawal_id = state["last_withdrawal_id"]
     exchange.book.update_id = state["update_id"]

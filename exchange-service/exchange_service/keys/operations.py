@@ -10,7 +10,13 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from exchange_service.authentication import Key, Keyring, Permission, generate_api_key
-from exchange_service.domain.accounts import BTC_FAUCET, FEES, FIRST_ACCOUNT, TAO_WALLET
+from exchange_service.domain.accounts import (
+    BTC_FAUCET,
+    BTC_WALLET,
+    FEES,
+    FIRST_ACCOUNT,
+    TAO_WALLET,
+)
 from exchange_service.domain.audit import find_faults
 from exchange_service.domain.commands import OpenAccount
 from exchange_service.domain.exchange import Exchange
@@ -157,5 +163,6 @@ def _audit_state(exchange: Exchange) -> AuditView:
         users_rao=sum(account.free_rao + account.locked_rao for account in users),
         fees_sat=accounts[FEES].free_sat,
         faucet_sat=-accounts[BTC_FAUCET].free_sat,
+        wallet_sat=-accounts[BTC_WALLET].free_sat,
         wallet_rao=-accounts[TAO_WALLET].free_rao,
     )

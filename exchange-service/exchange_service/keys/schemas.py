@@ -79,6 +79,8 @@ class AuditView(BaseModel):
     fees_sat: AmountInJson
     faucet_sat: AmountInJson
     """Test BTC ever given away."""
+    wallet_sat: AmountInJson
+    """BTC on its chain, by the books."""
     wallet_rao: AmountInJson
     """TAO on the chain, by the books."""
 
