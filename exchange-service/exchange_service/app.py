@@ -28,6 +28,7 @@ from exchange_service.keys import routes as keys
 from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
 from exchange_service.market.history import History
+from exchange_service.openapi import describe
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
@@ -135,7 +136,7 @@ def create_app(
                 hub,
                 recovered.market,
                 history,
-                Reporter(recovered.exchange),
+                Reporter(recovered.exchange, limits.forgive),
                 pool,
                 asyncio.get_running_loop(),
             )
@@ -181,6 +182,7 @@ def create_app(
     ):
         app.include_router(router)
     add_sockets(app)
+    describe(app)
     return app
 
 
