@@ -351,8 +351,8 @@ subscribers' process.
 
 Limit orders that meet nothing (IOC), each signed (HMAC-SHA256, checked by the server) and answered
 after its commit: `POST /api/v3/order`, and `order.place` on connections that stay open, one request
-at a time on each, or eight. Median of {ROUNDS} rounds of {SECONDS:.0f} s. Refused: {refused}. Asked for:
-WebSocket at least {RATIO_MIN} × HTTP. Afterwards the books are audited.
+at a time on each, or eight. Median of {ROUNDS} rounds of {SECONDS:.0f} s. Refused: {refused}.
+Asked for: WebSocket at least {RATIO_MIN} × HTTP. Afterwards the books are audited.
 
 | connections | by | orders/s | range | median ms | p99 ms | × HTTP |
 | --- | --- | --- | --- | --- | --- | --- |

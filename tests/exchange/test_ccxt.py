@@ -30,10 +30,11 @@ def connect(url: str, api_key: str, secret: str) -> Any:
 @pytest.fixture(scope="module")
 def clients(exchange: str) -> Iterator[tuple[Any, Any]]:
     """A buyer and a seller, and one trade between them."""
-    pair = [
-        connect(exchange, *open_trader(exchange, f"ccxt-{name}", tao=50)[1:])
-        for name in ("buyer", "seller")
-    ]
+    pair = []
+    for name in ("buyer", "seller"):
+        client, api_key, secret = open_trader(exchange, f"ccxt-{name}", tao=50)
+        client.close()
+        pair.append(connect(exchange, api_key, secret))
     buyer, seller = pair
     seller.create_order(SYMBOL, "limit", "sell", 1, 0.005)
     buyer.create_order(SYMBOL, "limit", "buy", 1, 0.005)
