@@ -20,6 +20,7 @@ from tests.compose.engine import compose
 
 REPORT = engine.ROOT / "docs" / "benchmarks" / "compose.md"
 KILLED = ("postgres", "valkey", "chain-author", "chain", "gateway", "worker", "exchange", "server")
+ALL = ("--profile", "monitoring")
 MONITORS = ("prometheus", "alertmanager")
 HEAD = """# The cluster in containers
 
@@ -84,7 +85,7 @@ def build(target: str) -> str:
 
 @contextmanager
 def cluster(report: Report) -> Iterator[None]:
-    compose("down", "-v", "--remove-orphans")
+    compose(*ALL, "down", "-v", "--remove-orphans")
     try:
         report.do("up --wait, from nothing", start)
         yield
@@ -94,7 +95,7 @@ def cluster(report: Report) -> Iterator[None]:
         report.console.print(compose("logs", "--tail", "5"), markup=False)
         raise
     finally:
-        compose("down", "-v", "--remove-orphans")
+        compose(*ALL, "down", "-v", "--remove-orphans")
 
 
 def start() -> str:
@@ -105,8 +106,10 @@ def start() -> str:
 
 
 def stop() -> str:
-    compose("down", "-v")
-    return "nothing left" if not engine.containers() else "something is left"
+    compose(*ALL, "down", "-v")
+    left = engine.run("docker", "volume", "ls", "-q", "--filter", "name=taonet_").split()
+    assert not left, left
+    return "no container and no volume is left"
 
 
 def earn() -> str:
