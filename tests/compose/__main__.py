@@ -134,7 +134,8 @@ def scale() -> str:
 
 def discover() -> str:
     def found() -> bool:
-        return sum(t["labels"].get("process") == "server" for t in network.targets()) == 6
+        processes = [str(target["labels"].get("process")) for target in network.targets()]
+        return processes.count("server") == 6
 
     network.wait_for("Prometheus scrapes six Servers", found, 60)
     return f"{len(network.targets())} targets up"
