@@ -8,17 +8,12 @@ from typing import Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
-from psycopg_pool import ConnectionPool
 
-from chain_service.client import ChainClient
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
-from exchange_service.funds import operations as funds_operations
 from exchange_service.funds import routes as funds
-from exchange_service.funds.deposits import Bookkeeper
-from exchange_service.funds.wallet import Wallet, ensure_seed
-from exchange_service.funds.withdrawals import Payer
+from exchange_service.funds.watching import open_desk, watching_chains
 from exchange_service.keys import operations as keys_operations
 from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
@@ -27,6 +22,8 @@ from exchange_service.market import routes as market
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
+from exchange_service.signer.client import SignerClient, Signing
+from exchange_service.signer.vault import ensure_secret
 from exchange_service.turnstile import Turnstile
 from taonet.kit.db import begin, open_pool
 from taonet.kit.web import create_app as create_web_app
@@ -36,7 +33,7 @@ ENGINE_FAILED: Final = 70
 EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
-"""How long the end waits for the threads that look at the chain."""
+"""How long the end waits for the thread that shares the limits."""
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -53,46 +50,6 @@ def exit_soon() -> None:
     threading.Timer(EXIT_GRACE_SECONDS, os._exit, [ENGINE_FAILED]).start()
 
 
-def describe_terms(settings: ExchangeSettings, wallet: Wallet) -> funds.FundsTerms:
-    return funds.FundsTerms(
-        wallet,
-        settings.exchange_maker_fee_ppm,
-        settings.exchange_taker_fee_ppm,
-        settings.exchange_withdrawal_fee_rao,
-        settings.exchange_deposit_confirmations,
-    )
-
-
-@contextmanager
-def watching_chain(
-    settings: ExchangeSettings, engine: Engine, pool: ConnectionPool, wallet: Wallet
-) -> Iterator[None]:
-    """Run the two threads that look at the chain: one reads, one pays."""
-    stop = threading.Event()
-
-    def keep_books() -> None:
-        with ChainClient(settings.chain_url) as chain:
-            bookkeeper = Bookkeeper(chain, engine, pool, wallet)
-            bookkeeper.follow(settings.exchange_deposit_confirmations, stop)
-
-    def pay() -> None:
-        with ChainClient(settings.chain_url) as chain:
-            Payer(chain, pool, wallet).pay(stop)
-
-    # Daemons: one that waits for the next block when the process ends loses nothing by it.
-    threads = [
-        threading.Thread(target=work, name=work.__name__, daemon=True)
-        for work in (keep_books, pay)
-        if settings.chain_url
-    ]
-    for thread in threads:
-        thread.start()
-    yield
-    stop.set()
-    for thread in threads:
-        thread.join(STOP_SECONDS)
-
-
 @contextmanager
 def sharing_limits(settings: ExchangeSettings, limits: Limits) -> Iterator[None]:
     """Keep the counts of requests in Redis, too, for as long as the service runs."""
@@ -106,27 +63,32 @@ def sharing_limits(settings: ExchangeSettings, limits: Limits) -> Iterator[None]
 
 
 def create_app(
-    settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
+    settings: ExchangeSettings | None = None,
+    on_engine_failure: Callable[[], None] = exit_soon,
+    signer: Signing | None = None,
 ) -> FastAPI:
+    """Return the exchange; `signer` takes the place of the process that holds the keys."""
     settings = settings or ExchangeSettings()
+    signer = signer or SignerClient(settings.exchange_signer_url, settings.exchange_signer_token)
     limits = Limits(settings.budget())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
-        seed = ensure_seed(settings.wallet_seed_path())
-        wallet = Wallet(seed)
+        secret = ensure_secret(settings.api_secret_path())
+        desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             engine = Engine(conn, recover(conn), on_engine_failure)
             engine.start()
             with begin(pool) as first_conn:
                 rows = keys_repository.load_keys(first_conn)
-                keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
-                funds_operations.check_wallet(first_conn, wallet)
+                keyring = Keyring(secret, [keys_operations.read_key(row) for row in rows])
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
-            app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
+            app.state.funds_terms = funds.FundsTerms(
+                desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
+            )
             app.state.checks["engine"] = lambda: engine.failure
-            with watching_chain(settings, engine, pool, wallet), sharing_limits(settings, limits):
+            with watching_chains(settings, engine, pool, desk), sharing_limits(settings, limits):
                 yield
             engine.stop()
         pool.close()
@@ -141,6 +103,7 @@ def create_app(
         orders.router,
         funds.account_router,
         funds.router,
+        funds.own_router,
         keys.router,
         unknown,
     ):

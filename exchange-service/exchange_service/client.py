@@ -141,20 +141,20 @@ class ExchangeClient:
     def my_trades(self, **parameters: Any) -> Any:
         return self._signed("GET", "/api/v3/myTrades", symbol=SYMBOL, **parameters)
 
-    def deposit_address(self) -> str:
-        answer = self._signed("GET", "/sapi/v1/capital/deposit/address", coin="TAO")
+    def deposit_address(self, coin: str = "TAO") -> str:
+        answer = self._signed("GET", "/sapi/v1/capital/deposit/address", coin=coin)
         address: str = answer["address"]
         return address
 
     def deposits(self) -> Any:
         return self._signed("GET", "/sapi/v1/capital/deposit/hisrec")
 
-    def withdraw(self, amount: str, address: str, name: str = "") -> Any:
-        """Withdraw TAO; `name` makes asking twice the same as asking once."""
+    def withdraw(self, amount: str, address: str, name: str = "", coin: str = "TAO") -> Any:
+        """Withdraw; `name` makes asking twice the same as asking once."""
         return self._signed(
             "POST",
             "/sapi/v1/capital/withdraw/apply",
-            coin="TAO",
+            coin=coin,
             amount=amount,
             address=address,
             withdrawOrderId=name,
@@ -162,6 +162,23 @@ class ExchangeClient:
 
     def withdrawals(self) -> Any:
         return self._signed("GET", "/sapi/v1/capital/withdraw/history")
+
+    def cancel_withdrawal(self, withdrawal_id: str) -> Any:
+        """Take back a withdrawal that is held or waits."""
+        return self._signed("DELETE", "/exchange/v1/withdrawals", id=withdrawal_id)
+
+    def withdrawal_addresses(self) -> Any:
+        return self._signed("GET", "/exchange/v1/withdrawal-addresses")
+
+    def list_address(self, coin: str, address: str, label: str = "") -> Any:
+        """Put an address on the allow-list."""
+        return self._signed(
+            "POST", "/exchange/v1/withdrawal-addresses", coin=coin, address=address, label=label
+        )
+
+    def enforce_allow_list(self, enforced: bool = True) -> Any:
+        """Have only listed addresses paid, or any."""
+        return self._signed("PUT", "/exchange/v1/allow-list", enforced=str(enforced).lower())
 
     def _get(self, path: str, **parameters: Any) -> Any:
         return self._request("GET", path, params=parameters)

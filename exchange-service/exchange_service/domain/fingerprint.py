@@ -25,7 +25,9 @@ def calculate_fingerprint(exchange: Exchange) -> str:
         ],
         "bids": [_describe(order) for order in exchange.book.bids.in_order()],
         "asks": [_describe(order) for order in exchange.book.asks.in_order()],
-        "withdrawals": [request for _, request in sorted(exchange.custody.withdrawals.items())],
+        "withdrawals": [
+            tuple(request) for _, request in sorted(exchange.custody.withdrawals.items())
+        ],
         "marks": (
             exchange.custody.deposit_mark,
             sorted(exchange.custody.credited_outputs),
