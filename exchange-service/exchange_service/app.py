@@ -1,13 +1,15 @@
 """The exchange as a web application: the engine, the routes, and who watches the chain."""
 
+import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
+from starlette.routing import WebSocketRoute
 
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
@@ -19,12 +21,21 @@ from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
 from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
+from exchange_service.market.history import History
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
 from exchange_service.signer.client import SignerClient, Signing
 from exchange_service.signer.vault import ensure_secret
+from exchange_service.streams import routes as streams
+from exchange_service.streams.api_socket import ApiSocket
+from exchange_service.streams.hub import Hub
+from exchange_service.streams.listen_keys import ListenKeys
+from exchange_service.streams.market_socket import MarketSocket
+from exchange_service.streams.publisher import Publisher
+from exchange_service.streams.reports import Reporter
 from exchange_service.turnstile import Turnstile
+from exchange_service.web import now_ms
 from taonet.kit.db import begin, open_pool
 from taonet.kit.web import create_app as create_web_app
 
@@ -51,11 +62,10 @@ def exit_soon() -> None:
 
 
 @contextmanager
-def sharing_limits(settings: ExchangeSettings, limits: Limits) -> Iterator[None]:
-    """Keep the counts of requests in Redis, too, for as long as the service runs."""
+def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Have a thread work in the background; it ends when its last argument, an event, is set."""
     stop = threading.Event()
-    arguments = (limits, settings.redis_url, stop)
-    thread = threading.Thread(target=keep_sharing, args=arguments, name="limits", daemon=True)
+    thread = threading.Thread(target=work, args=(*arguments, stop), name=name, daemon=True)
     thread.start()
     yield
     stop.set()
@@ -78,18 +88,37 @@ def create_app(
         secret = ensure_secret(settings.api_secret_path())
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
-            engine = Engine(conn, recover(conn), on_engine_failure)
+            recovered, history = recover(conn), History(conn)
+            hub = Hub()
+            publisher = Publisher(
+                hub,
+                recovered.market,
+                history,
+                Reporter(recovered.exchange.orders.values()),
+                pool,
+                asyncio.get_running_loop(),
+            )
+            listeners = [history.follow, publisher.follow]
+            engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             engine.start()
             with begin(pool) as first_conn:
                 rows = keys_repository.load_keys(first_conn)
                 keyring = Keyring(secret, [keys_operations.read_key(row) for row in rows])
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.history, app.state.hub = history, hub
+            ticking = asyncio.create_task(publisher.keep_time())
             app.state.funds_terms = funds.FundsTerms(
                 desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
             )
             app.state.checks["engine"] = lambda: engine.failure
-            with watching_chains(settings, engine, pool, desk), sharing_limits(settings, limits):
+            with (
+                watching_chains(settings, engine, pool, desk),
+                working("limits", keep_sharing, limits, settings.redis_url),
+                working("history", history.keep_writing, pool),
+            ):
                 yield
+            hub.broadcast({"e": "serverShutdown", "E": now_ms()})
+            ticking.cancel()
             engine.stop()
         pool.close()
 
@@ -97,6 +126,7 @@ def create_app(
         "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
     )
     app.state.limits, app.state.charge = limits, limits.charge
+    app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
     for router in (
         market.router,
@@ -105,7 +135,16 @@ def create_app(
         funds.router,
         funds.own_router,
         keys.router,
+        streams.router,
         unknown,
     ):
         app.include_router(router)
+    add_sockets(app)
     return app
+
+
+def add_sockets(app: FastAPI) -> None:
+    """Add the doors that stay open: market streams, and the WebSocket API."""
+    for path in ("/ws", "/ws/{streams:path}", "/stream"):
+        app.router.routes.append(WebSocketRoute(path, MarketSocket(app.state)))
+    app.router.routes.append(WebSocketRoute("/ws-api/v3", ApiSocket(app.state)))

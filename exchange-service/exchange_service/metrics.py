@@ -31,3 +31,10 @@ BITCOIN_MISSING = Gauge(
     "taonet_exchange_bitcoin_coins_missing", "Credited coins that are in no block; 0 is well."
 )
 WITHDRAWALS_PENDING = Gauge("taonet_exchange_withdrawals_pending", "Withdrawals not yet settled.")
+STREAM_SUBSCRIBERS = Gauge("taonet_exchange_stream_subscribers", "Open WebSocket connections.")
+STREAM_MESSAGES = Counter(
+    "taonet_exchange_stream_messages_total", "Messages given to subscribers of market streams."
+)
+STREAM_CUT = Counter(
+    "taonet_exchange_stream_cut_total", "Subscribers cut off because they read too slowly."
+)

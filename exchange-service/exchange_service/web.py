@@ -23,8 +23,6 @@ from exchange_service.turnstile import HEADERS, find_address
 KEY_HEADER: Final = "x-mbx-apikey"
 PAGE_DEFAULT: Final = 500
 PAGE_MAX: Final = 1_000
-TIME_MAX: Final = 2**62
-"""Later than any time in milliseconds."""
 
 
 def now_ms() -> int:

@@ -43,6 +43,10 @@ class Account:
     locked_rao: int = 0
     orders: "dict[str, Order]" = field(default_factory=dict)
     """Open orders by client order id."""
+    waiting: int = 0
+    """How many of its open orders wait for a trigger."""
+    pairs: int = 0
+    """How many of its order lists are open."""
     withdrawal_names: set[str] = field(default_factory=set)
     """Every client withdrawal id ever used."""
 

@@ -16,12 +16,14 @@ from exchange_service.domain.commands import (
     OpenAccount,
     RecordNetworkFee,
     RequestWithdrawal,
+    SetFeeRates,
     SettleWithdrawal,
 )
 from exchange_service.domain.facts import (
     AccountOpened,
     DepositCredited,
     Fact,
+    FeeRatesSet,
     NetworkFeeRecorded,
     Rejected,
     WithdrawalFailed,
@@ -33,9 +35,11 @@ from exchange_service.domain.refusals import (
     DEPOSIT_KNOWN,
     DUPLICATE_WITHDRAWAL,
     INSUFFICIENT_BALANCE,
+    INVALID_FEE,
     UNKNOWN_ACCOUNT,
     UNKNOWN_WITHDRAWAL,
 )
+from exchange_service.domain.symbol import PPM
 
 
 class Custody:
@@ -65,6 +69,15 @@ class Custody:
         self.accounts[BTC_FAUCET].free_sat -= command.faucet_sat
         account.free_sat += command.faucet_sat
         return [AccountOpened(*command)]
+
+    def set_fee_rates(self, command: SetFeeRates) -> list[Fact]:
+        account = self.accounts.get(command.account_id)
+        if account is None or command.account_id < FIRST_ACCOUNT:
+            return [Rejected(UNKNOWN_ACCOUNT)]
+        if not 0 <= min(command[2:]) <= max(command[2:]) <= PPM:
+            return [Rejected(INVALID_FEE)]
+        account.maker_ppm, account.taker_ppm = command.maker_ppm, command.taker_ppm
+        return [FeeRatesSet(*command)]
 
     def credit_deposit(self, command: CreditDeposit) -> list[Fact]:
         account = self.accounts.get(command.account_id)

@@ -48,16 +48,3 @@ assert TICK_SAT * STEP_RAO % RAO_PER_TAO == 0
 def calculate_quote_sat(price_sat: int, quantity_rao: int) -> int:
     """Return what `quantity_rao` costs at `price_sat` per TAO: price × quantity / 10⁹, exact."""
     return price_sat * quantity_rao // RAO_PER_TAO
-
-
-def calculate_fee_sat(weighted_quote: int) -> int:
-    """Return ⌈weighted quote / 10⁶⌉, where a weighted quote is Σ satoshi × parts per million.
-
-    Rounding up means that no order, however small, trades free of charge.
-    """
-    return -(-weighted_quote // PPM)
-
-
-def calculate_gross_sat(budget_sat: int, fee_ppm: int) -> int:
-    """Return the largest quote g with g + ⌈g × fee⌉ ≤ budget: what a budget buys, fee included."""
-    return budget_sat * PPM // (PPM + fee_ppm)

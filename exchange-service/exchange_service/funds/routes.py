@@ -19,8 +19,8 @@ from exchange_service.funds.schemas import (
     write_withdrawal,
     write_withdrawal_address,
 )
-from exchange_service.parameters import Parameters
-from exchange_service.web import PAGE_MAX, TIME_MAX, RunningEngine, Signed, Withdrawing, now_ms
+from exchange_service.parameters import TIME_MAX, Parameters
+from exchange_service.web import PAGE_MAX, RunningEngine, Signed, Withdrawing, now_ms
 from taonet.kit.db import Transaction
 
 PLACES: Final = {Asset.TAO: RAO_PLACES, Asset.BTC: SAT_PLACES}

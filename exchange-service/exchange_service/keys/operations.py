@@ -22,7 +22,7 @@ from exchange_service.domain.audit import find_faults
 from exchange_service.domain.commands import Asset, OpenAccount
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import AccountOpened, Rejected
-from exchange_service.domain.fingerprint import calculate_fingerprint
+from exchange_service.domain.snapshot import calculate_fingerprint
 from exchange_service.domain.symbol import SAT_PER_BTC
 from exchange_service.engine import ANSWER_SECONDS, Engine
 from exchange_service.funds.operations import Desk, give_test_coins

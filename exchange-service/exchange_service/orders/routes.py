@@ -20,16 +20,8 @@ from exchange_service.orders.schemas import (
     write_order,
     write_own_trade,
 )
-from exchange_service.parameters import Parameters
-from exchange_service.web import (
-    PAGE_DEFAULT,
-    PAGE_MAX,
-    TIME_MAX,
-    Ordering,
-    RunningEngine,
-    Signed,
-    Trading,
-)
+from exchange_service.parameters import TIME_MAX, Parameters
+from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, Ordering, RunningEngine, Signed, Trading
 from taonet.kit.db import Transaction
 
 NO_ORDER_NAMED: Final = Reason(

@@ -1,6 +1,5 @@
 """Orders in Binance's words: from parameters to a command, from records to JSON."""
 
-import secrets
 from enum import StrEnum
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from exchange_service.domain.refusals import Reason
 from exchange_service.domain.symbol import QUOTE, SYMBOL
 from exchange_service.errors import BinanceRefusal
 from exchange_service.formats import RAO_PLACES, SAT_PLACES, btc, tao
+from exchange_service.orders.naming import make_client_id, name_cancellation
 from exchange_service.orders.repository import OwnTrade
 from exchange_service.parameters import Parameters
 
@@ -53,7 +53,7 @@ def read_order(account_id: int, parameters: Parameters) -> PlaceOrder:
         quote_sat=quote_sat,
         time_in_force=time_in_force,
         self_trade=parameters.choice("selfTradePreventionMode", SelfTrade, SelfTrade.EXPIRE_MAKER),
-        client_order_id=parameters.client_id("newClientOrderId") or secrets.token_hex(11),
+        client_order_id=parameters.client_id("newClientOrderId") or make_client_id(),
     )
 
 
@@ -119,7 +119,7 @@ def write_cancelled(order: OrderRecord, cancel_id: str) -> dict[str, Any]:
         "origClientOrderId": order.client_order_id,
         "orderId": order.order_id,
         "orderListId": NO_ORDER_LIST,
-        "clientOrderId": cancel_id or secrets.token_hex(11),
+        "clientOrderId": cancel_id or name_cancellation(order.order_id),
         "transactTime": order.updated_ms,
         **_describe(order),
     }
