@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
+from psycopg_pool import ConnectionPool
 from starlette.routing import WebSocketRoute
 
 from exchange_service.authentication import Keyring
@@ -24,6 +25,8 @@ from exchange_service.market import routes as market
 from exchange_service.market.history import History
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
+from exchange_service.reserves import routes as reserves
+from exchange_service.reserves.operations import Prover
 from exchange_service.settings import ExchangeSettings
 from exchange_service.signer.client import SignerClient, Signing
 from exchange_service.signer.vault import ensure_secret
@@ -72,6 +75,13 @@ def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[N
     thread.join(STOP_SECONDS)
 
 
+def load_keyring(pool: ConnectionPool, settings: ExchangeSettings) -> Keyring:
+    with begin(pool) as conn:
+        rows = keys_repository.load_keys(conn)
+    secret = ensure_secret(settings.api_secret_path())
+    return Keyring(secret, [keys_operations.read_key(row) for row in rows])
+
+
 def create_app(
     settings: ExchangeSettings | None = None,
     on_engine_failure: Callable[[], None] = exit_soon,
@@ -85,7 +95,6 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
-        secret = ensure_secret(settings.api_secret_path())
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             recovered, history = recover(conn), History(conn)
@@ -101,15 +110,14 @@ def create_app(
             listeners = [history.follow, publisher.follow]
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             engine.start()
-            with begin(pool) as first_conn:
-                rows = keys_repository.load_keys(first_conn)
-                keyring = Keyring(secret, [keys_operations.read_key(row) for row in rows])
-            app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.pool, app.state.engine = pool, engine
+            app.state.keyring = load_keyring(pool, settings)
             app.state.history, app.state.hub = history, hub
             ticking = asyncio.create_task(publisher.keep_time())
             app.state.funds_terms = funds.FundsTerms(
                 desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
             )
+            app.state.prover = Prover(engine, pool, desk, settings.chain_url)
             app.state.checks["engine"] = lambda: engine.failure
             with (
                 watching_chains(settings, engine, pool, desk),
@@ -135,6 +143,7 @@ def create_app(
         funds.router,
         funds.own_router,
         keys.router,
+        reserves.router,
         streams.router,
         unknown,
     ):

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from exchange_service.keys.schemas import AuditView, KeyView, MarketMakerView
+from exchange_service.reserves.schemas import PathView, ReservesView
 from taonet.kit.errors import RemoteRefusal
 
 SYMBOL: Final = "TAOBTC"
@@ -88,6 +89,14 @@ class ExchangeClient:
 
     def audit(self) -> AuditView:
         return AuditView.model_validate(self._get("/exchange/v1/audit"))
+
+    def reserves(self) -> ReservesView:
+        """Return a proof of reserves; `verify_reserves` checks it."""
+        return ReservesView.model_validate(self._get("/exchange/v1/reserves"))
+
+    def reserves_path(self, root: str) -> PathView:
+        """Return the path of one's own balances in the proof with this root."""
+        return PathView.model_validate(self._signed("GET", "/exchange/v1/reserves/path", root=root))
 
     def market_maker(self) -> MarketMakerView:
         return MarketMakerView.model_validate(self._get("/exchange/v1/market-maker"))

@@ -77,6 +77,14 @@ def find_deposit_address(conn: Connection, account_id: int, asset: str) -> str |
     return row[0] if row else None
 
 
+def list_deposit_addresses(conn: Connection, asset: str) -> dict[int, str]:
+    """Return every deposit address that was ever given out, by account."""
+    rows = conn.execute(
+        "SELECT account_id, address FROM deposit_address WHERE asset = %s", (asset,)
+    ).fetchall()
+    return dict(rows)
+
+
 def find_deposit_accounts(conn: Connection, addresses: list[str]) -> dict[str, int]:
     """Return the account of each of the addresses that is a deposit address."""
     rows = conn.execute(

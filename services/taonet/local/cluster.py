@@ -228,7 +228,10 @@ def _market(place: Place) -> list[ProcessSpec]:
         "BITCOIN_URL": place.bitcoin_url(),
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
-    trading = {**environment, "EXCHANGE_URL": place.address("exchange")}
+    trading = {
+        **_wallet(place, "exchange", "default"),
+        "EXCHANGE_URL": place.address("exchange"),
+    }
     maker = _nursed(place, "market-maker", ("exchange_service.worker",), trading)
     purse = {
         **_wallet(place, "operator", "default"),
