@@ -2,7 +2,7 @@
 
 One payment is on its way at a time, so the hot wallet's nonces never wait for each other. Before
 anything is sent its bytes are stored; after a crash the same bytes are sent again, and a nonce can
-be in the chain only once. Deposits are swept into the hot wallet first.
+be in the chain only once. Deposits stay on their addresses until the hot wallet needs them.
 """
 
 import threading
@@ -73,9 +73,8 @@ class Payer:
                     log.warning("paying waits", error=str(error))
 
     def step(self) -> None:
-        """Sweep what came in, then bring the oldest withdrawal that is due one step further."""
+        """Bring the oldest withdrawal that is due one step further."""
         self.finish_cancellations()
-        self._sweep()
         with begin(self._pool) as conn:
             pending = repository.list_pending_withdrawals(conn, Asset.TAO)
         withdrawal = next((one for one in pending if self._is_due(one)), None)
@@ -107,8 +106,9 @@ class Payer:
     def _sign(self, withdrawal: Withdrawal) -> Extrinsic | None:
         """Have the payment signed and stored; None while the hot wallet holds too little."""
         address = self._signer.describe().tao
-        sent_rao = withdrawal.amount - withdrawal.fee
-        if self._chain.account(address).free_rao < sent_rao + self._margin_rao():
+        needed_rao = withdrawal.amount - withdrawal.fee + self._margin_rao()
+        self._gather(address, needed_rao)
+        if self._chain.account(address).free_rao < needed_rao:
             log.warning("the hot wallet holds too little", withdrawal=withdrawal.withdrawal_id)
             return None
         return self._signer.sign_tao(withdrawal.withdrawal_id, self._find_place(address))
@@ -144,16 +144,28 @@ class Payer:
             repository.save_payment_hash(conn, withdrawal_id, extrinsic_hash)
         log.info("withdrawal sent", withdrawal=withdrawal_id, extrinsic=extrinsic_hash)
 
-    def _sweep(self) -> None:
-        """Move what lies on deposit addresses to the hot wallet; dust stays for the next time."""
+    def _gather(self, hot_address: str, needed_rao: int) -> None:
+        """Sweep deposits into the hot wallet until it holds enough; the rest stays where it is.
+
+        Not before: every sweep costs a fee, which only a withdrawal's own fee makes up for.
+        """
+        margin_rao = self._margin_rao()
+        lacking_rao = needed_rao - self._chain.account(hot_address).free_rao
+        if lacking_rao <= 0:
+            return
         with begin(self._pool) as conn:
             due = repository.list_sweeps_due(conn)
-        for account_id, address in due:
-            if self._chain.account(address).free_rao > self._margin_rao():
-                signed = self._signer.sign_sweep(account_id, self._find_place(address))
-                receipt = self._chain.wait(self._chain.send(signed))
-                if receipt.status != "included":
-                    continue
+        held = [
+            (self._chain.account(address).free_rao, account_id, address)
+            for account_id, address in due
+        ]
+        for free_rao, account_id, address in sorted(held, reverse=True):
+            if lacking_rao <= 0 or free_rao <= margin_rao:
+                return
+            signed = self._signer.sign_sweep(account_id, self._find_place(address))
+            if self._chain.wait(self._chain.send(signed)).status != "included":
+                return
+            lacking_rao -= free_rao - margin_rao
             with begin(self._pool) as conn:
                 repository.mark_swept(conn, account_id)
 
