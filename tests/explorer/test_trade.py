@@ -22,6 +22,8 @@ def test_an_exchange_that_is_away_is_said(lonely_explorer: Running) -> None:
     page = lonely_explorer.page("/trade")
     asked = lonely_explorer.browser.get("/trade/exchange/api/v3/account", headers=KEY)
 
+    candles = lonely_explorer.browser.get("/trade/candles", headers=KEY)
+    assert candles.status_code == 503
     assert "The exchange at http://127.0.0.1:9 does not answer" in page
     assert asked.status_code == 503
     assert "does not answer" in asked.json()["error"]["message"]

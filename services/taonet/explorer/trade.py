@@ -62,7 +62,10 @@ async def trade(request: Request, network: TheNetwork) -> Response:
 @router.get("/trade/candles")
 async def candles(network: TheNetwork, interval: Interval = "1m") -> list[dict[str, Any]]:
     """Each candle of the last five hundred: start in seconds, prices in BTC, volume in TAO."""
-    rows = await network.exchange.candles(interval, CANDLES_MAX)
+    try:
+        rows = await network.exchange.candles(interval, CANDLES_MAX)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the exchange gives no candles ({type(error).__name__})") from None
     return [
         {
             "time": row[0] // 1_000,

@@ -2,7 +2,7 @@
 import { paintCandles, refreshCandles, startCandles } from "/static/candles.js";
 import { ask, connect, connected, forget, read } from "/static/signing.js";
 
-const POLL_MS = 2500;
+const POLL_MS = 5000;
 const field = (id) => document.getElementById(id);
 const STATES = { 0: "awaits confirmation", 1: "taken back", 2: "waits", 3: "rejected", 4: "on its way", 5: "failed", 6: "done" };
 const KINDS = { LIMIT: "limit", MARKET: "market", LIMIT_MAKER: "post only", STOP_LOSS_LIMIT: "stop limit" };
