@@ -169,7 +169,7 @@ def test_killed_at_any_stage_it_pays_once(
     def die(*_: object) -> None:
         raise Killed
 
-    def send_and_die(raw: str) -> None:
+    def send_and_die(raw: str) -> bool:
         send(raw)
         raise Killed
 
@@ -317,4 +317,4 @@ def test_a_node_that_is_away_is_waited_for(desk: BitcoinDesk, tmp_path: Any) -> 
     assert node.block_hash(10**6) is None
     with pytest.raises(RemoteRefusal, match="-22"):
         node.send("00" * 60)
-    node.send(desk.call("getblock", desk.call("getblockhash", 5), 2)["tx"][0]["hex"])
+    assert not node.send(desk.call("getblock", desk.call("getblockhash", 5), 2)["tx"][0]["hex"])

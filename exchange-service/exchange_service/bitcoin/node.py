@@ -60,13 +60,15 @@ class BitcoinNode:
         block: dict[str, Any] = self._call("getblock", block_hash, 2)
         return block
 
-    def send(self, raw: str) -> None:
-        """Hand over a transaction; that the node knows it already is as good."""
+    def send(self, raw: str) -> bool:
+        """Hand over a transaction; False: it is in a block already, which is as good."""
         try:
             self._call("sendrawtransaction", raw)
         except NodeRefusal as refusal:
             if refusal.code != ALREADY_IN_CHAIN:
                 raise
+            return False
+        return True
 
     def knows(self, txid: str) -> bool:
         """Tell whether a transaction waits in the node's memory pool."""

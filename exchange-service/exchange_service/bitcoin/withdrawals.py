@@ -110,9 +110,10 @@ class BitcoinPayer:
 
     def _send(self, withdrawal_id: int, txid: str, raw: str) -> None:
         try:
-            self._node.send(raw)
+            if not self._node.send(raw):
+                return
         except NodeRefusal as refusal:
-            # An older version may have been mined: then its block settles it.
+            # An older version may have been mined: then its own block settles it.
             log.warning("the node refuses a payment", withdrawal=withdrawal_id, reason=str(refusal))
             return
         with begin(self._pool) as conn:
