@@ -59,6 +59,24 @@ def test_the_faucets_coin_counts_at_its_confirmations_and_once(desk: BitcoinDesk
     desk.check_reserves()
 
 
+def test_a_deposit_made_before_anybody_looked_counts(desk: BitcoinDesk) -> None:
+    """The first address is given out while the thread that reads is not yet there."""
+    key = desk.box.public.create_key("ann", True)
+    desk.call("generatetoaddress", 20, desk.call("getnewaddress"))
+    desk.restart()
+    desk.read()
+    assert btc(desk.box.client(key.api_key, key.secret)) == ("1.00000000", "0.00000000")
+
+
+def test_a_chain_that_is_another_from_where_it_was_begun_is_read_anew(desk: BitcoinDesk) -> None:
+    ann = desk.trader("ann")
+    with desk.pool.connection() as conn:
+        conn.execute("UPDATE bitcoin_block SET hash = 'other'")
+    desk.read()
+    assert btc(ann) == ("1.00000000", "0.00000000")
+    desk.check_reserves()
+
+
 def test_a_rescan_credits_nothing_again(desk: BitcoinDesk) -> None:
     ann = desk.trader("ann")
     with desk.pool.connection() as conn:

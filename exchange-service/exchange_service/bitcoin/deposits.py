@@ -17,6 +17,7 @@ from typing import Any, Final
 from psycopg_pool import ConnectionPool
 
 from exchange_service.bitcoin import repository
+from exchange_service.bitcoin.beginning import begin_at
 from exchange_service.bitcoin.node import BitcoinNode, to_sat
 from exchange_service.domain.commands import Asset, Command, CreditDeposit, SettleWithdrawal
 from exchange_service.domain.facts import Fact
@@ -73,8 +74,7 @@ class BitcoinBookkeeper:
         with begin(self._pool) as conn:
             last = repository.find_last_block(conn)
         if last is None:
-            # Nobody can have paid an address before the first was given out.
-            return self._begin(max(safe_height, 0))
+            return self._begin_anew()
         height, block_hash = last
         if self._node.block_hash(height) != block_hash:
             self._unbook(height)
@@ -87,11 +87,15 @@ class BitcoinBookkeeper:
         self._book(self._node.block(next_hash))
         return True
 
-    def _begin(self, height: int) -> bool:
-        block_hash = self._node.block_hash(height)
-        assert block_hash is not None
+    def _begin_anew(self) -> bool:
+        """Look through all of the chain, if all that was booked is gone from it.
+
+        What counts once by itself counts once here, too. Without any address nobody can have paid.
+        """
         with begin(self._pool) as conn:
-            repository.save_block(conn, height, block_hash)
+            if not repository.has_addresses(conn):
+                return False
+            begin_at(conn, self._node, 0)
         return True
 
     def _unbook(self, height: int) -> None:

@@ -51,6 +51,11 @@ def save_block(conn: Connection, height: int, block_hash: str) -> None:
     conn.execute("DELETE FROM bitcoin_block WHERE height <= %s", (height - BLOCKS_KEPT,))
 
 
+def has_addresses(conn: Connection) -> bool:
+    row = conn.execute("SELECT FROM deposit_address WHERE asset = 'BTC' LIMIT 1").fetchone()
+    return row is not None
+
+
 def forget_block(conn: Connection, height: int) -> None:
     """Note that a booked block is no longer in the chain, nor what it held."""
     conn.execute("DELETE FROM bitcoin_block WHERE height >= %s", (height,))

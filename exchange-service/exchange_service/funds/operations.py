@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from exchange_service.bitcoin import repository as bitcoin
+from exchange_service.bitcoin.beginning import ensure_begun
 from exchange_service.bitcoin.node import BitcoinNode
 from exchange_service.domain.commands import Asset, RequestWithdrawal
 from exchange_service.domain.facts import WithdrawalRequested
@@ -69,6 +70,8 @@ def find_deposit_address(conn: Connection, desk: Desk, account_id: int, asset: A
     known = repository.find_deposit_address(conn, account_id, asset)
     if known is not None:
         return known
+    if asset is Asset.BTC and desk.node is not None:
+        ensure_begun(conn, desk.node)
     address = desk.signer.address(account_id, asset)
     repository.insert_deposit_address(conn, account_id, asset, address)
     return address
