@@ -1,4 +1,4 @@
-"""Candles, aggregates and tickers: drawn as trades happen, the same after a restart, never twice."""
+"""Candles, aggregates and tickers: drawn as trades happen, and the same after a restart."""
 
 from typing import Any
 
