@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 from starlette.routing import WebSocketRoute
 
 from chain_service.client import ChainClient
+from exchange_service.auditing import Auditor
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
@@ -162,6 +163,7 @@ def create_app(
                 funds_operations.check_wallet(first_conn, wallet)
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
             app.state.history, app.state.hub = history, hub
+            app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
             app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
@@ -169,6 +171,7 @@ def create_app(
                 watching_chain(settings, engine, pool, wallet),
                 working("limits", keep_sharing, limits, settings.redis_url),
                 working("history", history.keep_writing, pool),
+                working("audit", auditor.follow),
             ):
                 yield
             hub.broadcast({"e": "serverShutdown", "E": now_ms()})

@@ -87,7 +87,7 @@ class ExchangeClient:
         return KeyView.model_validate(answer)
 
     def audit(self) -> AuditView:
-        return AuditView.model_validate(self._get("/exchange/v1/audit"))
+        return AuditView.model_validate(self._get("/exchange/v1/audit", deep=True))
 
     def market_maker(self) -> MarketMakerView:
         return MarketMakerView.model_validate(self._get("/exchange/v1/market-maker"))
