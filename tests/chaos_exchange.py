@@ -125,9 +125,9 @@ def write(rounds: list[Round]) -> str:
 
 `make chaos-exchange`, seed {SEED}, {TRADERS} traders at once. Every round goes on with the record
 that the one before left; at its end the whole journal ({rounds[-1].entries:,} entries after the
-last round) is replayed from the first entry. The engine is killed by SIGKILL, Postgres by an immediate
-stop. Written but not acknowledged is what a client has to ask for by its own order id: at most one
-order for each trader.
+last round) is replayed from the first entry. The engine is killed by SIGKILL, Postgres by an
+immediate stop. Written but not acknowledged is what a client has to ask for by its own order id: at
+most one order for each trader.
 
 | killed | times | acknowledged | lost | written, not acknowledged | books sound |
 | --- | --- | --- | --- | --- | --- |
