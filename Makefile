@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-ba
 .PHONY: bench-peers chaos-exchange compile help setup up down status logs test check bench build-models env-example compose-secrets compose-test exchange-clients lock check-monitoring
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## the virtual environment with what runs, made anew only when its packages changed
 

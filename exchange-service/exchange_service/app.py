@@ -31,6 +31,7 @@ from exchange_service.keys import routes as keys
 from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
 from exchange_service.market.history import History
+from exchange_service.openapi import describe
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
@@ -149,7 +150,7 @@ def create_app(
                 hub,
                 recovered.market,
                 history,
-                Reporter(recovered.exchange),
+                Reporter(recovered.exchange, limits.forgive),
                 pool,
                 asyncio.get_running_loop(),
             )
@@ -197,6 +198,7 @@ def create_app(
     ):
         app.include_router(router)
     add_sockets(app)
+    describe(app)
     # Before all middleware: what goes through the gate shall not pay for what it does not use.
     app.middleware_stack = Gate(app.build_middleware_stack(), app.state)
     return app
