@@ -22,6 +22,11 @@ COMMIT_SECONDS = Histogram(
     "Time to make a batch durable.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )
+SNAPSHOT_SECONDS = Histogram(
+    "taonet_exchange_snapshot_seconds",
+    "Time to write the whole state down; nothing is traded meanwhile.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
 RECOVERY_SECONDS = Gauge("taonet_exchange_recovery_seconds", "Time the last recovery took.")
 RECOVERED = Gauge("taonet_exchange_recovered_commands", "Journal rows the last recovery replayed.")
 AUDIT_FAULTS = Gauge("taonet_exchange_audit_faults", "Invariants that do not hold; 0 is well.")

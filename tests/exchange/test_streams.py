@@ -11,24 +11,13 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.exchange.live import open_trader, running_exchange
+from tests.exchange.live import open_trader
 from websockets.sync.client import ClientConnection, connect
 
 from exchange_service.authentication import sign
 from exchange_service.client import ExchangeClient
-from taonet.kit import db
 
 WAIT_SECONDS = 10
-
-
-@pytest.fixture(scope="module")
-def exchange(
-    postgres_admin_url: str, redis_server_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    url = db.provision(postgres_admin_url, "streams", password="test")
-    db.migrate(url, "exchange_service")
-    with running_exchange(url, redis_server_url, tmp_path_factory.mktemp("streams")) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +29,9 @@ def number() -> Callable[[], int]:
 class Trader:
     """A funded account and what it may sign with."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, tao: int = 0) -> None:
         self.url = url
-        self.client, self.api_key, self.secret = open_trader(url, name)
+        self.client, self.api_key, self.secret = open_trader(url, name, tao)
 
     def signed(self, **values: Any) -> dict[str, Any]:
         values = {**values, "apiKey": self.api_key, "timestamp": time.time_ns() // 1_000_000}

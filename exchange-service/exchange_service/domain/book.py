@@ -31,6 +31,7 @@ class Order:
         "shown_rao",
         "taker_ppm",
         "terms",
+        "unpaid_rao",
         "weighted_quote",
     )
 
@@ -42,6 +43,8 @@ class Order:
         self.quantity_rao = quantity_rao
         self.leaves_rao = quantity_rao
         """Neither executed nor prevented yet."""
+        self.unpaid_rao = 0
+        """Held back from its leaves while it is matched, for its account cannot pay for it."""
         self.prevented_rao = 0
         self.executed_sat = 0
         self.maker_ppm = account.maker_ppm
@@ -221,6 +224,14 @@ class OrderBook:
 
     def side(self, side: Side) -> BookSide:
         return self.bids if side is BUY else self.asks
+
+    def list_levels(self) -> list[tuple[Side, int, int]]:
+        """Return (side, price, quantity) of every level."""
+        return [
+            (side, level.price_sat, level.quantity_rao)
+            for side, half in ((BUY, self.bids), (SELL, self.asks))
+            for level in half.in_levels()
+        ]
 
     def take_changes(self) -> list[tuple[Side, int, int]]:
         """Return (side, price, quantity now) of the levels changed since last asked, and forget."""

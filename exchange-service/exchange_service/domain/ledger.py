@@ -4,6 +4,7 @@ One transfer is balanced by construction. The balances of the engine are kept by
 `matching` and `exchange`: that both agree is the audit, and worth the repetition.
 """
 
+import hashlib
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -58,6 +59,31 @@ def list_transfers(fact: Fact) -> list[Transfer]:
     """Return the transfers that a fact stands for, without empty ones."""
     write = _WRITERS.get(type(fact))
     return [transfer for transfer in write(fact) if transfer[5]] if write else []
+
+
+def write_lines(transfers: list[tuple[int, Transfer]]) -> str:
+    """Return transfers as the ledger stores and seals them: a line each, a tab between fields."""
+    return "".join(
+        [
+            f"{sequence}\t{asset}\t{source}\t{source_pocket}\t{target}\t{target_pocket}"
+            f"\t{amount}\t{reason}\t{reference}\n"
+            for sequence, (
+                asset,
+                source,
+                source_pocket,
+                target,
+                target_pocket,
+                amount,
+                reason,
+                reference,
+            ) in transfers
+        ]
+    )
+
+
+def seal_lines(previous_hash: bytes, lines: str) -> bytes:
+    """Return SHA-256 of the seal before and the lines of a commit."""
+    return hashlib.sha256(previous_hash + lines.encode()).digest()
 
 
 def _accept(fact: OrderAccepted) -> list[Transfer]:

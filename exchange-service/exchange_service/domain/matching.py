@@ -174,7 +174,7 @@ def _trade(state: State, taker: Order, maker: Order, level: Level, time_ms: int)
         taker_terms.side,
         taker_terms.order_id,
         taker_terms.account_id,
-        taker.leaves_rao,
+        taker.leaves_rao + taker.unpaid_rao,
         taker_fee_sat,
         maker_terms.order_id,
         maker_terms.account_id,

@@ -202,19 +202,19 @@ def _enter_at_any_price(
     state: State, order: Order, limit_sat: int, time_ms: int, facts: list[Fact]
 ) -> None:
     """Match a triggered order as far as its account can pay; what it cannot pay expires."""
-    unpaid_rao = 0
     if order.buying:
         free_sat = order.account.free_sat
         fillable = calculate_fillable(state.book.asks, order, limit_sat, order.leaves_rao)
         if _with_fee(fillable.quote_sat, order.taker_ppm) > free_sat:
             budget_sat = _without_fee(free_sat, order.taker_ppm)
             fillable = calculate_fillable(state.book.asks, order, limit_sat, None, budget_sat)
-            unpaid_rao = order.leaves_rao - fillable.quantity_rao - fillable.prevented_rao
-    order.leaves_rao -= unpaid_rao
+            paid_rao = fillable.quantity_rao + fillable.prevented_rao
+            order.unpaid_rao, order.leaves_rao = order.leaves_rao - paid_rao, paid_rao
     expiry = match(state, order, limit_sat, time_ms, facts)
-    order.leaves_rao += unpaid_rao
-    if expiry is None and unpaid_rao:
-        expiry = Expiry.NO_FUNDS
+    if order.unpaid_rao:
+        order.leaves_rao += order.unpaid_rao
+        order.unpaid_rao = 0
+        expiry = expiry or Expiry.NO_FUNDS
     if order.leaves_rao or expiry is not None:
         facts.append(expire(state, order, expiry or Expiry.TIME_IN_FORCE, time_ms))
 

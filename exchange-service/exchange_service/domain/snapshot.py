@@ -59,7 +59,11 @@ def write_snapshot(exchange: Exchange) -> bytes:
 
 def calculate_fingerprint(exchange: Exchange) -> str:
     """Return SHA-256 over the whole state: equal after a replay, or the replay is wrong."""
-    return hashlib.sha256(write_snapshot(exchange)).hexdigest()
+    return hash_snapshot(write_snapshot(exchange))
+
+
+def hash_snapshot(snapshot: bytes) -> str:
+    return hashlib.sha256(snapshot).hexdigest()
 
 
 def read_snapshot(snapshot: bytes) -> Exchange:

@@ -11,6 +11,7 @@ from starlette.datastructures import State
 from exchange_service.authentication import Permission, SignedRequest
 from exchange_service.funds import routes as funds
 from exchange_service.market import routes as market
+from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.parameters import Parameters
 from taonet.kit.db import begin
@@ -76,6 +77,27 @@ METHODS: Final = {
     "order.test": Method(orders.test_order, "POST", "/api/v3/order/test", TRADE),
     "order.status": Method(orders.show_order, "GET", "/api/v3/order", READ),
     "order.cancel": Method(orders.cancel_order, "DELETE", "/api/v3/order", TRADE),
+    "order.cancelReplace": Method(
+        order_lists.replace_order, "POST", "/api/v3/order/cancelReplace", TRADE, 1
+    ),
+    "order.amend.keepPriority": Method(
+        orders.amend_order, "PUT", "/api/v3/order/amend/keepPriority", TRADE
+    ),
+    "order.amendments": Method(orders.show_amendments, "GET", "/api/v3/order/amendments", READ),
+    "orderList.place.oco": Method(
+        order_lists.place_pair, "POST", "/api/v3/orderList/oco", TRADE, 2
+    ),
+    "orderList.status": Method(order_lists.show_pair, "GET", "/api/v3/orderList", READ),
+    "orderList.cancel": Method(order_lists.cancel_pair, "DELETE", "/api/v3/orderList", TRADE),
+    "openOrderLists.status": Method(
+        order_lists.show_open_pairs, "GET", "/api/v3/openOrderList", READ
+    ),
+    "allOrderLists": Method(order_lists.show_all_pairs, "GET", "/api/v3/allOrderList", READ),
+    "myPreventedMatches": Method(orders.show_prevented, "GET", "/api/v3/myPreventedMatches", READ),
+    "account.commission": Method(orders.show_commission, "GET", "/api/v3/account/commission", READ),
+    "account.rateLimits.orders": Method(
+        orders.show_order_counts, "GET", "/api/v3/rateLimit/order", READ
+    ),
     "openOrders.status": Method(orders.show_open_orders, "GET", "/api/v3/openOrders", READ),
     "openOrders.cancelAll": Method(
         orders.cancel_open_orders, "DELETE", "/api/v3/openOrders", TRADE

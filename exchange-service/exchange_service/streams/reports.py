@@ -4,11 +4,11 @@ The facts of a trade name two orders; their reports say all of each order. So th
 every open order, made from the same facts.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exchange_service.domain.book import Order
+from exchange_service.domain.book import Order, Pair
 from exchange_service.domain.commands import Asset, PlaceOrder
 from exchange_service.domain.facts import (
     DepositCredited,
@@ -26,6 +26,7 @@ from exchange_service.domain.facts import (
     WithdrawalFailed,
     WithdrawalRequested,
 )
+from exchange_service.domain.state import State
 from exchange_service.domain.symbol import QUOTE, SYMBOL
 from exchange_service.feed import Commit
 from exchange_service.formats import btc, tao
@@ -39,6 +40,8 @@ EXECUTIONS_PER_ENTRY: Final = 100_000
 """Execution ids grow: the journal's sequence times this, plus the event's place in its commit."""
 NO_LIST: Final = -1
 TRADED: Final = "TRADE"
+FORGIVEN: Final = {False: 1, True: 5}
+"""Orders taken off the count of unfilled ones at an order's first trade, as taker or maker."""
 
 
 @dataclass(slots=True)
@@ -75,9 +78,12 @@ class OpenPair:
 class Reporter:
     """Keeps note of open orders and turns facts into reports."""
 
-    def __init__(self, orders: Iterable[Order], pairs: Iterable[OpenPair] = ()) -> None:
-        self._orders = {order.terms.order_id: read_open_order(order) for order in orders}
-        self._pairs = {pair.list_id: pair for pair in pairs}
+    def __init__(self, state: State, forgive: Callable[[int, int], None]) -> None:
+        """`forgive` is told (account, orders) when an order trades for the first time."""
+        self._forgive = forgive
+        orders, pairs = state.orders.items(), state.pairs.items()
+        self._orders = {order_id: read_open_order(order) for order_id, order in orders}
+        self._pairs = {list_id: read_open_pair(pair) for list_id, pair in pairs}
 
     def report(self, commit: Commit, heard: Container[int], now_ms: int) -> list[Report]:
         """Return what the accounts that are `heard` are told of a commit, in its order."""
@@ -152,6 +158,8 @@ class Reporter:
             (fact.maker_order_id, fact.maker_fee_sat, True),
         ):
             order = self._orders[order_id]
+            if not order.executed_rao:
+                self._forgive(order.terms.account_id, FORGIVEN[is_maker])
             order.executed_rao += fact.quantity_rao
             order.executed_sat += fact.quote_sat
             if order.terms.account_id in heard:
@@ -214,8 +222,16 @@ def read_open_order(order: Order) -> OpenOrder:
         order.quantity_rao,
         order.executed_rao,
         order.executed_sat,
-        working_ms=terms.time_ms,
+        order.prevented_rao,
+        working_ms=0 if order.level is None else terms.time_ms,
     )
+
+
+def read_open_pair(pair: Pair) -> OpenPair:
+    """Return the note of a pair that was open when the exchange started."""
+    legs = [leg.terms for leg in (pair.above, pair.below)]
+    names = {leg.order_id: leg.client_order_id for leg in legs}
+    return OpenPair(pair.list_id, pair.client_list_id, tuple(names), names)
 
 
 def order_event(order: OpenOrder, execution: str, time_ms: int) -> Event:
