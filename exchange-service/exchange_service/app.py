@@ -55,6 +55,17 @@ STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
 GIL_SECONDS: Final = 0.001
 GARBAGE_OBJECTS: Final = 50_000
+ROUTERS: Final = (
+    market.router,
+    orders.router,
+    order_lists.router,
+    funds.account_router,
+    funds.router,
+    funds.own_router,
+    keys.router,
+    reserves.router,
+    streams.router,
+)
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -153,18 +164,7 @@ def create_app(
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
-    for router in (
-        market.router,
-        orders.router,
-        order_lists.router,
-        funds.account_router,
-        funds.router,
-        funds.own_router,
-        keys.router,
-        reserves.router,
-        streams.router,
-        unknown,
-    ):
+    for router in (*ROUTERS, unknown):
         app.include_router(router)
     add_sockets(app)
     describe(app)
