@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("TAONET_TEST_KILLS", "4"))
 SEED = int(os.environ.get("TAONET_TEST_SEED", "1"))
 AMOUNT = "0.01"
 SENT_SAT = 995_000
-TOKEN, PASSPHRASE, PASSWORD = "token", "a passphrase of tests", "secret"
+TOKEN, PASSPHRASE, PASSWORD = "a token of tests", "a passphrase of tests", "secret"
 
 
 class Cluster:
