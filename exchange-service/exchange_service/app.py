@@ -55,17 +55,6 @@ STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
 GIL_SECONDS: Final = 0.001
 GARBAGE_OBJECTS: Final = 50_000
-ROUTERS: Final = (
-    market.router,
-    orders.router,
-    order_lists.router,
-    funds.account_router,
-    funds.router,
-    funds.own_router,
-    keys.router,
-    reserves.router,
-    streams.router,
-)
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -125,15 +114,9 @@ def create_app(
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             recovered, history = recover(conn), History(conn)
-            hub = Hub()
-            publisher = Publisher(
-                hub,
-                recovered.market,
-                history,
-                Reporter(recovered.exchange, limits.forgive),
-                pool,
-                asyncio.get_running_loop(),
-            )
+            hub, loop = Hub(), asyncio.get_running_loop()
+            reporter = Reporter(recovered.exchange, limits.forgive)
+            publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)
             listeners = [history.follow, publisher.follow]
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             settle_runtime()
@@ -164,17 +147,28 @@ def create_app(
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
-    for router in (*ROUTERS, unknown):
-        app.include_router(router)
-    add_sockets(app)
+    add_doors(app)
     describe(app)
     # Before all middleware: what goes through the gate shall not pay for what it does not use.
     app.middleware_stack = Gate(app.build_middleware_stack(), app.state)
     return app
 
 
-def add_sockets(app: FastAPI) -> None:
-    """Add the doors that stay open: market streams, and the WebSocket API."""
+def add_doors(app: FastAPI) -> None:
+    """Add all routes, and the doors that stay open: market streams, and the WebSocket API."""
+    for router in (
+        market.router,
+        orders.router,
+        order_lists.router,
+        funds.account_router,
+        funds.router,
+        funds.own_router,
+        keys.router,
+        reserves.router,
+        streams.router,
+        unknown,
+    ):
+        app.include_router(router)
     for path in ("/ws", "/ws/{streams:path}", "/stream"):
         app.router.routes.append(WebSocketRoute(path, MarketSocket(app.state)))
     app.router.routes.append(WebSocketRoute("/ws-api/v3", ApiSocket(app.state)))

@@ -83,8 +83,10 @@ class ExchangeClient:
     def book_ticker(self) -> Any:
         return self._get("/api/v3/ticker/bookTicker", symbol=SYMBOL)
 
-    def create_key(self, name: str, funded: bool = False) -> KeyView:
-        answer = self._request("POST", "/exchange/v1/keys", json={"name": name, "funded": funded})
+    def create_key(self, name: str, funded: bool = False, **terms: Any) -> KeyView:
+        """Open an account; `terms` are permissions, addresses and public_key of its key."""
+        wanted = {"name": name, "funded": funded, **terms}
+        answer = self._request("POST", "/exchange/v1/keys", json=wanted)
         return KeyView.model_validate(answer)
 
     def audit(self) -> AuditView:

@@ -9,6 +9,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from exchange_service.authentication import Permission
 from exchange_service.client import ExchangeClient
 from exchange_service.domain.commands import SelfTrade
 from exchange_service.domain.laboratory import Laboratory, MalformedCommand
@@ -39,14 +40,29 @@ def create_key(
     funded: Annotated[
         bool, typer.Option("--funded", help="Take 1 test BTC, and wait until it is there.")
     ] = False,
+    permission: Annotated[
+        list[Permission] | None, typer.Option(help="What it may do; all three unless given.")
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(help="IP address it works from; any unless given.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="Ed25519 public key (PEM) instead of a secret.")
+    ] = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Open an account and print its key; the secret is shown this once."""
+    terms = {
+        "permissions": permission or list(Permission),
+        "addresses": address or [],
+        "public_key": public_key.read_text() if public_key else None,
+    }
     try:
         with ExchangeClient(url) as client:
-            key = client.create_key(name, funded)
-        await_faucet(url, key)
+            key = client.create_key(name, funded, **terms)
+        if key.secret:
+            await_faucet(url, key)
     except Refusal as refusal:
         typer.echo(f"{refusal.code}: {refusal.message}", err=True)
         raise typer.Exit(1) from None
