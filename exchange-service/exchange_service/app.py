@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from psycopg_pool import ConnectionPool
 from starlette.routing import WebSocketRoute
 
+from exchange_service.auditing import Auditor
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
@@ -124,6 +125,7 @@ def create_app(
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
             app.state.history, app.state.hub = history, hub
+            app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
             app.state.funds_terms = funds.FundsTerms(
                 desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
@@ -134,6 +136,7 @@ def create_app(
                 watching_chains(settings, engine, pool, desk),
                 working("limits", keep_sharing, limits, settings.redis_url),
                 working("history", history.keep_writing, pool),
+                working("audit", auditor.follow),
             ):
                 yield
             hub.broadcast({"e": "serverShutdown", "E": now_ms()})

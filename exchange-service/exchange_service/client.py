@@ -90,7 +90,7 @@ class ExchangeClient:
         return KeyView.model_validate(answer)
 
     def audit(self) -> AuditView:
-        return AuditView.model_validate(self._get("/exchange/v1/audit"))
+        return AuditView.model_validate(self._get("/exchange/v1/audit", deep=True))
 
     def reserves(self) -> ReservesView:
         """Return a proof of reserves; `verify_reserves` checks it."""

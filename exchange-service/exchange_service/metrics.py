@@ -30,6 +30,14 @@ SNAPSHOT_SECONDS = Histogram(
 RECOVERY_SECONDS = Gauge("taonet_exchange_recovery_seconds", "Time the last recovery took.")
 RECOVERED = Gauge("taonet_exchange_recovered_commands", "Journal rows the last recovery replayed.")
 AUDIT_FAULTS = Gauge("taonet_exchange_audit_faults", "Invariants that do not hold; 0 is well.")
+INVARIANT_HOLDS = Gauge(
+    "taonet_exchange_invariant_holds", "1 while the invariant holds.", ["invariant"]
+)
+INVARIANT_CHECKED = Gauge(
+    "taonet_exchange_invariant_checked_entries",
+    "Journal entry up to which the invariant was checked.",
+    ["invariant"],
+)
 CHAIN_HEIGHT = Gauge("taonet_exchange_chain_height", "Next block to look through for deposits.")
 BITCOIN_HEIGHT = Gauge("taonet_exchange_bitcoin_height", "Last block of Bitcoin booked.")
 BITCOIN_MISSING = Gauge(

@@ -39,8 +39,9 @@ class Times(NamedTuple):
 
 
 def fill(conn: psycopg.Connection) -> tuple[int, Snapshot, str]:
-    """Write a journal as the engine would; return its length, a snapshot before its end, the hash."""
-    exchange, sealed, entries, snapshot = Exchange(), GENESIS_HASH, [], None
+    """Write a journal as the engine would; return length, a late snapshot and the hash."""
+    exchange, sealed, snapshot = Exchange(), GENESIS_HASH, None
+    entries: list[Entry] = []
     opening = [
         OpenAccount(0, 1_001 + number, f"t{number}", 1_000, 1_000, 10**12)
         for number in range(ACCOUNTS)
@@ -109,8 +110,8 @@ def write(times: Times) -> str:
 `make bench NAME=recovery`. A journal of {times.rows:,} entries (limit orders, cancellations, market
 orders of {ACCOUNTS} accounts) is read from Postgres, its chain of hashes computed anew and compared
 entry by entry, each command decoded and applied; the state's hash then equals the one before.
-{os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()}, the engine {how}; \
-median of {ROUNDS} rounds.
+{os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()}, the engine \
+{how}; median of {ROUNDS} rounds.
 
 | start | median | range | asked for |
 | --- | --- | --- | --- |

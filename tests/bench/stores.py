@@ -23,27 +23,52 @@ def free_port() -> int:
         return port
 
 
+class Store:
+    """One Postgres, which can be stopped at once and started again on what it had written."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._port, self._password = free_port(), secrets.token_hex(8)
+        self.url = postgres_url(self._port, self._password)
+        """A superuser's."""
+        self.start()
+
+    def start(self) -> None:
+        command = prepare_postgres(self.home, self._port, self._password)
+        self._process = command.start(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            with contextlib.suppress(psycopg.OperationalError):
+                psycopg.connect(self.url, connect_timeout=2).close()
+                return
+            time.sleep(0.1)
+        raise TimeoutError("Postgres does not start")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+    def stop_at_once(self) -> None:
+        """An immediate stop: no checkpoint, all sessions cut, as in a crash."""
+        self.stop(signal.SIGQUIT)
+
+
+@contextlib.contextmanager
+def open_store() -> Iterator[Store]:
+    home = Path(tempfile.mkdtemp(prefix="taonet-bench-"))
+    home.chmod(0o755)
+    store = Store(home)
+    try:
+        yield store
+    finally:
+        store.stop()
+        shutil.rmtree(home)
+
+
 @contextlib.contextmanager
 def running_postgres() -> Iterator[str]:
     """Give a superuser's URL of a Postgres that lives for the time of a block."""
-    home = Path(tempfile.mkdtemp(prefix="taonet-bench-"))
-    home.chmod(0o755)
-    port, password = free_port(), secrets.token_hex(8)
-    url = postgres_url(port, password)
-    process = prepare_postgres(home, port, password).start(
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(200):
-            with contextlib.suppress(psycopg.OperationalError):
-                psycopg.connect(url, connect_timeout=2).close()
-                break
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-        shutil.rmtree(home)
+    with open_store() as store:
+        yield store.url
 
 
 def make_schema(admin_url: str, package: str) -> str:

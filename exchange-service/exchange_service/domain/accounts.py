@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from exchange_service.domain.commands import Asset
+from exchange_service.domain.symbol import OPEN_ORDERS_MAX
 
 if TYPE_CHECKING:
     from exchange_service.domain.book import Order
@@ -43,6 +44,7 @@ class Account:
     locked_rao: int = 0
     orders: "dict[str, Order]" = field(default_factory=dict)
     """Open orders by client order id."""
+    open_orders_max: int = OPEN_ORDERS_MAX
     waiting: int = 0
     """How many of its open orders wait for a trigger."""
     pairs: int = 0

@@ -27,7 +27,6 @@ from exchange_service.domain.symbol import (
     ICEBERG_PARTS_MAX,
     NOTIONAL_SAT_MAX,
     NOTIONAL_SAT_MIN,
-    OPEN_ORDERS_MAX,
     PRICE_SAT_MAX,
     PRICE_SAT_MIN,
     QUANTITY_RAO_MAX,
@@ -124,7 +123,7 @@ def check_account(account: Account, terms: PlaceOrder, last_price_sat: int) -> R
     orders = account.orders
     if terms.client_order_id in orders:
         return DUPLICATE_ORDER
-    if len(orders) >= OPEN_ORDERS_MAX:
+    if len(orders) >= account.open_orders_max:
         return MAX_NUM_ORDERS
     if terms.stop_price_sat:
         if account.waiting >= STOP_ORDERS_MAX:

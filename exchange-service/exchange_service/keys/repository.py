@@ -110,10 +110,3 @@ def find_journal_gap(conn: Connection) -> list[str]:
     if row[0] == row[1] == row[2]:
         return []
     return [f"the journal holds {row[0]} entries up to {row[1]}; the engine claimed {row[2]}"]
-
-
-def count_trades(conn: Connection) -> int:
-    row = conn.execute("SELECT count(*) FROM trade").fetchone()
-    assert row is not None
-    count: int = row[0]
-    return count

@@ -62,8 +62,14 @@ def revoke_key(signed: Trading, request: Request) -> dict[str, str]:
 
 
 @router.get("/audit")
-def show_audit(conn: Transaction, engine: RunningEngine) -> AuditView:
-    return operations.audit(conn, engine)
+def show_audit(
+    request: Request, conn: Transaction, engine: RunningEngine, deep: bool = False
+) -> AuditView:
+    """Tell which invariants hold; `deep`: compare all tables with each other, too."""
+    auditor = request.app.state.auditor
+    while auditor.check():
+        pass
+    return operations.audit(conn, engine, auditor, deep)
 
 
 @router.get("/market-maker")

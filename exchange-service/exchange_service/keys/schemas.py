@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from exchange_service.auditing import Invariant
 from exchange_service.authentication import Permission
 from exchange_service.keys.repository import KeyRow
 from taonet.kit.money import AmountInJson
@@ -69,8 +70,10 @@ class AuditView(BaseModel):
 
     sound: bool
     faults: list[str]
+    invariants: list[Invariant]
+    """What is checked all the time, and how far that is."""
     fingerprint: str
-    """SHA-256 of the engine's whole state."""
+    """SHA-256 of the engine's whole state; empty unless asked for (`deep`)."""
     accounts: int
     open_orders: int
     trades: int
