@@ -21,11 +21,11 @@ from exchange_service.client import ExchangeClient
 from taonet.kit import db
 from taonet.kit.errors import Refusal
 
-KILLS = int(os.environ.get("TAONET_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("TAONET_TEST_KILLS", "3"))
 SEED = int(os.environ.get("TAONET_TEST_SEED", "1"))
 AMOUNT = "0.01"
 SENT_SAT = 995_000
-TOKEN, PASSPHRASE, PASSWORD = "token", "a passphrase of tests", "secret"
+TOKEN, PASSPHRASE, PASSWORD = "a token of tests", "a passphrase of tests", "secret"
 
 
 class Cluster:
@@ -142,7 +142,7 @@ def pay_through_kills(
     def is_done() -> bool:
         return {one["status"] for one in ann.withdrawals()} == {6}
 
-    wait_until(is_done, 90)
+    wait_until(is_done, 180)
     paid = [
         one for one in node._call("listsinceblock")["transactions"] if one["address"] == receiver
     ]

@@ -15,10 +15,20 @@ from taonet.kit.db import open_pool
 from taonet.kit.web import create_app as create_web_app
 
 CONNECTIONS_MAX: Final = 3
+TOKEN_LETTERS_MIN: Final = 12
+
+
+class OpenDoor(RuntimeError):
+    """Without a token worth the name, anybody could ask for signatures."""
 
 
 def create_app(settings: SignerSettings | None = None) -> FastAPI:
     settings = settings or SignerSettings()
+    if len(settings.exchange_signer_token) < TOKEN_LETTERS_MIN:
+        raise OpenDoor(
+            f"the signer's token has at least {TOKEN_LETTERS_MIN} letters; "
+            "set TAONET_EXCHANGE_SIGNER_TOKEN, here and at the exchange"
+        )
     wallet = Wallet(ensure_seed(settings.wallet_seed_path(), settings.exchange_wallet_passphrase))
 
     @asynccontextmanager
