@@ -189,6 +189,10 @@ class Header(BaseModel):
     time_ms: int
     extrinsics_root: str
     state_root: str
+    author: str
+    """Who may write this chain; the genesis parameters name the same address."""
+    signature: str
+    """The author's sr25519 over the block hash, which covers all the other fields."""
 
 
 class IncludedExtrinsic(BaseModel):
