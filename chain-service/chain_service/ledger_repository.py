@@ -6,7 +6,7 @@ true, with the authorship checked in the same breath, or nothing of it does.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -99,20 +99,40 @@ def load_state(conn: Connection) -> State:
         "SELECT address, free_rao, nonce, slot FROM account ORDER BY slot"
     ):
         state.accounts[address] = Account(int(free_rao), nonce, slot)
-    with conn.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute("SELECT * FROM neuron"):
-            neuron = _read_neuron(row)
-            state.put_neuron(neuron)
-            state.uids[neuron.hotkey] = neuron.uid
-    for uid, entries in conn.execute("SELECT uid, entries FROM weights"):
-        state.weights[uid] = pack_row(entries)
-    for uid, entries in conn.execute("SELECT uid, entries FROM bonds"):
-        state.bonds[uid] = pack_row(entries)
-    counters = conn.execute("SELECT entries FROM counters").fetchone()
-    assert counters is not None
-    state.counters = _read_counters(counters[0])
+    for neuron in load_neurons(conn):
+        state.put_neuron(neuron)
+        state.uids[neuron.hotkey] = neuron.uid
+    state.weights.update(load_rows(conn, "weights"))
+    state.bonds.update(load_rows(conn, "bonds"))
+    state.counters = load_counters(conn)
     state.tree = plant_tree(state)
     return state
+
+
+def load_neurons(conn: Connection, uid: int | None = None) -> Iterator[Neuron]:
+    """Yield all neurons, or the one of a uid."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        statement = "SELECT * FROM neuron WHERE %(uid)s::integer IS NULL OR uid = %(uid)s"
+        for row in cursor.execute(statement, {"uid": uid}):
+            yield _read_neuron(row)
+
+
+def load_rows(conn: Connection, table: str, uid: int | None = None) -> Iterator[tuple[int, Row]]:
+    """Yield all rows of weights or bonds by uid, or the one of a uid."""
+    assert table in ("weights", "bonds")
+    statement = (
+        f"SELECT uid, entries FROM {table} "  # noqa: S608 (one of two names)
+        "WHERE %(uid)s::integer IS NULL OR uid = %(uid)s"
+    )
+    for known, entries in conn.execute(statement, {"uid": uid}):
+        yield known, pack_row(entries)
+
+
+def load_counters(conn: Connection) -> Counters:
+    row = conn.execute("SELECT entries FROM counters").fetchone()
+    assert row is not None
+    lists = ("reassigned_uids", "permitted_uids", "recent_hashes")
+    return Counters(**{**row[0], **{name: tuple(row[0][name]) for name in lists}})
 
 
 def save_block(
@@ -275,11 +295,6 @@ def _read_neuron(row: Mapping[str, Any]) -> Neuron:
         stakes_rao=row["stakes_rao"],
         scores=Scores(**scores),
     )
-
-
-def _read_counters(entries: dict[str, Any]) -> Counters:
-    lists: Iterable[str] = ("reassigned_uids", "permitted_uids", "recent_hashes")
-    return Counters(**{**entries, **{name: tuple(entries[name]) for name in lists}})
 
 
 def _as_integer(value: Any) -> Any:

@@ -224,6 +224,22 @@ class Account(BaseModel):
     """The next extrinsic's nonce; those still pending are counted."""
 
 
+class PathLevel(BaseModel):
+    """A level of a path to the state root: where the known hash stands among the others."""
+
+    position: int
+    siblings: list[str]
+
+
+class Proof(BaseModel):
+    """What an account or a neuron is, in a form that `verify_proof.py` checks without trust."""
+
+    leaf: dict[str, Any]
+    path: list[PathLevel]
+    """From the leaf up; the last level joins accounts, neurons and counters."""
+    header: Header
+
+
 class Axon(BaseModel):
     ip: str
     port: int
@@ -275,6 +291,8 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     preset: str
+    author: str = ""
+    """Who signs every block."""
     block_milliseconds: int
     blocks_per_step: int
     activity_cutoff_blocks: int

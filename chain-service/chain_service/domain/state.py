@@ -6,7 +6,7 @@ through it, writes stay in it. An extrinsic that fails is a layer thrown away; a
 committed is a layer absorbed. So the cost follows what changed, never what exists.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from chain_service.domain.errors import NotRegistered
@@ -91,9 +91,7 @@ class State:
     @property
     def root(self) -> bytes:
         """The state root, anew from the trees' roots."""
-        # The newest block's own hash follows from the root, so it was not in it.
-        recent = self.counters.recent_hashes[:-1]
-        return self.tree.change({}, {}, replace(self.counters, recent_hashes=recent)).root
+        return self.tree.change({}, {}, self.counters.before_own_hash()).root
 
     def neuron(self, uid: int) -> Neuron:
         """Return the neuron in a slot that is known to be filled."""

@@ -1,7 +1,7 @@
 """The values of the chain's state: accounts, neurons, and what there is one of; never changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 NO_SLOT = -1
@@ -90,3 +90,7 @@ class Counters:
     """Yuma: who may validate in the next step."""
     recent_hashes: tuple[str, ...] = ()
     """Hashes of the last blocks, the newest last: work may be done on these."""
+
+    def before_own_hash(self) -> "Counters":
+        """Return the counters as the newest block's state root has them: without its own hash."""
+        return replace(self, recent_hashes=self.recent_hashes[:-1])
