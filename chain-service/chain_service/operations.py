@@ -9,6 +9,7 @@ from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
     Expired,
+    FollowsOnly,
     InsufficientBalance,
     InvalidDifficulty,
     InvalidSeal,
@@ -63,6 +64,12 @@ def submit_extrinsic(conn: Connection, extrinsic: Extrinsic) -> Submitted:
     body = extrinsic.model_dump(mode="json")
     repository.insert_waiting(conn, order.hash, order.signer, order.nonce, body)
     return Submitted(hash=order.hash)
+
+
+def check_writable(leader: str) -> None:
+    """Refuse where this chain only follows another."""
+    if leader:
+        raise FollowsOnly(f"this chain only follows; send extrinsics to {leader}", leader=leader)
 
 
 def check_envelope(extrinsic: Extrinsic, head: HeadRow) -> None:

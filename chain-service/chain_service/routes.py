@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from chain_service import operations, proofs
+from chain_service import feed_repository, operations, proofs
 from chain_service.doorbell import ring
+from chain_service.feed import MEDIA_TYPE, read_feed
 from chain_service.schemas import (
     Account,
     Address,
@@ -71,6 +72,25 @@ def get_block_stream(request: Request, from_height: FromHeight = 0) -> Streaming
     )
 
 
+@router.get("/blocks/sealed", response_class=StreamingResponse)
+def get_sealed_blocks(
+    request: Request, from_height: FromHeight = 0, follow: bool = False
+) -> StreamingResponse:
+    """Signed headers and extrinsics, a line of JSON each: all it takes to execute the chain again.
+
+    It ends at the head; with `follow` it goes on with each new block.
+    """
+    watch: BlockWatch = request.app.state.watch
+    watch.check_room()
+    pool = request.app.state.pool
+
+    def load(height: int) -> list[str]:
+        with begin(pool) as conn:
+            return feed_repository.load_sealed(conn, height)
+
+    return StreamingResponse(read_feed(watch, load, from_height, follow), media_type=MEDIA_TYPE)
+
+
 @router.get("/blocks/{height}", response_model=Block)
 def get_block(height: Height, conn: Transaction) -> JSONResponse:
     return JSONResponse(operations.read_block(conn, height))
@@ -80,6 +100,7 @@ def get_block(height: Height, conn: Transaction) -> JSONResponse:
 def post_extrinsic(
     extrinsic: Extrinsic, request: Request, conn: Transaction, after: BackgroundTasks
 ) -> Submitted:
+    operations.check_writable(request.app.state.leader)
     submitted = operations.submit_extrinsic(conn, extrinsic)
     after.add_task(ring, request.app.state.redis, submitted.hash)
     return submitted
