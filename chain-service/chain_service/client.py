@@ -24,6 +24,7 @@ from chain_service.schemas import (
     Metagraph,
     Neuron,
     Parameters,
+    Proof,
     Receipt,
     Supply,
 )
@@ -86,6 +87,12 @@ class ChainClient:
 
     def account(self, address: str) -> Account:
         return Account.model_validate(self._get(f"/accounts/{address}"))
+
+    def account_proof(self, address: str) -> Proof:
+        return Proof.model_validate(self._get(f"/accounts/{address}/proof"))
+
+    def neuron_proof(self, uid: int) -> Proof:
+        return Proof.model_validate(self._get(f"/neurons/{uid}/proof"))
 
     def supply(self, at: int | None = None) -> Supply:
         return Supply.model_validate(self._get("/supply", {} if at is None else {"at": at}))
@@ -260,6 +267,12 @@ class AsyncChainClient:
 
     async def account(self, address: str) -> Account:
         return Account.model_validate(await self._get(f"/accounts/{address}"))
+
+    async def account_proof(self, address: str) -> Proof:
+        return Proof.model_validate(await self._get(f"/accounts/{address}/proof"))
+
+    async def neuron_proof(self, uid: int) -> Proof:
+        return Proof.model_validate(await self._get(f"/neurons/{uid}/proof"))
 
     async def supply(self, at: int | None = None) -> Supply:
         return Supply.model_validate(await self._get("/supply", {} if at is None else {"at": at}))

@@ -102,7 +102,8 @@ def load_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str
                 jsonb_build_object(
                     'height', block.height, 'block_hash', block.block_hash,
                     'parent_hash', block.parent_hash, 'time_ms', block.time_ms,
-                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root
+                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root,
+                    'author', block.author, 'signature', block.signature
                 ) AS header,
                 (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'hash', hash, 'status', status, 'error', error, 'fee_rao', fee_rao::text,

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from chain_service import operations
+from chain_service import operations, proofs
 from chain_service.intake import Intake
 from chain_service.schemas import (
     EXTRINSICS_PER_REQUEST_MAX,
@@ -17,6 +17,7 @@ from chain_service.schemas import (
     Metagraph,
     Neuron,
     Parameters,
+    Proof,
     Receipt,
     Submitted,
     SubmittedOrRefused,
@@ -133,6 +134,11 @@ def get_account(address: Address, conn: Transaction) -> Account:
     return operations.read_account(conn, address)
 
 
+@router.get("/accounts/{address}/proof")
+def get_account_proof(address: Address, conn: Transaction) -> Proof:
+    return proofs.prove_account(conn, address)
+
+
 @router.get("/metagraph")
 def get_metagraph(conn: Transaction) -> Metagraph:
     return operations.read_metagraph(conn)
@@ -141,6 +147,11 @@ def get_metagraph(conn: Transaction) -> Metagraph:
 @router.get("/neurons/{uid}")
 def get_neuron(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Neuron:
     return operations.read_neuron(conn, uid)
+
+
+@router.get("/neurons/{uid}/proof")
+def get_neuron_proof(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Proof:
+    return proofs.prove_neuron(conn, uid)
 
 
 @router.get("/supply")

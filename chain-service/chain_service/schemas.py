@@ -196,6 +196,10 @@ class Header(BaseModel):
     time_ms: int
     extrinsics_root: str
     state_root: str
+    author: str
+    """Who may write this chain; the genesis parameters name the same address."""
+    signature: str
+    """The author's sr25519 over the block hash, which covers all the other fields."""
 
 
 class IncludedExtrinsic(BaseModel):
@@ -225,6 +229,22 @@ class Account(BaseModel):
     """What this coldkey has behind neurons, its own or others'."""
     nonce: int
     """The next extrinsic's nonce; those still pending are counted."""
+
+
+class PathLevel(BaseModel):
+    """A level of a path to the state root: where the known hash stands among the others."""
+
+    position: int
+    siblings: list[str]
+
+
+class Proof(BaseModel):
+    """What an account or a neuron is, in a form that `verify_proof.py` checks without trust."""
+
+    leaf: dict[str, Any]
+    path: list[PathLevel]
+    """From the leaf up; the last level joins accounts, neurons and counters."""
+    header: Header
 
 
 class Axon(BaseModel):
@@ -278,6 +298,8 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     preset: str
+    author: str = ""
+    """Who signs every block."""
     block_milliseconds: int
     blocks_per_step: int
     activity_cutoff_blocks: int

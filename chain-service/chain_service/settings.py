@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from taonet.kit.settings import StoreSettings
+from taonet.kit.settings import StoreSettings, WalletSettings
 
 
-class ChainSettings(StoreSettings):
+class ChainSettings(StoreSettings, WalletSettings):
     chain_preset: str = Field(
         "network", validation_alias=AliasChoices("TAONET_CHAIN_PRESET", "TAONET_PRESET")
     )

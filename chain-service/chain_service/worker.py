@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from dataclasses import replace
 
 import redis
 
@@ -13,6 +14,8 @@ from chain_service.domain.parameters import choose_parameters
 from chain_service.doorbell import Doorbell
 from chain_service.settings import ChainSettings
 from taonet.kit.db import open_pool
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.outbox import relay_until
 
@@ -41,11 +44,28 @@ def main() -> int:
             relay.join()
 
 
+class NoKey(Refusal):
+    """There is no key to sign blocks with."""
+
+
+def _load_key(settings: ChainSettings) -> Keypair:
+    wallet, hotkey = settings.wallet_name, settings.hotkey_name
+    try:
+        return load_hotkey(settings.wallet_path, wallet, hotkey)
+    except Exception as error:
+        raise NoKey(
+            f"the author signs its blocks by the hotkey {hotkey!r} of the wallet {wallet!r} in "
+            f"{settings.wallet_path}, which can't be read ({error}); make it: taonet wallet new"
+        ) from None
+
+
 def _write(settings: ChainSettings, client: redis.Redis, stop: threading.Event) -> int:
     try:
+        keypair = _load_key(settings)
         parameters = choose_parameters(settings.chain_preset, settings.chain_parameters)
-        write_blocks(settings.database_url, Doorbell(client), parameters, stop)
-    except (OtherChain, InvalidParameters) as refusal:
+        parameters = replace(parameters, author=keypair.ss58_address)
+        write_blocks(settings.database_url, Doorbell(client), parameters, keypair, stop)
+    except (OtherChain, InvalidParameters, NoKey) as refusal:
         log.error("the author refuses to start", reason=refusal.message)
         return WRONG_SETTINGS
     except InvariantBroken as error:

@@ -56,6 +56,10 @@ class NoSuchNeuron(NotFound):
     pass
 
 
+class NoSuchAccount(NotFound):
+    pass
+
+
 class InsufficientBalance(Refusal):
     """Less free money than the transfer and its fee."""
 
