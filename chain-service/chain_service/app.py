@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
 from chain_service import operations, sync_repository
+from chain_service.intake import Intake
 from chain_service.routes import router
 from chain_service.settings import ChainSettings
 from chain_service.stream import BlockWatch
@@ -30,12 +31,14 @@ def create_app() -> FastAPI:
             settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
         )
         watch = BlockWatch(settings.database_url, pool)
-        app.state.pool, app.state.redis, app.state.watch = pool, client, watch
+        intake = Intake(pool, client)
+        app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
         app.state.leader = settings.chain_follow
         app.state.checks["author"] = lambda: check_standing(pool)
         watching = asyncio.create_task(watch.run())
         try:
-            yield
+            async with intake.running():
+                yield
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):

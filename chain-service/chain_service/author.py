@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg import Connection
 
@@ -22,8 +23,7 @@ from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
-from chain_service.orders import read_order
-from chain_service.schemas import Extrinsic
+from chain_service.orders import restore_order
 from taonet.kit import outbox
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
@@ -95,6 +95,7 @@ class Author:
         self.head: Header = ledger_repository.load_header(conn)
         self.state = ledger_repository.load_state(conn)
         self._waiting: dict[int, Waiting] = {}
+        self._last_sequence = 0
         self._next_slot = self.head.time_ms / 1000 + self._block_seconds
         check_loaded(self.state, self.head, self.parameters)
 
@@ -109,11 +110,12 @@ class Author:
 
     def fetch_waiting(self) -> None:
         """Read what came into the mempool since the last look."""
-        for sequence, _, body in repository.load_waiting(
-            self._conn, list(self._waiting), POOL_MAX - len(self._waiting)
+        for sequence, extrinsic_hash, length, body in repository.load_waiting(
+            self._conn, self._last_sequence, POOL_MAX
         ):
-            order = read_order(Extrinsic.model_validate(body))
+            order = restore_order(extrinsic_hash, length, orjson.loads(body))
             self._waiting[sequence] = Waiting(sequence, order)
+            self._last_sequence = sequence
 
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
@@ -149,8 +151,9 @@ class Author:
         for entry in expired:
             nonce = first_nonces.get(entry.order.signer, entry.order.nonce)
             first_nonces[entry.order.signer] = min(nonce, entry.order.nonce)
-        for signer, nonce in sorted(first_nonces.items()):
-            repository.lock_signer(self._conn, signer)
+        if first_nonces:
+            repository.lock_mempool(self._conn)
+        for signer, nonce in first_nonces.items():
             ledger_repository.expire_waiting(self._conn, signer, nonce)
 
 

@@ -96,7 +96,7 @@ def _write_extrinsics(followed: Followed) -> Iterable[tuple[Any, ...]]:
     outcomes = zip(followed.block.outcomes, followed.sealed.bodies, strict=True)
     for index, (outcome, body) in enumerate(outcomes):
         status = "included" if outcome.error is None else "failed"
-        yield outcome.hash, height, index, status, outcome.error, outcome.fee_rao, body.decode()
+        yield outcome.hash, height, index, status, outcome.error, outcome.fee_rao, body
 
 
 def _write_events(followed: Followed) -> Iterable[tuple[Any, ...]]:
