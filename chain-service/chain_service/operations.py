@@ -1,5 +1,6 @@
 """What the chain does when asked: take an extrinsic, or answer a question. One transaction each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -9,6 +10,7 @@ from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
     Expired,
+    FollowsOnly,
     InsufficientBalance,
     InvalidDifficulty,
     InvalidSeal,
@@ -24,12 +26,11 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.parameters import read_parameters
 from chain_service.domain.work import calculate_seal, meets_difficulty
-from chain_service.orders import verify_order
-from chain_service.repository import AccountRow, HeadRow
+from chain_service.orders import SignedOrder
+from chain_service.repository import HeadRow, StandingRow, WaitingRow
 from chain_service.schemas import (
     Account,
     Axon,
-    Extrinsic,
     Head,
     Metagraph,
     Neuron,
@@ -38,70 +39,105 @@ from chain_service.schemas import (
     Submitted,
     Supply,
 )
-from taonet.kit.errors import Unavailable
+from taonet.kit.errors import Refusal, Unavailable
 
 WAITING_MAX = 50_000
 """Extrinsics that wait at once; more are told to come again."""
+WAITING_PER_SIGNER_MAX = 5_000
 VALID_BLOCKS_MAX = 10_000
 """How far ahead an extrinsic's last valid block may lie."""
 BLOCKS_PER_PAGE = 100
 UINT64_MAX = 2**64 - 1
 
 
-def submit_extrinsic(conn: Connection, extrinsic: Extrinsic) -> Submitted:
-    """Take an extrinsic that may go into a block; once this is committed, it is not lost."""
+def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[Submitted | Refusal]:
+    """
+    Take in each extrinsic that may go into a block, and say why not of each other.
+
+    Once this is committed, none that was taken is lost.
+    """
+    repository.lock_mempool(conn)
     head = load_head(conn)
-    check_envelope(extrinsic, head)
-    order = verify_order(extrinsic)
-    repository.lock_signer(conn, order.signer)
-    account = repository.load_account(conn, order.signer)
-    check_nonce(order, account)
-    check_standing(conn, order, account, head)
-    if repository.count_waiting(conn) >= WAITING_MAX:
-        raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again a little later")
+    parameters = read_parameters(head.parameters)
+    standings = repository.load_standings(conn, sorted({entry.order.signer for entry in signed}))
+    room = WAITING_MAX - repository.count_waiting(conn)
+    answers: list[Submitted | Refusal] = []
+    rows: list[WaitingRow] = []
+    for entry in signed:
+        order, standing = entry.order, standings[entry.order.signer]
+        try:
+            check_envelope(entry, head)
+            fee_rao = calculate_fee(order, parameters)
+            check_order(conn, order, standing, fee_rao, head)
+            if len(rows) >= room:
+                raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again later")
+        except Refusal as refusal:
+            answers.append(refusal)
+            continue
+        standing.next_nonce += 1
+        standing.waiting += 1
+        standing.fees_rao += fee_rao
+        rows.append((order.hash, order.signer, order.nonce, fee_rao, order.length, entry.body))
+        answers.append(Submitted(hash=order.hash))
+    repository.insert_waiting(conn, rows)
+    return answers
 
-    body = extrinsic.model_dump(mode="json")
-    repository.insert_waiting(conn, order.hash, order.signer, order.nonce, body)
-    return Submitted(hash=order.hash)
+
+def check_writable(leader: str) -> None:
+    """Refuse where this chain only follows another."""
+    if leader:
+        raise FollowsOnly(f"this chain only follows; send extrinsics to {leader}", leader=leader)
 
 
-def check_envelope(extrinsic: Extrinsic, head: HeadRow) -> None:
-    """Refuse what was signed for another chain, for the past, or for the far future."""
-    if extrinsic.genesis_hash != head.genesis_hash:
-        raise WrongGenesis(f"signed for another chain; this one's genesis is {head.genesis_hash}")
-    if extrinsic.last_valid_block <= head.height:
-        raise Expired(
-            f"valid until block {extrinsic.last_valid_block}, the chain is at {head.height}"
+def check_order(
+    conn: Connection, order: Order, standing: StandingRow, fee_rao: int, head: HeadRow
+) -> None:
+    """Refuse an order that is not its signer's next, or that nobody would pay for."""
+    if order.nonce != standing.next_nonce:
+        raise WrongNonce(
+            f"expected {standing.next_nonce}, got {order.nonce}", next_nonce=standing.next_nonce
         )
-    if extrinsic.last_valid_block > head.height + VALID_BLOCKS_MAX:
+    if standing.waiting >= WAITING_PER_SIGNER_MAX:
+        raise MempoolFull(
+            f"{WAITING_PER_SIGNER_MAX} extrinsics of {order.signer} wait already; "
+            "send it again once some are in a block",
+            next_nonce=standing.next_nonce,
+        )
+    check_standing(conn, order, standing, fee_rao, head)
+
+
+def check_envelope(signed: SignedOrder, head: HeadRow) -> None:
+    """Refuse what was signed for another chain, for the past, or for the far future."""
+    order = signed.order
+    if signed.genesis_hash != head.genesis_hash:
+        raise WrongGenesis(f"signed for another chain; this one's genesis is {head.genesis_hash}")
+    if order.last_valid_block <= head.height:
+        raise Expired(f"valid until block {order.last_valid_block}, the chain is at {head.height}")
+    if order.last_valid_block > head.height + VALID_BLOCKS_MAX:
         raise ValidTooLong(f"the last valid block may be {VALID_BLOCKS_MAX} ahead, no more")
 
 
-def check_nonce(order: Order, account: AccountRow) -> None:
-    if order.nonce != account.next_nonce:
-        raise WrongNonce(
-            f"expected {account.next_nonce}, got {order.nonce}", next_nonce=account.next_nonce
-        )
-
-
-def check_standing(conn: Connection, order: Order, account: AccountRow, head: HeadRow) -> None:
+def check_standing(
+    conn: Connection, order: Order, standing: StandingRow, fee_rao: int, head: HeadRow
+) -> None:
     """
     Refuse signers who could fill blocks for nothing.
 
-    They must have the fee, and money, stake or a neuron; or else bring the work of a registration.
+    They must have the fees of all they have waiting, and money, stake or a neuron; or else bring
+    the work of a registration.
     """
-    fee_rao = calculate_fee(order, read_parameters(head.parameters))
-    if account.free_rao < fee_rao:
+    if fee_rao and standing.free_rao < standing.fees_rao + fee_rao:
+        waiting = f", {standing.fees_rao} are due for what waits" if standing.fees_rao else ""
         raise InsufficientBalance(
-            f"the fee is {fee_rao} rao, {order.signer} holds {account.free_rao}",
-            next_nonce=account.next_nonce,
+            f"the fee is {fee_rao} rao{waiting}, {order.signer} holds {standing.free_rao}",
+            next_nonce=standing.next_nonce,
         )
     if order.call == "register":
         check_seal(conn, order, head)
-    elif not (account.free_rao or account.stake_rao or account.is_hotkey):
+    elif not (standing.free_rao or standing.is_known):
         raise UnknownSigner(
             f"{order.signer} has no money, no stake and no neuron; register it first",
-            next_nonce=account.next_nonce,
+            next_nonce=standing.next_nonce,
         )
 
 

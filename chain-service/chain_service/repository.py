@@ -10,8 +10,11 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
-from psycopg.types.json import Jsonb
 
+MEMPOOL_LOCK = 0x7A2
+"""Advisory lock key of whoever adds to the mempool, or expires from it."""
+WaitingRow = tuple[str, str, int, int, int, str]
+"""Of the mempool: hash, signer, nonce, fee, length, body."""
 NEURON_COLUMNS = (
     "uid, hotkey, coldkey, registered_block, last_update_block, name, ip, port, stake_rao, active, "
     "rank, trust, consensus, incentive, dividends, emission_rao"
@@ -42,7 +45,20 @@ class AccountRow:
     free_rao: int
     stake_rao: int
     next_nonce: int
-    is_hotkey: bool
+
+
+@dataclass
+class StandingRow:
+    """Where a signer stands while its extrinsics are taken in."""
+
+    signer: str
+    free_rao: int
+    next_nonce: int
+    waiting: int
+    fees_rao: int
+    """What those that wait will pay."""
+    is_known: bool
+    """Is a hotkey with a neuron, or a coldkey with stake."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +102,14 @@ def load_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str
                 jsonb_build_object(
                     'height', block.height, 'block_hash', block.block_hash,
                     'parent_hash', block.parent_hash, 'time_ms', block.time_ms,
-                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root
+                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root,
+                    'author', block.author, 'signature', block.signature
                 ) AS header,
                 (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'hash', hash, 'status', status, 'error', error, 'fee_rao', fee_rao::text,
                     'extrinsic', body) ORDER BY index), '[]')
                  FROM extrinsic WHERE extrinsic.height = block.height) AS extrinsics,
-                (SELECT coalesce(jsonb_agg(body || jsonb_build_object(
+                (SELECT coalesce(jsonb_agg(body::jsonb || jsonb_build_object(
                     'height', height, 'index', index, 'extrinsic_index', extrinsic_index,
                     'kind', kind) ORDER BY index), '[]')
                  FROM event WHERE event.height = block.height) AS events
@@ -132,8 +149,7 @@ def load_account(conn: Connection, address: str) -> AccountRow:
                 coalesce((SELECT sum((stakes_rao ->> %(address)s)::numeric) FROM neuron
                     WHERE stakes_rao ? %(address)s), 0)::bigint AS stake_rao,
                 coalesce((SELECT max(nonce) + 1 FROM mempool WHERE signer = %(address)s),
-                    (SELECT nonce FROM account WHERE address = %(address)s), 0) AS next_nonce,
-                EXISTS (SELECT FROM neuron WHERE hotkey = %(address)s) AS is_hotkey
+                    (SELECT nonce FROM account WHERE address = %(address)s), 0) AS next_nonce
             """,
             {"address": address},
         ).fetchone()
@@ -171,39 +187,63 @@ def load_receipt(conn: Connection, extrinsic_hash: str) -> dict[str, Any] | None
         ).fetchone()
 
 
-def lock_signer(conn: Connection, signer: str) -> None:
-    """Let one transaction at a time add to, or expire from, a signer's row in the mempool."""
-    conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext(%s))", (signer,)
-    )
+def lock_mempool(conn: Connection) -> None:
+    """
+    Let one transaction at a time add to the mempool, or expire from it.
+
+    So sequences become visible in their order, and a nonce is built on nothing that goes away.
+    """
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (MEMPOOL_LOCK,))
+
+
+def load_standings(conn: Connection, signers: Sequence[str]) -> dict[str, StandingRow]:
+    """Return where each signer stands, with what it has waiting."""
+    with conn.cursor(row_factory=class_row(StandingRow)) as cursor:
+        rows = cursor.execute(
+            """
+            SELECT asked.signer, coalesce(account.free_rao, 0) AS free_rao,
+                coalesce(mine.last_nonce + 1, account.nonce, 0) AS next_nonce,
+                mine.waiting, mine.fees_rao,
+                (EXISTS (SELECT FROM neuron WHERE hotkey = asked.signer)
+                    OR EXISTS (SELECT FROM neuron WHERE stakes_rao ? asked.signer)) AS is_known
+            FROM unnest(%s::text[]) AS asked (signer)
+            LEFT JOIN account ON account.address = asked.signer
+            CROSS JOIN LATERAL (
+                SELECT max(nonce) AS last_nonce, count(*) AS waiting,
+                    coalesce(sum(fee_rao), 0)::bigint AS fees_rao
+                FROM mempool WHERE mempool.signer = asked.signer) AS mine
+            """,
+            (list(signers),),
+        ).fetchall()
+    return {row.signer: row for row in rows}
 
 
 def count_waiting(conn: Connection) -> int:
-    """Return about how many extrinsics wait; never too few, and at the same cost at any number."""
-    row = conn.execute(
-        "SELECT coalesce(max(sequence) - min(sequence) + 1, 0) FROM mempool"
-    ).fetchone()
+    """Return how many extrinsics wait."""
+    row = conn.execute("SELECT count(*) FROM mempool").fetchone()
     assert row is not None
     return int(row[0])
 
 
-def insert_waiting(
-    conn: Connection, extrinsic_hash: str, signer: str, nonce: int, body: dict[str, Any]
-) -> None:
+def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
+    """Add extrinsics; what expired before and came again waits again."""
     conn.execute(
-        "INSERT INTO mempool (hash, signer, nonce, body) VALUES (%s, %s, %s, %s)",
-        (extrinsic_hash, signer, nonce, Jsonb(body)),
+        "DELETE FROM extrinsic WHERE status = 'expired' AND hash = ANY(%s)",
+        ([row[0] for row in rows],),
     )
+    with conn.cursor().copy(
+        "COPY mempool (hash, signer, nonce, fee_rao, length, body) FROM STDIN"
+    ) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
-def load_waiting(
-    conn: Connection, known: Sequence[int], limit: int
-) -> list[tuple[int, str, dict[str, Any]]]:
-    """Return extrinsics that wait and are not known yet: (sequence, hash, body), by arrival."""
+def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, str, int, str]]:
+    """Return extrinsics that wait, by arrival: (sequence, hash, length, body)."""
     return conn.execute(
-        "SELECT sequence, hash, body FROM mempool WHERE sequence <> ALL(%s) "
+        "SELECT sequence, hash, length, body::text FROM mempool WHERE sequence > %s "
         "ORDER BY sequence LIMIT %s",
-        (list(known), limit),
+        (after, limit),
     ).fetchall()
 
 

@@ -2,26 +2,31 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
+import orjson
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from chain_service import operations
-from chain_service.doorbell import ring
+from chain_service import feed_repository, operations, proofs
+from chain_service.feed import MEDIA_TYPE, read_feed
+from chain_service.intake import Intake
 from chain_service.schemas import (
+    EXTRINSICS_PER_REQUEST_MAX,
     Account,
     Address,
     Block,
-    Extrinsic,
     Head,
     Metagraph,
     Neuron,
     Parameters,
+    Proof,
     Receipt,
     Submitted,
+    SubmittedOrRefused,
     Supply,
 )
 from chain_service.stream import BlockWatch, read_stream
 from taonet.kit.db import Transaction, begin
+from taonet.kit.errors import Malformed, Refusal
 
 HEIGHT_MAX = 2**53 - 1
 UID_MAX = 2**31 - 1
@@ -30,7 +35,21 @@ Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
 FromHeight = Annotated[int, Query(alias="from", ge=0, le=HEIGHT_MAX)]
 ExtrinsicHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
+EXTRINSIC = {"$ref": "#/components/schemas/Extrinsic"}
+
 router = APIRouter(tags=["chain"])
+
+
+def describe_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what `/docs` tells of a body that is read as it came."""
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def read_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
 
 
 @router.get("/head")
@@ -70,18 +89,61 @@ def get_block_stream(request: Request, from_height: FromHeight = 0) -> Streaming
     )
 
 
+@router.get("/blocks/sealed", response_class=StreamingResponse)
+def get_sealed_blocks(
+    request: Request, from_height: FromHeight = 0, follow: bool = False
+) -> StreamingResponse:
+    """Signed headers and extrinsics, a line of JSON each: all it takes to execute the chain again.
+
+    It ends at the head; with `follow` it goes on with each new block.
+    """
+    watch: BlockWatch = request.app.state.watch
+    watch.check_room()
+    pool = request.app.state.pool
+
+    def load(height: int) -> list[str]:
+        with begin(pool) as conn:
+            return feed_repository.load_sealed(conn, height)
+
+    return StreamingResponse(read_feed(watch, load, from_height, follow), media_type=MEDIA_TYPE)
+
+
 @router.get("/blocks/{height}", response_model=Block)
 def get_block(height: Height, conn: Transaction) -> JSONResponse:
     return JSONResponse(operations.read_block(conn, height))
 
 
-@router.post("/extrinsics", status_code=202)
-def post_extrinsic(
-    extrinsic: Extrinsic, request: Request, conn: Transaction, after: BackgroundTasks
-) -> Submitted:
-    submitted = operations.submit_extrinsic(conn, extrinsic)
-    after.add_task(ring, request.app.state.redis, submitted.hash)
-    return submitted
+@router.post(
+    "/extrinsics", status_code=202, openapi_extra={"requestBody": describe_body(EXTRINSIC)}
+)
+async def post_extrinsic(request: Request) -> Submitted:
+    """Take one extrinsic; it is durable once this is answered."""
+    operations.check_writable(request.app.state.leader)
+    intake: Intake = request.app.state.intake
+    [answer] = await intake.submit([read_json(await request.body())])
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+@router.post(
+    "/extrinsics/batch",
+    status_code=202,
+    response_model=list[SubmittedOrRefused],
+    openapi_extra={"requestBody": describe_body({"type": "array", "items": EXTRINSIC})},
+)
+async def post_extrinsics(request: Request) -> JSONResponse:
+    """Take up to 1000 extrinsics; each is answered by itself, by its hash or its refusal."""
+    operations.check_writable(request.app.state.leader)
+    items = read_json(await request.body())
+    if not isinstance(items, list) or not 1 <= len(items) <= EXTRINSICS_PER_REQUEST_MAX:
+        raise Malformed(f"send a list of 1 to {EXTRINSICS_PER_REQUEST_MAX} extrinsics")
+    intake: Intake = request.app.state.intake
+    told = [
+        answer.as_json() if isinstance(answer, Refusal) else {"hash": answer.hash}
+        for answer in await intake.submit(items)
+    ]
+    return JSONResponse(told, status_code=202)
 
 
 @router.get("/extrinsics/{extrinsic_hash}")
@@ -94,6 +156,11 @@ def get_account(address: Address, conn: Transaction) -> Account:
     return operations.read_account(conn, address)
 
 
+@router.get("/accounts/{address}/proof")
+def get_account_proof(address: Address, conn: Transaction) -> Proof:
+    return proofs.prove_account(conn, address)
+
+
 @router.get("/metagraph")
 def get_metagraph(conn: Transaction) -> Metagraph:
     return operations.read_metagraph(conn)
@@ -102,6 +169,11 @@ def get_metagraph(conn: Transaction) -> Metagraph:
 @router.get("/neurons/{uid}")
 def get_neuron(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Neuron:
     return operations.read_neuron(conn, uid)
+
+
+@router.get("/neurons/{uid}/proof")
+def get_neuron_proof(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Proof:
+    return proofs.prove_neuron(conn, uid)
 
 
 @router.get("/supply")

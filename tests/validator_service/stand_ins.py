@@ -120,7 +120,13 @@ class StubChain:
                 self.pending = []
                 block_hash = hashlib.sha256(str(height).encode()).hexdigest()
                 header = {"height": height, "block_hash": block_hash, "parent_hash": "0" * 64}
-                header |= {"time_ms": height, "extrinsics_root": "0" * 64, "state_root": "0" * 64}
+                header |= {
+                    "time_ms": height,
+                    "extrinsics_root": "0" * 64,
+                    "state_root": "0" * 64,
+                    "author": "",
+                    "signature": "",
+                }
                 self.blocks.append({"header": header, "extrinsics": [], "events": events})
             return len(self.blocks)
 

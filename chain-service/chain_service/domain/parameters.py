@@ -25,6 +25,8 @@ class ChainParameters:
 
     preset: str = "network"
     """The preset these come from."""
+    author: str = ""
+    """The address that signs every block: the author's hotkey at genesis."""
     consensus_rule: str = "nakamoto"
     """Which rule scores and pays (domain/consensus.py)."""
     block_milliseconds: int = 12_000

@@ -7,6 +7,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from chain_service.domain.encoding import hash_bytes
 from chain_service.domain.network import Row
 
 Pair = tuple[int, int]
@@ -18,11 +19,20 @@ CELLS_PER_BLOCK = 1 << 15
 class PackedRow(Sequence[Pair]):
     """A row that reads as its (uid, value) pairs, and holds them as two arrays; never changed."""
 
-    __slots__ = ("uids", "values")
+    __slots__ = ("_digest", "uids", "values")
 
     def __init__(self, uids: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         self.uids = uids
         self.values = values
+        self._digest: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """Return blake2b-256 of the uids as little-endian u32, then the values as u64."""
+        if self._digest is None:
+            values = self.values.astype("<u8").tobytes()
+            self._digest = hash_bytes(self.uids.astype("<u4").tobytes() + values)
+        return self._digest
 
     def __len__(self) -> int:
         return len(self.uids)

@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 
 from psycopg_pool import ConnectionPool
 
-from chain_service.client import VALID_BLOCKS, ChainRefusal, sign_extrinsic
+from chain_service.client import ChainRefusal
 from chain_service.schemas import Account, Extrinsic, Head, Parameters, Receipt
+from chain_service.signing import VALID_BLOCKS, sign_extrinsic
 from exchange_service.funds import repository
 from exchange_service.funds.repository import Withdrawal
 from exchange_service.funds.wallet import Wallet

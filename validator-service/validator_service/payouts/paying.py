@@ -11,9 +11,10 @@ from typing import Any
 
 from psycopg_pool import ConnectionPool
 
-from chain_service.client import VALID_BLOCKS, ChainClient, ChainRefusal, sign_extrinsic
+from chain_service.client import ChainClient, ChainRefusal
 from chain_service.domain.encoding import hash_value
 from chain_service.schemas import CALLS_PER_BATCH_MAX, Extrinsic, Receipt
+from chain_service.signing import VALID_BLOCKS, sign_extrinsic
 from taonet.kit.db import begin
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
