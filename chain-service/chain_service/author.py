@@ -89,8 +89,8 @@ def _take_turns(
         remaining = author.seconds_to_slot()
         if remaining <= 0:
             author.seal_block()
-        elif bell.wait(remaining, stop):
-            author.fetch_waiting()
+        elif not author.fetch_waiting():
+            bell.wait(remaining, stop)
 
 
 class Author:
@@ -116,14 +116,14 @@ class Author:
         self._next_slot = min(self._next_slot, time.time() + self._block_seconds)
         return self._next_slot - time.time()
 
-    def fetch_waiting(self) -> None:
-        """Read what came into the mempool since the last look."""
-        for sequence, extrinsic_hash, length, body in repository.load_waiting(
-            self._conn, self._last_sequence, READ_MAX
-        ):
+    def fetch_waiting(self) -> bool:
+        """Read what came into the mempool since the last look; say whether anything did."""
+        rows = repository.load_waiting(self._conn, self._last_sequence, READ_MAX)
+        for sequence, extrinsic_hash, length, body in rows:
             order = restore_order(extrinsic_hash, length, orjson.loads(body))
             self._waiting[sequence] = Waiting(sequence, order)
             self._last_sequence = sequence
+        return bool(rows)
 
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
