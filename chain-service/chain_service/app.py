@@ -8,7 +8,7 @@ import redis
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
-from chain_service import operations
+from chain_service import operations, sync_repository
 from chain_service.intake import Intake
 from chain_service.live_routes import live_router
 from chain_service.routes import router
@@ -34,7 +34,8 @@ def create_app() -> FastAPI:
         watch = BlockWatch(settings.database_url, pool)
         intake = Intake(pool, client)
         app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
-        app.state.checks["author"] = lambda: check_genesis(pool)
+        app.state.leader = settings.chain_follow
+        app.state.checks["author"] = lambda: check_standing(pool)
         watching = asyncio.create_task(watch.run())
         try:
             async with intake.running():
@@ -54,8 +55,9 @@ def create_app() -> FastAPI:
     return app
 
 
-def check_genesis(pool: ConnectionPool) -> str | None:
+def check_standing(pool: ConnectionPool) -> str | None:
     """Say what keeps the chain from answering, if anything does."""
     with begin(pool) as conn:
         operations.load_head(conn)
-    return None
+        halt = sync_repository.load_halt(conn)
+    return None if halt is None else f"it stopped following: {halt}"

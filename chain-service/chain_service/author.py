@@ -16,18 +16,11 @@ import psycopg
 from psycopg import Connection
 
 from chain_service import ledger_repository, repository
-from chain_service.domain.blocks import (
-    AppliedBlock,
-    InvariantBroken,
-    apply_block,
-    check_totals,
-    make_genesis,
-)
+from chain_service.domain.blocks import AppliedBlock, apply_block, check_loaded, make_genesis
 from chain_service.domain.execution import Event
 from chain_service.domain.headers import Header
 from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
-from chain_service.domain.supply import calculate_issuance
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
 from chain_service.orders import restore_order
@@ -105,7 +98,7 @@ class Author:
         self._waiting: dict[int, Waiting] = {}
         self._last_sequence = 0
         self._next_slot = self.head.time_ms / 1000 + self._block_seconds
-        self._check_loaded()
+        check_loaded(self.state, self.head, self.parameters)
 
     @property
     def _block_seconds(self) -> float:
@@ -163,19 +156,6 @@ class Author:
             repository.lock_mempool(self._conn)
         for signer, nonce in first_nonces.items():
             ledger_repository.expire_waiting(self._conn, signer, nonce)
-
-    def _check_loaded(self) -> None:
-        """Count everything once: what Postgres holds must be a chain that could go on."""
-        check_totals(self.state)
-        counters = self.state.counters
-        issuance_rao = calculate_issuance(counters.height, self.parameters)
-        if counters.free_rao + counters.stake_rao + counters.pot_rao != issuance_rao:
-            raise InvariantBroken(f"the stored state of block {counters.height} does not add up")
-        if self.state.root.hex() != self.head.state_root:
-            raise InvariantBroken(
-                f"the stored state has the root {self.state.root.hex()}, block "
-                f"{self.head.height} says {self.head.state_root}"
-            )
 
 
 def sign_block(block: AppliedBlock, keypair: Keypair) -> AppliedBlock:

@@ -217,7 +217,7 @@ class ChainClient:
         ) as response:
             if response.is_error:
                 response.read()
-            _check_answer(response)
+            check_answer(response)
             for line in response.iter_lines():
                 if line.startswith("data:"):
                     yield Block.model_validate_json(line[5:])
@@ -230,7 +230,7 @@ class ChainClient:
             response = self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise _unavailable(self._http.base_url, error) from None
-        return _check_answer(response)
+        return check_answer(response)
 
 
 class AsyncChainClient:
@@ -350,7 +350,7 @@ class AsyncChainClient:
         ) as response:
             if response.is_error:
                 await response.aread()
-            _check_answer(response)
+            check_answer(response)
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
                     yield Block.model_validate_json(line[5:])
@@ -363,7 +363,7 @@ class AsyncChainClient:
             response = await self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise _unavailable(self._http.base_url, error) from None
-        return _check_answer(response)
+        return check_answer(response)
 
 
 REGISTER_AGAIN = {
@@ -382,7 +382,8 @@ def _read_submitted(answer: dict[str, Any]) -> str | ChainRefusal:
     return ChainRefusal(error.pop("code"), error.pop("message"), **error)
 
 
-def _check_answer(response: httpx.Response) -> Any:
+def check_answer(response: httpx.Response) -> Any:
+    """Return what the chain answered, or raise its refusal."""
     if not response.is_error:
         return response.json() if "json" in response.headers.get("content-type", "") else None
     try:

@@ -75,6 +75,12 @@ def load_genesis(conn: Connection) -> ChainParameters | None:
     return read_parameters(row[0])
 
 
+def load_genesis_hash(conn: Connection) -> str:
+    row = conn.execute("SELECT block_hash FROM genesis").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def insert_genesis(conn: Connection, block_hash: str, parameters: ChainParameters) -> None:
     conn.execute(
         "INSERT INTO genesis (block_hash, parameters) VALUES (%s, %s)",
@@ -158,13 +164,23 @@ def save_block(
         ):
             body = orjson.dumps(told).decode()
             copy.write_row((block.header.height, index, extrinsic_index, event.kind, body))
-    _save_state(conn, block.layer)
+    save_state(conn, block.layer)
+    beat(conn)
+    notify(conn, block.header.height)
+
+
+def beat(conn: Connection) -> None:
+    """Tell that this writer lives, or raise NotLeading where another took over."""
     row = conn.execute(
         "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING single"
     ).fetchone()
     if row is None:
         raise NotLeading("another author took over")
-    conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(block.header.height),))
+
+
+def notify(conn: Connection, height: int) -> None:
+    """Wake those who watch for blocks, once this is committed."""
+    conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(height),))
 
 
 def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
@@ -230,7 +246,8 @@ def _insert_extrinsics(conn: Connection, block: AppliedBlock) -> None:
         raise NotLeading("the mempool changed under this author")
 
 
-def _save_state(conn: Connection, layer: State) -> None:
+def save_state(conn: Connection, layer: State) -> None:
+    """Write what a block, or several, changed."""
     accounts, change = layer.accounts.items(), layer.tree_change
     assert change is not None, "the layer of a sealed block"
     conn.execute(

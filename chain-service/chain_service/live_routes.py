@@ -14,7 +14,8 @@ from fastapi.responses import StreamingResponse
 from psycopg import Connection
 from starlette.requests import HTTPConnection
 
-from chain_service import operations
+from chain_service import feed_repository, operations
+from chain_service.feed import MEDIA_TYPE, read_feed
 from chain_service.operations import EventFilter, Page
 from chain_service.schemas import Address
 from chain_service.stream import BlockWatch, follow, send_events, send_messages
@@ -52,6 +53,25 @@ def get_block_stream(
     """Every block from a height on, then each new one as it is sealed."""
     start, _ = resume(last_seen, from_height, 0)
     return stream(follow_blocks(asked, start), "block")
+
+
+@live_router.get("/blocks/sealed", response_class=StreamingResponse)
+def get_sealed_blocks(
+    asked: HTTPConnection, from_height: FromHeight = 0, follow: bool = False
+) -> StreamingResponse:
+    """Signed headers and extrinsics, a line of JSON each: all it takes to execute the chain again.
+
+    It ends at the head; with `follow` it goes on with each new block.
+    """
+    watch: BlockWatch = asked.app.state.watch
+    watch.check_room()
+    pool = asked.app.state.pool
+
+    def load(height: int) -> list[str]:
+        with begin(pool) as conn:
+            return feed_repository.load_sealed(conn, height)
+
+    return StreamingResponse(read_feed(watch, load, from_height, follow), media_type=MEDIA_TYPE)
 
 
 @live_router.websocket("/blocks/ws")

@@ -10,6 +10,7 @@ from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
     Expired,
+    FollowsOnly,
     InsufficientBalance,
     InvalidDifficulty,
     InvalidSeal,
@@ -99,6 +100,12 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
         answers.append(Submitted(hash=order.hash))
     repository.insert_waiting(conn, rows)
     return answers
+
+
+def check_writable(leader: str) -> None:
+    """Refuse where this chain only follows another."""
+    if leader:
+        raise FollowsOnly(f"this chain only follows; send extrinsics to {leader}", leader=leader)
 
 
 def check_order(

@@ -96,6 +96,7 @@ def get_events(
 )
 async def post_extrinsic(request: Request) -> Submitted:
     """Take one extrinsic; it is durable once this is answered."""
+    operations.check_writable(request.app.state.leader)
     intake: Intake = request.app.state.intake
     [answer] = await intake.submit([read_json(await request.body())])
     if isinstance(answer, Refusal):
@@ -111,6 +112,7 @@ async def post_extrinsic(request: Request) -> Submitted:
 )
 async def post_extrinsics(request: Request) -> JSONResponse:
     """Take up to 1000 extrinsics; each is answered by itself, by its hash or its refusal."""
+    operations.check_writable(request.app.state.leader)
     items = read_json(await request.body())
     if not isinstance(items, list) or not 1 <= len(items) <= EXTRINSICS_PER_REQUEST_MAX:
         raise Malformed(f"send a list of 1 to {EXTRINSICS_PER_REQUEST_MAX} extrinsics")

@@ -36,11 +36,16 @@ class RunningChain:
         ensure_wallet(self.wallets, "default", ["default"])
         self.port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.client = ChainClient(f"http://127.0.0.1:{self.port}")
+        self.client = ChainClient(self.url)
 
-    def start_web(self, name: str = "web") -> None:
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start_web(self, name: str = "web", **settings: str) -> None:
         listen = ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
-        self._start(name, ["uvicorn", "--factory", "chain_service.app:create_app", *listen])
+        module = ["uvicorn", "--factory", "chain_service.app:create_app", *listen]
+        self._start(name, module, settings)
 
     def start_author(self, name: str = "author", **settings: str) -> None:
         self._start(name, ["chain_service.worker"], settings)

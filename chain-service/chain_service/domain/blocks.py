@@ -306,6 +306,20 @@ def check_totals(state: State) -> None:
         )
 
 
+def check_loaded(state: State, head: Header, parameters: ChainParameters) -> None:
+    """Stop where a state that was stored is not one that could go on from this block."""
+    check_totals(state)
+    counters = state.counters
+    issuance_rao = calculate_issuance(counters.height, parameters)
+    if counters.free_rao + counters.stake_rao + counters.pot_rao != issuance_rao:
+        raise InvariantBroken(f"the stored state of block {counters.height} does not add up")
+    if state.root.hex() != head.state_root:
+        raise InvariantBroken(
+            f"the stored state has the root {state.root.hex()}, block {head.height} says "
+            f"{head.state_root}"
+        )
+
+
 def _tell(refusal: Refusal) -> str:
     return f"{refusal.code}: {refusal.message}"
 

@@ -9,6 +9,7 @@ it is true; nodes above several changed leaves are hashed once. Cost: O(changed 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from chain_service.domain.encoding import HASH_BYTES
 
@@ -59,6 +60,12 @@ class TreeChange:
     @property
     def pages(self) -> Mapping[int, bytes]:
         return self.levels[PAGE_LEVELS]
+
+    def then(self, later: "TreeChange") -> "TreeChange":
+        """Return this change and a later one as one."""
+        same: Mapping[int, bytes] = {}
+        pairs = zip_longest(self.levels, later.levels, fillvalue=same)
+        return TreeChange([{**before, **after} for before, after in pairs], later.root)
 
 
 class MerkleTree:

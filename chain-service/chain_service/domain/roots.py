@@ -31,6 +31,11 @@ class StateChange:
     neurons: TreeChange
     root: bytes
 
+    def then(self, later: "StateChange") -> "StateChange":
+        """Return this change and a later one as one."""
+        accounts, neurons = self.accounts.then(later.accounts), self.neurons.then(later.neurons)
+        return StateChange(accounts, neurons, later.root)
+
 
 @dataclass(slots=True)
 class StateTree:

@@ -6,7 +6,7 @@ through it, writes stay in it. An extrinsic that fails is a layer thrown away; a
 committed is a layer absorbed. So the cost follows what changed, never what exists.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from chain_service.domain.errors import NotRegistered
@@ -87,6 +87,13 @@ class State:
         self.counters = layer.counters
         if layer.tree_change is not None:
             self.tree.absorb(layer.tree_change)
+
+    def gather(self, layer: "State") -> None:
+        """Take over what a block's layer wrote into one that holds all changes since some block."""
+        first, self.tree_change = self.tree_change, None
+        self.absorb(replace(layer, tree_change=None))
+        assert layer.tree_change is not None, "the layer of a sealed block"
+        self.tree_change = layer.tree_change if first is None else first.then(layer.tree_change)
 
     @property
     def root(self) -> bytes:
