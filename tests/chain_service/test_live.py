@@ -1,4 +1,4 @@
-"""Blocks, events and the metagraph as they come: no gap, no repeat, however often one is cut off."""
+"""Blocks, events and the metagraph as they come: no gap and no repeat, however often cut off."""
 
 import json
 from itertools import pairwise
@@ -28,6 +28,11 @@ def open_socket(chain: RunningChain, path: str) -> ClientConnection:
     return connect(f"ws://127.0.0.1:{chain.port}{path}", max_size=None)
 
 
+def read_for_ever(socket: ClientConnection) -> None:
+    while True:
+        socket.recv(timeout=20)
+
+
 def read_events(chain: RunningChain, query: str) -> list[dict[str, Any]]:
     """Read events page by page, as a client that starts at genesis would."""
     events: list[dict[str, Any]] = []
@@ -49,8 +54,7 @@ def test_a_socket_killed_half_way_goes_on_without_gap_or_repeat(rich: RunningCha
             if turn == 1:
                 rich.kill("web")
                 with pytest.raises(ConnectionClosed):
-                    while True:
-                        socket.recv(timeout=20)
+                    read_for_ever(socket)
                 rich.start_web()
                 rich.wait_ready()
             socket.socket.close()
