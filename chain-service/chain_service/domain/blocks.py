@@ -180,7 +180,8 @@ def pay(
     """Return a neuron's stakes after its pay, shared as delegation says."""
     if amount_rao:
         for coldkey, part in split_payout(amount_rao, owner, stakes_rao, take).items():
-            stakes_rao[coldkey] = stakes_rao.get(coldkey, 0) + part
+            if part:
+                stakes_rao[coldkey] = stakes_rao.get(coldkey, 0) + part
     return stakes_rao
 
 
