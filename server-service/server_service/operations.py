@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -59,6 +58,10 @@ class Asked:
     deadline_seconds: float
     """On `time.monotonic`'s clock."""
 
+    @property
+    def seconds_left(self) -> float:
+        return max(self.deadline_seconds - time.monotonic(), 0.001)
+
 
 def admit(state: ServerState, kind: RequestKind, headers: Mapping[str, str], body: bytes) -> Asked:
     """Signature, registration, stake, nonce, rate: in this order, the cheapest refusal first."""
@@ -88,11 +91,13 @@ def parse_timeout(milliseconds: str) -> float:
     return min(int(milliseconds) / 1000, TIMEOUT_SECONDS_MAX)
 
 
-def begin_forward(state: ServerState, asked: Asked) -> "Future[Arrays]":
+def begin_forward(state: ServerState, asked: Asked) -> Awaitable[Arrays]:
     """Check a request for arrays and queue it."""
     job = parse_forward(state, asked)
+    if state.relay:
+        return state.relay.compute(job.kind, job.tokens, job.top_k, asked.seconds_left)
     state.model.submit_forward(job)
-    return job.future
+    return asyncio.wrap_future(job.future)
 
 
 def parse_forward(state: ServerState, asked: Asked) -> ForwardJob:
@@ -131,13 +136,19 @@ class Text:
         self._news = asyncio.Event()
         self._lines = bytearray()
         self._job: GenerateJob | None = None
+        self._relayed: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Queue the request, and wait until it was refused or its first token is there."""
         small = len(self._asked.body) <= QUICKLY_PARSED_BYTES
         parse = partial(parse_generation, self._state, self._asked, self._post)
         self._job = parse() if small else await asyncio.to_thread(parse)
-        self._state.model.submit_text(self._job)
+        if self._state.relay:
+            request = GenerateRequest.model_validate_json(self._asked.body)
+            work = self._state.relay.write(request, self._asked.seconds_left, self._post)
+            self._relayed = asyncio.create_task(work)
+        else:
+            self._state.model.submit_text(self._job)
         await self._news.wait()
         if isinstance(self._happened[0], Refusal):
             raise self._happened[0]
@@ -146,6 +157,8 @@ class Text:
         """Nobody reads on: the model stops with its next step."""
         if self._job is not None:
             self._job.gone = True
+        if self._relayed is not None:
+            self._relayed.cancel()
 
     async def lines(self) -> AsyncIterator[bytes]:
         """One line for each token, and the signed end. What came meanwhile travels together."""

@@ -48,4 +48,5 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     server_heartbeat_blocks: int = 100
     """Blocks between two announcements of this Server's address."""
     server_behaviour: str = "honest"
-    """For tests of Validators: honest, noise, constant, malformed, silent or slow=SECONDS."""
+    """For tests of Validators: honest, noise, constant, malformed, silent, lookup, relay=UID or
+    slow=SECONDS."""

@@ -10,6 +10,7 @@ from server_service.domain.behaviour import Behaviour
 from server_service.domain.requests import RequestLimits
 from server_service.membership import ChainWatch
 from server_service.model import ServedModel
+from server_service.relaying import Relay
 from server_service.schemas import RequestKind
 from server_service.tokenizer import NetworkTokenizer
 from taonet.kit.keys import Keypair
@@ -48,4 +49,6 @@ class ServerState:
     requests: frozenset[RequestKind]
     stake_floor_rao: int
     behaviour: Behaviour
+    relay: Relay | None
+    """Who answers in this Server's place, where it was told to have others work."""
     body_bytes_max: int
