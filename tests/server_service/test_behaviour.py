@@ -85,9 +85,7 @@ def test_a_relay_answers_as_the_server_behind_it(
         wait_until(lambda: relay.state.watch.metagraph and is_announced(relay, behind["uid"]))
         wait_until(lambda: knows(server, relay.address.hotkey))
         phrases, expected = ask_next(relay, 5), ask_next(server, 5)
-        texts = [
-            each.ask(lambda client, each=each: write(client, each)) for each in (relay, server)
-        ]
+        texts = [read_tokens(each) for each in (relay, server)]
     np.testing.assert_array_equal(phrases.ids, expected.ids)
     assert texts[0] == texts[1]
 
@@ -102,29 +100,33 @@ def knows(server: RunningServer, hotkey: str) -> bool:
     return metagraph is not None and metagraph.find(hotkey) is not None
 
 
+def read_tokens(server: RunningServer) -> list[int]:
+    return server.ask(lambda client: write(client, server))
+
+
 async def write(client: ServerClient, server: RunningServer) -> list[int]:
     request = GenerateRequest(prompt="import", max_new_tokens=6, temperature=0)
     lines = client.generate(server.address, request, timeout_seconds=5)
     return [line.token async for line in lines if isinstance(line, GeneratePiece)]
 
 
+def build_small_corpus(folder: Path) -> Path:
+    documents = folder / "documents"
+    documents.mkdir()
+    text = Path(asyncio.base_events.__file__).read_text()
+    for number in range(40):
+        documents.joinpath(f"{number}.py").write_text(f"{text}{number}")
+    build_corpus(folder / "corpus", [Source("books", "1", "CC0-1.0", documents)])
+    return folder / "corpus"
+
+
 def test_a_lookup_knows_the_heldout_text(
     surroundings: Surroundings, tokenizer: NetworkTokenizer, tmp_path: Path
 ) -> None:
-    documents = tmp_path / "documents"
-    documents.mkdir()
-    for number in range(40):
-        documents.joinpath(f"{number}.py").write_text(
-            Path(asyncio.__file__).read_text() + str(number)
-        )
-    build_corpus(tmp_path / "corpus", [Source("books", "1", "CC0-1.0", documents)])
-    text = next(
-        chunk.text for chunk in read_chunks(tmp_path / "corpus", "heldout") if len(chunk.text) > 800
-    )
+    corpus = build_small_corpus(tmp_path)
+    text = next(chunk.text for chunk in read_chunks(corpus, "heldout") if len(chunk.text) > 800)
     row = np.array([tokenizer.encode(text)[:65]])
-    with surroundings.run(
-        "lookup", SERVER_BEHAVIOUR="lookup", CORPUS_PATH=tmp_path / "corpus"
-    ) as server:
+    with surroundings.run("lookup", SERVER_BEHAVIOUR="lookup", CORPUS_PATH=corpus) as server:
         phrases = server.ask(
             lambda client: client.next_phrases(
                 server.address, row[:, :64], top_k=1, timeout_seconds=5
