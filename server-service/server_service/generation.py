@@ -5,15 +5,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from prometheus_client import Histogram
 
-from server_service.domain.sampling import Choice, Sampling, choose_token
+from server_service.domain.sampling import TEMPERATURE_MIN, Choice, Sampling, choose_token
 from server_service.domain.text import Decode, StopFilter, TextStream
 from server_service.engine import Floats
 from server_service.schemas import FinishReason
 from taonet.kit.errors import Refusal
+from taonet.kit.metrics import HTTP_BUCKETS
 
 CONTEXT_TOKENS = 4
 """Of the prompt's end, decoded along so that the first words join it rightly."""
+CHANCE = np.random.default_rng()
+"""For texts without a seed."""
+
+FIRST_TOKEN = Histogram(
+    "taonet_server_first_token_seconds",
+    "From a generation's arrival to its first token.",
+    buckets=HTTP_BUCKETS,
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,18 @@ class GenerateJob:
     gone: bool = False
     """Set by the owner when nobody listens any more."""
 
-    def refuse(self, refusal: Refusal) -> None:
-        self.emit(refusal)
+    @property
+    def is_plain(self) -> bool:
+        """Whether each choice needs only the model's logits and chance of any kind.
+
+        A seed asks for our own chance, and `top_logprobs` for all logits of every step.
+        """
+        chance_matters = self.sampling.temperature >= TEMPERATURE_MIN
+        return not self.top_logprobs and not (chance_matters and self.seed is not None)
 
 
 class Generation:
-    """A job that has begun."""
+    """A text: its job, how far it is, and what reads its tokens."""
 
     def __init__(self, job: GenerateJob, decode: Decode, end_tokens: frozenset[int]) -> None:
         self.job = job
@@ -75,26 +91,58 @@ class Generation:
         self._end_tokens = end_tokens
         self._stream = TextStream(decode, job.prompt[-CONTEXT_TOKENS:])
         self._stops = StopFilter(job.stops)
-        self._random = np.random.default_rng(job.seed)
-        self.produced = 0
-        self.last_token = -1
+        self._random = np.random.default_rng(job.seed) if job.seed is not None else CHANCE
+        self.tokens = list(job.prompt)
+        """The prompt and what was produced."""
         self.finish_reason: FinishReason | None = None
 
-    def advance(self, logits: Floats) -> Piece:
-        """Choose the next token from its logits."""
+    @property
+    def stake_rao(self) -> int:
+        return self.job.stake_rao
+
+    @property
+    def deadline_seconds(self) -> float:
+        return self.job.deadline_seconds
+
+    @property
+    def gone(self) -> bool:
+        return self.job.gone
+
+    @property
+    def produced(self) -> int:
+        return len(self.tokens) - len(self.job.prompt)
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.job.gone = True
+        self.job.emit(refusal)
+
+    def expire(self, refusal: Refusal) -> None:
+        """Its time is over: before its first token that is a refusal, later an early end."""
+        if self.produced:
+            self.end(FinishReason.TIMEOUT)
+        else:
+            self.refuse(refusal)
+
+    def end(self, reason: FinishReason) -> None:
+        self.job.emit(Finish(reason, len(self.job.prompt), self.produced))
+
+    def choose(self, logits: Floats) -> None:
+        """Choose the next token from its logits, [V]."""
         job = self.job
         draw = float(self._random.random())
         choice = choose_token(logits, job.sampling, draw, job.top_logprobs)
-        self.produced += 1
-        self.last_token = choice.token
-        text = self._read(choice.token)
-        self.finish_reason = self._find_end(choice.token)
+        self.accept(choice.token, choice.logprob, self._name_top(choice))
+
+    def accept(self, token: int, logprob: float, top: tuple[Top, ...] = ()) -> None:
+        """Add a chosen token, tell it, and find out whether the text ends with it."""
+        if self.produced == 0:
+            FIRST_TOKEN.observe(time.monotonic() - self.job.arrived_seconds)
+        self.tokens.append(token)
+        text = self._read(token)
+        self.finish_reason = self._find_end(token)
         if self.finish_reason is not None and not self._stops.stopped:
             text += self._stops.flush()
-        return Piece(choice.token, text, choice.logprob, self._name_top(choice))
-
-    def summarise(self, reason: FinishReason) -> Finish:
-        return Finish(reason, len(self.job.prompt), self.produced)
+        self.job.emit(Piece(token, text, logprob, top))
 
     def _read(self, token: int) -> str:
         return "" if token in self._end_tokens else self._stops.push(self._stream.push(token))
