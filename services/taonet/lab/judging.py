@@ -1,6 +1,6 @@
 """The simulated Validators' own work: each asks all Servers, judges them, and weighs them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +61,7 @@ def forget(standings: Standings, rows: Uids) -> Standings:
         return standings
     kept = np.arange(len(standings.uids))
     kept[rows] = -1
-    return replace(
-        standings,
-        loss=standings.loss.take(kept),
-        score=standings.score.take(kept),
-        seconds=standings.seconds.take(kept),
-    )
+    return standings.take(kept)
 
 
 def ask(crowd: Crowd, models: Uids, seed: RoundSeed) -> Round:
@@ -86,6 +81,7 @@ def ask(crowd: Crowd, models: Uids, seed: RoundSeed) -> Round:
         canary_losses=canary_losses.astype(np.float64),
         fingerprints=fingerprints.transpose(1, 0, 2).reshape(servers, -1),
         seconds=crowd.seconds * np.exp(SECONDS_SPREAD * (chances[1] - 0.5)),
+        by_heart=np.zeros(servers),
         guess=float(np.log(VOCABULARY)),
         seed=seed,
     )

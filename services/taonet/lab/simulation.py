@@ -75,6 +75,7 @@ class Network:
         self.shown: list[Row] = [()] * plan.validators
         """Weights that everybody can read: those that count."""
         self.permits: list[bool] | None = None
+        self.pot_rao = 0
 
     def step(self, number: int, weights: list[Row], replaced: Uids, started: float) -> Epoch:
         """Run the chain's step on these weights, and pay it out."""
@@ -84,9 +85,10 @@ class Network:
         uids = (replaced + self.plan.validators).tolist()
         for uid in uids:  # A newcomer brings no stake.
             self.stakes_rao[uid] = 0
+        self.pot_rao += minted[1] - minted[0]
         graph = Graph(
             block=height,
-            emission_rao=minted[1] - minted[0],
+            emission_rao=self.pot_rao,
             stakes_rao=self.stakes_rao,
             weights=[*weights, *[()] * servers],
             bonds_rao=self.bonds,
@@ -96,6 +98,7 @@ class Network:
         )
         payout = run_consensus(graph, self.parameters)
         step = payout.step
+        self.pot_rao -= sum(payout.amounts_rao)
         self.bonds, self.permits = list(step.bonds_rao), list(step.permits) or None
         self.stakes_rao = [
             stake + paid for stake, paid in zip(self.stakes_rao, payout.amounts_rao, strict=True)
