@@ -84,6 +84,8 @@ class StubChain:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     registrations: int = 0
+    calls: list[str] = field(default_factory=list)
+    """Names of the extrinsics so far."""
     down: bool = False
     """Whether it answers nothing but 503."""
     refused: int = 0
@@ -135,7 +137,8 @@ class StubChain:
         if extrinsic["call"] == "register":
             self.registrations += 1
             self.add_neuron(signer)
-        if extrinsic["call"] == "set_weights":
+        self.calls.append(extrinsic["call"])
+        if extrinsic["call"] in ("set_weights", "reveal_weights"):
             self.weights[signer] = dict(zip(arguments["uids"], arguments["values"], strict=True))
         if extrinsic["call"] == "serve_axon":
             neuron = next(n for n in self.neurons if n["hotkey"] == signer)
