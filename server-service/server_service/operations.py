@@ -23,10 +23,10 @@ from server_service.domain.requests import (
     check_tokens,
     parse_top_k,
 )
-from server_service.domain.sampling import Sampling
 from server_service.domain.streams import append_signature, bytes_to_sign
 from server_service.forwarding import Arrays, ForwardJob
-from server_service.generation import Finish, GenerateJob, Piece
+from server_service.generation import Finish, GenerateJob, Piece, make_job
+from server_service.grammars import UnusableSchema
 from server_service.schemas import GenerateRequest, Info, Limits, RequestKind
 from server_service.state import ServerState
 from server_service.tensors import pack_tensors, unpack_tensors
@@ -191,17 +191,17 @@ def parse_generation(
         raise Malformed(describe(error.errors()[0])) from None
     prompt = request.prompt_tokens or state.tokenizer.encode(request.prompt or "")
     check_prompt(prompt, request.max_new_tokens, state.limits)
-    return GenerateJob(
-        prompt=prompt,
-        new_tokens=request.max_new_tokens,
-        sampling=Sampling(request.temperature, request.top_p, request.top_k),
-        seed=request.seed,
-        stops=request.stop,
-        top_logprobs=request.logprobs,
-        stake_rao=asked.stake_rao,
-        deadline_seconds=asked.deadline_seconds,
-        emit=emit,
-    )
+    try:
+        return make_job(
+            request,
+            prompt,
+            state.tokenizer.grammars,
+            stake_rao=asked.stake_rao,
+            deadline_seconds=asked.deadline_seconds,
+            emit=emit,
+        )
+    except UnusableSchema as error:
+        raise Malformed(f"json_schema: {error}") from None
 
 
 def describe(error: Any) -> str:

@@ -16,7 +16,7 @@ from validator_service.ledger.deposits import derive_deposit_keypair, load_seed
 from validator_service.ledger.errors import InsufficientBalance
 from validator_service.ledger.key_repository import Caller, KeyRules
 from validator_service.ledger.operations import Deposit
-from validator_service.ledger.repository import Settlement
+from validator_service.ledger.repository import Booking, Part, Settlement
 
 ALICE = Caller("alice", digest_key("key").hex()[:16])
 
@@ -42,17 +42,15 @@ def balances(pool: ConnectionPool) -> tuple[int, int]:
     return account.balance_rao, account.reserved_rao
 
 
-def settlement(request_id: str, cost_rao: int) -> Settlement:
-    return Settlement(
-        request_id,
-        prompt_tokens=10,
-        completion_tokens=5,
-        cost_rao=cost_rao,
-        server_uid=3,
-        server_hotkey="bob",
-        server_coldkey="bobs-owner",
-        share_rao=cost_rao * 8 // 10,
+def booking(request_id: str, amount_rao: int, idempotency_key: str | None = None) -> Booking:
+    return Booking(
+        request_id, ALICE.account, ALICE.key_id, "network/best", amount_rao, idempotency_key
     )
+
+
+def settlement(request_id: str, cost_rao: int, *others: Part) -> Settlement:
+    part = Part(3, "bob", "bobs-owner", cost_rao, cost_rao * 8 // 10)
+    return Settlement(request_id, 10, 5, part, others)
 
 
 def check_books(url: str) -> None:
@@ -93,7 +91,7 @@ def test_transfers_to_strangers_and_of_nothing_are_not_credited(pool: Connection
 def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 400)
+        operations.reserve(conn, booking("call", 400))
     assert balances(pool) == (1000, 400)
 
     with begin(pool) as conn:
@@ -109,7 +107,7 @@ def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> N
 def test_a_call_that_came_to_nothing_costs_nothing(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 400)
+        operations.reserve(conn, booking("call", 400))
         repository.release(conn, "call")
         repository.release(conn, "call")
 
@@ -120,7 +118,7 @@ def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
     fill(pool, 100)
 
     with pytest.raises(InsufficientBalance) as caught, begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 101)
+        operations.reserve(conn, booking("call", 101))
 
     assert caught.value.details == {"missing_rao": "1", "deposit_address": "alice-deposits"}
     assert balances(pool) == (100, 0)
@@ -129,8 +127,8 @@ def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
 def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        repository.reserve(conn, "dead", ALICE, "network/best", 300, seconds=-1)
-        repository.reserve(conn, "alive", ALICE, "network/best", 200, seconds=60)
+        repository.reserve(conn, booking("dead", 300), seconds=-1)
+        repository.reserve(conn, booking("alive", 200), seconds=60)
     with begin(pool) as conn:
         assert repository.release_expired(conn) == 1
 
@@ -147,7 +145,7 @@ def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool) -> Non
     def attempt(number: int) -> None:
         try:
             with begin(pool) as conn:
-                operations.reserve(conn, f"call-{number}", ALICE, "network/best", 60)
+                operations.reserve(conn, booking(f"call-{number}", 60))
             outcomes.append("reserved")
         except InsufficientBalance:
             outcomes.append("refused")
@@ -166,7 +164,7 @@ def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) 
     fill(pool, 100)
 
     with begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 60)
+        operations.reserve(conn, booking("call", 60))
 
     with pytest.raises(psycopg.errors.CheckViolation), begin(pool) as conn:
         operations.settle(conn, settlement("call", 101))

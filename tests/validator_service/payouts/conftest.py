@@ -17,7 +17,7 @@ from validator_service.ledger.deposits import (
     derive_treasury_keypair,
 )
 from validator_service.ledger.key_repository import Caller, KeyRules
-from validator_service.ledger.repository import Settlement
+from validator_service.ledger.repository import Booking, Part, Settlement
 from validator_service.payouts.paying import Payer
 
 __all__ = ["consumer", "gateway_url", "quiet_chain"]
@@ -88,10 +88,10 @@ class Books:
         self.calls += 1
         name = f"call-{self.calls}"
         with begin(self.pool) as conn:
-            operations.reserve(conn, name, self.caller, "network/best", cost_rao)
-            operations.settle(
-                conn, Settlement(name, 10, 5, cost_rao, 3, "hotkey", coldkey, share_rao)
-            )
+            account, key_id = self.caller.account, self.caller.key_id
+            operations.reserve(conn, Booking(name, account, key_id, "network/best", cost_rao))
+            part = Part(3, "hotkey", coldkey, cost_rao, share_rao)
+            operations.settle(conn, Settlement(name, 10, 5, part))
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:
         with begin(self.pool) as conn:
