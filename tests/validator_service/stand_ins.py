@@ -209,6 +209,8 @@ class StubServer:
     keypair: Keypair = field(
         default_factory=lambda: Keypair.create_from_uri("0x" + secrets.token_hex(32))
     )
+    uid: int = -1
+    """Given by the chain."""
     asked: int = 0
     generating: int = 0
     cancelled: int = 0

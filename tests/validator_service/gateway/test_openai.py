@@ -170,7 +170,7 @@ def test_a_failing_server_is_replaced_unseen(server: Any, make_server: Any, cons
         )
         assert raw.headers["x-taonet-server"] == "0"
     with pytest.raises(openai.InternalServerError, match="nothing was charged"):
-        client.chat.completions.create(model="server/1", messages=CHAT, max_tokens=5)
+        client.chat.completions.create(model=f"server/{broken.uid}", messages=CHAT, max_tokens=5)
     assert consumer.account().reserved_rao == 0
     assert broken.generating == 0
 
@@ -178,10 +178,12 @@ def test_a_failing_server_is_replaced_unseen(server: Any, make_server: Any, cons
 def test_an_answer_that_breaks_off_says_so_and_costs_what_came(
     make_server: Any, tokenizer: Any, consumer: Any
 ) -> None:
-    make_server(behaviour="breaking", text=ids(tokenizer, "def add(first, second): return"))
+    breaking = make_server(
+        behaviour="breaking", text=ids(tokenizer, "def add(first, second): return")
+    )
     consumer.pay(TAO)
     stream = consumer.openai().chat.completions.create(
-        model="server/0", messages=CHAT, max_tokens=50, stream=True
+        model=f"server/{breaking.uid}", messages=CHAT, max_tokens=50, stream=True
     )
 
     with pytest.raises(openai.APIError, match="in the middle"):
@@ -199,7 +201,7 @@ def test_who_hangs_up_pays_for_what_was_delivered(
     slow = make_server(text=text, piece_seconds=0.05)
     consumer.pay(TAO)
     stream = consumer.openai().chat.completions.create(
-        model="server/0", messages=CHAT, max_tokens=100, stream=True
+        model=f"server/{slow.uid}", messages=CHAT, max_tokens=100, stream=True
     )
     for _ in range(4):
         next(iter(stream))
