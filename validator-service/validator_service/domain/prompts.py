@@ -83,7 +83,7 @@ def draw_questions(text: Text, seed: RoundSeed, hotkey: str, shape: Shape) -> Qu
     """Return the questions for one Server, its own and the canaries in an order of its own."""
     own = draw_numbers(seed, hotkey, shape.prompts, len(text.starts))
     canaries = draw_numbers(seed, CANARY, shape.canaries, len(text.starts))
-    order = np.argsort(draw_numbers(seed, f"order:{hotkey}", len(own) + len(canaries), 2**62))
+    order = draw_order(seed, f"order:{hotkey}", len(own) + len(canaries))
     starts = text.starts[np.concatenate([own, canaries])][order]
     places = starts[:, None] + np.arange(shape.context_tokens + shape.hidden_tokens)
     passages = text.tokens[places]
@@ -103,6 +103,11 @@ def draw_numbers(seed: RoundSeed, purpose: str, count: int, bound: int) -> Token
     material = f"{seed.block_hash}|{seed.secret}|{seed.number}|{purpose}".encode()
     stream = np.frombuffer(shake_256(material).digest(8 * count), dtype="<u8")
     return (stream % np.uint64(bound)).astype(np.int64)
+
+
+def draw_order(seed: RoundSeed, purpose: str, count: int) -> Tokens:
+    """Return the numbers below `count`, shuffled."""
+    return np.argsort(draw_numbers(seed, purpose, count, 2**62))
 
 
 def round_identity(hotkey: str, number: int) -> str:

@@ -4,16 +4,13 @@ import secrets
 from collections import Counter
 from hashlib import sha256
 
+import numpy as np
 from psycopg import Connection
 
-from validator_service.domain.answers import (
-    MalformedAnswer,
-    check_answer,
-    first_token_distribution,
-    losses,
-)
+from validator_service.domain.answers import MalformedAnswer, check_answer
+from validator_service.domain.outcomes import Outcome, gather_round, measure_answer
 from validator_service.domain.prompts import round_identity
-from validator_service.domain.scores import Judgement, Outcome, Rules, judge_round
+from validator_service.domain.scores import Judgement, Rules, judge_round
 from validator_service.domain.weights import weights_from_scores
 from validator_service.rounds import repository
 from validator_service.rounds.asking import OK, Reply
@@ -71,30 +68,31 @@ def score_answers(
 ) -> Judgement | None:
     """Score a round once: None where it is not waiting for that."""
     repository.lock_rounds(conn)
-    if not repository.move_round(conn, round_id, "asked", "scored"):
+    scored = repository.load_round(conn, round_id)
+    if scored is None or not repository.move_round(conn, round_id, "asked", "scored"):
         return None
     answers = repository.load_answers(conn, round_id)
-    outcomes = [read_outcome(answer, top_k, vocabulary_size) for answer in answers]
+    outcomes = [measure(answer, top_k, vocabulary_size) for answer in answers]
 
-    uids = [outcome.uid for outcome in outcomes]
+    asked = np.array([answer.uid for answer in answers], dtype=np.int64)
+    hotkeys = tuple(answer.hotkey for answer in answers)
     judgement = judge_round(
-        outcomes, repository.load_standings(conn), repository.load_pairs(conn, uids), rules
+        repository.load_standings(conn).recall(asked, hotkeys),
+        gather_round(outcomes, [a.seconds for a in answers], scored.seed, vocabulary_size),
+        rules,
     )
 
-    repository.save_standings(conn, [judgement.standings[uid] for uid in uids])
-    repository.save_pairs(
-        conn, [pair for key, pair in judgement.pairs.items() if set(key) <= set(uids)]
-    )
+    repository.save_standings(conn, judgement.standings)
     repository.add_to_tally(conn, "answer", count_codes(answers, outcomes))
     repository.add_to_tally(conn, "round", {"scored": 1})
     repository.forget_rounds(conn, ROUNDS_KEPT)
     return judgement
 
 
-def read_outcome(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outcome:
+def measure(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outcome | None:
     """Check a stored answer as what it is, a stranger's word, and measure it."""
     if answer.body is None:
-        return Outcome(answer.uid, answer.hotkey, losses=None)
+        return None
     packed = unpack_answer(answer.body)
     try:
         checked = check_answer(
@@ -106,20 +104,13 @@ def read_outcome(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outc
             vocabulary_size=vocabulary_size,
         )
     except MalformedAnswer:
-        return Outcome(answer.uid, answer.hotkey, losses=None)
-    measured = losses(checked, packed.hidden, vocabulary_size)
-    return Outcome(
-        uid=answer.uid,
-        hotkey=answer.hotkey,
-        losses=measured,
-        canary_losses=measured[packed.canary_rows],
-        canary_distributions=first_token_distribution(checked, vocabulary_size)[packed.canary_rows],
-    )
+        return None
+    return measure_answer(checked, packed.hidden, packed.canary_rows, vocabulary_size)
 
 
-def count_codes(answers: list[StoredAnswer], outcomes: list[Outcome]) -> dict[str, int]:
+def count_codes(answers: list[StoredAnswer], outcomes: list[Outcome | None]) -> dict[str, int]:
     codes = [
-        MALFORMED if answer.code == OK and outcome.losses is None else answer.code
+        MALFORMED if answer.code == OK and outcome is None else answer.code
         for answer, outcome in zip(answers, outcomes, strict=True)
     ]
     return dict(Counter(codes))
@@ -149,12 +140,12 @@ def calculate_weights(
 ) -> dict[int, int]:
     """Return the weights of the neurons that are still who they were when they were scored."""
     standings = repository.load_standings(conn)
-    scores = {
-        uid: standing.score.value
-        for uid, standing in standings.items()
-        if hotkeys.get(uid) == standing.hotkey
-    }
-    return weights_from_scores(scores, limit, own_uid)
+    named = zip(standings.uids.tolist(), standings.hotkeys, strict=True)
+    present = np.array([hotkeys.get(uid) == hotkey for uid, hotkey in named], dtype=bool)
+    uids, values = weights_from_scores(
+        standings.uids[present], standings.score.value[present], limit, own_uid
+    )
+    return dict(zip(uids.tolist(), values.tolist(), strict=True))
 
 
 def record_weights(

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from validator_service.domain.scores import Average, Pair, Standing
+from validator_service.domain.averages import Averages
+from validator_service.domain.prompts import RoundSeed
+from validator_service.domain.scores import Standings
 
 ROUND_LOCK = 0x7A2
 """Advisory lock key: one round is opened, and one scored, at a time."""
@@ -21,6 +24,10 @@ class Round:
     secret: str
     state: str
     attempts: int
+
+    @property
+    def seed(self) -> RoundSeed:
+        return RoundSeed(self.block_hash, self.secret, self.number)
 
 
 @dataclass(frozen=True)
@@ -148,60 +155,38 @@ def load_answers(conn: Connection, round_id: str) -> list[StoredAnswer]:
         ).fetchall()
 
 
-def load_standings(conn: Connection) -> dict[int, Standing]:
+def load_standings(conn: Connection) -> Standings:
     rows = conn.execute(
-        """SELECT uid, hotkey, loss_total, loss_weight, score_total, score_weight, rounds
-           FROM standing"""
+        """SELECT uid, hotkey, loss_total, loss_weight, score_total, score_weight,
+                  seconds_total, seconds_weight, rounds
+           FROM standing ORDER BY uid"""
+    ).fetchall()
+    columns = list(zip(*rows, strict=True)) or [()] * 9
+    sums = [np.array(column, dtype=np.float64) for column in columns[2:8]]
+    return Standings(
+        uids=np.array(columns[0], dtype=np.int64),
+        hotkeys=columns[1],
+        loss=Averages(*sums[0:2]),
+        score=Averages(*sums[2:4]),
+        seconds=Averages(*sums[4:6]),
+        rounds=np.array(columns[8], dtype=np.int64),
     )
-    return {
-        row[0]: Standing(row[0], row[1], Average(row[2], row[3]), Average(row[4], row[5]), row[6])
-        for row in rows
-    }
 
 
-def save_standings(conn: Connection, standings: list[Standing]) -> None:
+def save_standings(conn: Connection, standings: Standings) -> None:
+    averages = (standings.loss, standings.score, standings.seconds)
+    sums = [column.tolist() for each in averages for column in (each.total, each.weight)]
+    columns = (standings.uids.tolist(), standings.hotkeys, *sums, standings.rounds.tolist())
     conn.cursor().executemany(
-        """INSERT INTO standing
-             (uid, hotkey, loss_total, loss_weight, score_total, score_weight, rounds)
-           VALUES (%s, %s, %s, %s, %s, %s, %s)
+        """INSERT INTO standing (uid, hotkey, loss_total, loss_weight, score_total, score_weight,
+                                 seconds_total, seconds_weight, rounds)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (uid) DO UPDATE SET
              hotkey = excluded.hotkey, loss_total = excluded.loss_total,
              loss_weight = excluded.loss_weight, score_total = excluded.score_total,
-             score_weight = excluded.score_weight, rounds = excluded.rounds""",
-        [
-            (s.uid, s.hotkey, s.loss.total, s.loss.weight, s.score.total, s.score.weight, s.rounds)
-            for s in standings
-        ],
-    )
-
-
-def load_pairs(conn: Connection, uids: list[int]) -> dict[tuple[int, int], Pair]:
-    rows = conn.execute(
-        """SELECT low_uid, high_uid, low_total, low_weight, high_total, high_weight,
-                  joint_total, joint_weight
-           FROM pair WHERE low_uid = ANY(%s) AND high_uid = ANY(%s)""",
-        (uids, uids),
-    )
-    return {
-        (low, high): Pair(low, high, Average(*sums[:2]), Average(*sums[2:4]), Average(*sums[4:]))
-        for low, high, *sums in rows
-    }
-
-
-def save_pairs(conn: Connection, pairs: list[Pair]) -> None:
-    conn.cursor().executemany(
-        """INSERT INTO pair VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (low_uid, high_uid) DO UPDATE SET
-             low_total = excluded.low_total, low_weight = excluded.low_weight,
-             high_total = excluded.high_total, high_weight = excluded.high_weight,
-             joint_total = excluded.joint_total, joint_weight = excluded.joint_weight""",
-        [
-            (
-                *(p.low_uid, p.high_uid, p.low_loss.total, p.low_loss.weight),
-                *(p.high_loss.total, p.high_loss.weight, p.joint_loss.total, p.joint_loss.weight),
-            )
-            for p in pairs
-        ],
+             score_weight = excluded.score_weight, seconds_total = excluded.seconds_total,
+             seconds_weight = excluded.seconds_weight, rounds = excluded.rounds""",
+        zip(*columns, strict=True),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
 from celery import current_app, shared_task
 from kombu.exceptions import OperationalError as BrokerDown
 from psycopg import OperationalError as PostgresDown
@@ -18,7 +19,8 @@ from chain_service.schemas import Metagraph
 from taonet.corpus import CorpusError
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
-from validator_service.domain.prompts import RoundSeed, draw_questions
+from validator_service.domain.prompts import draw_questions
+from validator_service.domain.scores import Judgement
 from validator_service.domain.weights import U32_MAXIMUM
 from validator_service.membership import ensure_registered, load_coldkey_address
 from validator_service.rounds import operations, repository
@@ -28,6 +30,8 @@ from validator_service.rounds.repository import Round
 
 OVERDUE_SECONDS = 20.0
 """How long a round may stand still before it is taken up again."""
+BEST_TOLD = 10
+"""Servers in the log line of a round."""
 
 log = get_logger(__name__)
 
@@ -99,9 +103,20 @@ def score_answers(round_id: str) -> None:
             conn, held.parameters.blocks_per_step, settings.validator_first_weights_rounds
         )
     if judgement is not None:
-        log.info("round scored", values=judgement.values, copies=judgement.clusters)
+        log.info("round scored", **describe(judgement))
     if due:
         set_weights.delay()
+
+
+def describe(judgement: Judgement) -> dict[str, Any]:
+    """Return what a log line tells of a round: its best Servers, and how many were paid."""
+    values, uids = judgement.values, judgement.standings.uids
+    best = np.argsort(-values)[:BEST_TOLD]
+    return {
+        "best": {int(uids[row]): round(float(values[row]), 1) for row in best},
+        "answered": int((judgement.clusters >= 0).sum()),
+        "paid": int((values > 0).sum()),
+    }
 
 
 @job("validator.set_weights")
@@ -146,14 +161,13 @@ def reconcile() -> None:
 def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
     """Ask every neuron that announced an address; those that are no Servers earn nothing by it."""
     settings = held.settings
-    seed = RoundSeed(opened.block_hash, opened.secret, opened.number)
     targets = [
         Target(neuron.uid, neuron.hotkey, neuron.axon.ip, neuron.axon.port)
         for neuron in metagraph.neurons
         if neuron.axon is not None and neuron.hotkey != held.hotkey.ss58_address
     ]
     asked = [
-        (target, draw_questions(held.text, seed, target.hotkey, settings.shape()))
+        (target, draw_questions(held.text, opened.seed, target.hotkey, settings.shape()))
         for target in targets
     ]
     rules = AskingRules(
