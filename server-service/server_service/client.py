@@ -25,8 +25,7 @@ from server_service.domain.answers import (
 )
 from server_service.domain.errors import MalformedAnswer
 from server_service.domain.streams import is_end, split_signature
-from server_service.generation import GenerateJob, Generation, make_job
-from server_service.grammars import END_TOKEN, Grammars, UnusableSchema
+from server_service.grammars import Grammars, UnusableSchema
 from server_service.schemas import (
     NETWORK_VOCABULARY_SIZE,
     TIMEOUT_HEADER,
@@ -42,15 +41,12 @@ from server_service.tensors import CONTENT_TYPE, HEADER_BYTES_MAX, pack_tensors,
 from taonet.kit.keys import Keypair
 
 __all__ = [
-    "END_TOKEN",
     "TIMEOUT_HEADER",
     "FailureCode",
     "FinishReason",
     "GenerateEnd",
-    "GenerateJob",
     "GeneratePiece",
     "GenerateRequest",
-    "Generation",
     "Grammars",
     "Info",
     "NextPhrases",
@@ -60,7 +56,6 @@ __all__ = [
     "ServerFailure",
     "TokenProbabilities",
     "UnusableSchema",
-    "make_job",
 ]
 
 NUMBER_BYTES = 4

@@ -92,8 +92,7 @@ Admitted = Annotated[Asked, Depends(admit)]
 @router.post(RequestKind.HIDDEN.path, response_class=Response)
 async def answer_with_arrays(request: Request, state: State, asked: Admitted) -> Response:
     await unless_gone(request, operations.hold_back(state))
-    future = operations.begin_forward(state, asked)
-    arrays = await unless_gone(request, asyncio.wrap_future(future))
+    arrays = await unless_gone(request, operations.begin_forward(state, asked))
     body, signature = operations.finish_forward(state, asked, arrays)
     return Response(body, media_type=CONTENT_TYPE, headers={signing.SIGNATURE: signature})
 

@@ -5,28 +5,29 @@ is left out of the rest of the text, as long as another goes on.
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator
 
 import numpy as np
 import numpy.typing as npt
 
+from server_service.choosing import Chooser, Reader
 from server_service.client import (
-    END_TOKEN,
     FailureCode,
     FinishReason,
     GenerateEnd,
     GeneratePiece,
     GenerateRequest,
-    Generation,
     RequestKind,
     ServerFailure,
-    make_job,
 )
-from validator_service.domain.answers import Answer as Phrases
-from validator_service.domain.answers import first_token_distribution
+from server_service.domain.sampling import Sampling
+from server_service.domain.steering import Steering
+from server_service.grammars import END_TOKEN
+from server_service.schemas import TopToken, Usage
+from validator_service.domain.answers import check_answer, first_token_distribution
 from validator_service.domain.ensembles import Floats, mix, weigh_voice
 from validator_service.gateway.answering import Answer
+from validator_service.gateway.calls import Gateway
 from validator_service.gateway.directory import KnownServer
 from validator_service.gateway.writing import Text, Writing
 
@@ -34,7 +35,12 @@ MEMBERS_MAX = 3
 """Servers that are asked together."""
 MEMBER_SECONDS = 5.0
 """How long a member may take for one token."""
+MEMBER_SECONDS_MIN = 0.01
+"""With less left than this no token more is begun."""
 TOP_K = 512
+TINY = 1e-30
+"""Stands for a probability of nothing, which has no logarithm."""
+FIRST_ROW = np.zeros(1, dtype=np.int64)
 PATIENT_CODES = {FailureCode.RATE_LIMITED, FailureCode.QUEUE_FULL}
 """What a moment's wait may cure."""
 PAUSES_SECONDS = (0.05, 0.2, 0.5)
@@ -60,27 +66,15 @@ class EnsembleAnswer(Answer):
         self, request: GenerateRequest
     ) -> AsyncGenerator[GeneratePiece | GenerateEnd, None]:
         tokens = list(request.prompt_tokens or [])
-        generation = self._begin(request, tokens)
-        while generation.finish_reason is None:
-            if self.seconds_left() <= MEMBER_SECONDS / 1000:
-                generation.finish_reason = FinishReason.TIMEOUT
+        draft = Draft(request, self.gateway)
+        while draft.finish_reason is None:
+            if self.seconds_left() < MEMBER_SECONDS_MIN:
+                draft.finish_reason = FinishReason.TIMEOUT
                 break
-            belief = await self._believe(tokens)
-            piece = generation.advance(np.log(np.maximum(belief, 1e-30)).astype(np.float32))
+            piece = draft.go_on(await self._believe(tokens))
             tokens.append(piece.token)
-            yield GeneratePiece.model_validate(piece, from_attributes=True)
-        yield end_of(generation)
-
-    def _begin(self, request: GenerateRequest, prompt: list[int]) -> Generation:
-        job = make_job(
-            request,
-            list(prompt),
-            self.gateway.grammars,
-            stake_rao=0,
-            deadline_seconds=math.inf,
-            emit=lambda happened: None,
-        )
-        return Generation(job, self.gateway.tokenizer.decode, frozenset({END_TOKEN}))
+            yield piece
+        yield draft.end()
 
     async def _believe(self, tokens: list[int]) -> Floats:
         """Return the mean of what the members believe comes next, [V]."""
@@ -125,18 +119,51 @@ class EnsembleAnswer(Answer):
             top_k=min(TOP_K, server.info.limits.top_k),
             timeout_seconds=min(MEMBER_SECONDS, self.seconds_left()),
         )
-        answer = Phrases(
-            phrases.ids.astype(np.int64),
-            phrases.probabilities.astype(np.float64),
-            phrases.floor.astype(np.float64),
-        )
         vocabulary_size = self.gateway.tokenizer.get_vocab_size()
-        belief: Floats = first_token_distribution(answer, vocabulary_size)[0]
+        answer = check_answer(
+            phrases.ids,
+            phrases.probabilities,
+            phrases.floor,
+            prompts=1,
+            top_k=TOP_K,
+            vocabulary_size=vocabulary_size,
+        )
+        belief: Floats = first_token_distribution(answer, FIRST_ROW, vocabulary_size)[0]
         return belief
 
 
-def end_of(generation: Generation) -> GenerateEnd:
-    assert generation.finish_reason is not None
-    usage = {"prompt_tokens": 0, "completion_tokens": generation.produced}
-    end = {"finish_reason": generation.finish_reason, "usage": usage, "signature": ""}
-    return GenerateEnd.model_validate(end)
+class Draft:
+    """A text on its way, drawn from beliefs as a Server draws its own from logits."""
+
+    def __init__(self, request: GenerateRequest, gateway: Gateway) -> None:
+        self._decode = gateway.tokenizer.decode
+        schema = request.json_schema
+        self._chooser = Chooser(
+            Sampling(request.temperature, request.top_p, request.top_k),
+            request.seed,
+            request.logprobs,
+            Steering(request.frequency_penalty, request.presence_penalty, request.logit_bias),
+            None if schema is None else gateway.grammars.compile(schema),
+        )
+        ends = frozenset({END_TOKEN})
+        prompt = request.prompt_tokens or []
+        self._reader = Reader(self._decode, prompt, request.stop, ends, request.max_new_tokens)
+        self._produced = 0
+        self.finish_reason: FinishReason | None = None
+
+    def go_on(self, belief: Floats) -> GeneratePiece:
+        """Draw the next token from a distribution, [V]."""
+        choice = self._chooser.choose(np.log(np.maximum(belief, TINY)).astype(np.float32))
+        text = self._reader.read(choice.token)
+        self._produced += 1
+        self.finish_reason = self._reader.finish_reason
+        top = [
+            TopToken(token=token, text=self._decode([token]), logprob=logprob)
+            for token, logprob in choice.top
+        ]
+        return GeneratePiece(token=choice.token, text=text, logprob=choice.logprob, top=top)
+
+    def end(self) -> GenerateEnd:
+        assert self.finish_reason is not None
+        usage = Usage(prompt_tokens=0, completion_tokens=self._produced)
+        return GenerateEnd(finish_reason=self.finish_reason, usage=usage)
