@@ -217,6 +217,10 @@ class StubServer:
     text: list[int] = field(default_factory=list)
     """Token ids it generates."""
     piece_seconds: float = 0.0
+    wishes: list[GenerateRequest] = field(default_factory=list)
+    """What texts it was asked for."""
+    contexts: list[list[int]] = field(default_factory=list)
+    """About what it was asked in rounds and ensembles."""
     http: HttpThread | None = None
 
     @property
@@ -278,6 +282,7 @@ class StubWire:
         if stub.behaviour == "garbage":
             return self.signed(request, secrets.token_bytes(500))
         body = unpack_tensors(received)
+        stub.contexts += np.asarray(body.tensors["tokens"]).tolist()
         answer = stub.answer(np.asarray(body.tensors["tokens"]), int(body.options["top_k"]))
         return self.signed(request, pack_tensors(answer))
 
@@ -293,6 +298,7 @@ class StubWire:
 
     async def generate(self, request: Request) -> Response:
         wanted = GenerateRequest.model_validate_json(await request.body())
+        self.stub.wishes.append(wanted)
         if self.stub.behaviour == "garbage":
             return JSONResponse({"error": {"code": "QueueFull", "message": "no"}}, status_code=429)
         return StreamingResponse(self.lines(request, wanted), media_type="application/x-ndjson")

@@ -24,7 +24,7 @@ from validator_service import repository
 from validator_service.background import running_beside
 from validator_service.gateway import knowledge, models
 from validator_service.gateway import routes as gateway_routes
-from validator_service.gateway.calls import CALLS_MAX, Gateway
+from validator_service.gateway.calls import CALLS_MAX, Gateway, Sampling
 from validator_service.gateway.directory import Directory
 from validator_service.gateway.errors import InvalidRequest, openai_error
 from validator_service.gateway.limiting import RateLimiter
@@ -125,6 +125,7 @@ def create_gateway(
         limiter=RateLimiter(
             settings.validator_requests_per_minute, settings.validator_tokens_per_minute
         ),
+        sampling=Sampling(settings.validator_organic_percent / 100, settings.shape()),
         hedging=settings.validator_hedging,
     )
 

@@ -49,6 +49,9 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """How many tokens an account's calls may need in a minute, prompts and answers together."""
     validator_hedging: bool = False
     """Whether a second Server is asked when the first is slower than 95 % of its last answers."""
+    validator_organic_percent: int = Field(10, ge=0, le=100)
+    """How many of consumers' calls lend Servers' questions a passage of their prompt. Nobody's
+    who says no, by key (`--private`) or by the header `x-taonet-private: true`."""
     exchange_url: str = "http://127.0.0.1:8070"
     """Where consumers are told to buy TAO."""
     validator_take_percent: int = Field(20, ge=0, le=100)

@@ -6,11 +6,13 @@ replaced unseen; what was delivered is what is paid, however the call ends.
 
 import asyncio
 import hashlib
+import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import psycopg
+from psycopg import Connection, Cursor
 from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from tokenizers import Tokenizer
@@ -18,8 +20,10 @@ from tokenizers import Tokenizer
 from server_service.client import Grammars, RequestKind, ServerClient
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
+from validator_service.domain.passages import cut_passage
 from validator_service.domain.payouts import calculate_share_rao, divide_cost_rao
 from validator_service.domain.pricing import Price, PriceList, calculate_cost_rao
+from validator_service.domain.prompts import Shape
 from validator_service.gateway.directory import Directory, KnownServer
 from validator_service.gateway.errors import (
     ContextLengthExceeded,
@@ -37,6 +41,7 @@ from validator_service.metrics import (
     INFERENCE_TOKENS,
     REVENUE_RAO,
 )
+from validator_service.rounds import passage_repository
 
 CALLS_MAX = 256
 """Calls under way at once; above it the gateway says so."""
@@ -53,6 +58,8 @@ CLOSE_SECONDS = 10.0
 
 STORE_AWAY = (psycopg.OperationalError, PoolTimeout)
 
+CHANCE = secrets.SystemRandom()
+
 log = get_logger(__name__)
 
 Given = TypeVar("Given", bound=Delivery)
@@ -66,6 +73,16 @@ class Order:
     caller: Caller
     model: str
     idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which calls Servers are scored by."""
+
+    share: float
+    """Of those whose callers allow it."""
+    shape: Shape
+    """Of a round's questions."""
 
 
 @dataclass
@@ -82,6 +99,7 @@ class Gateway:
     prices: PriceList
     take_percent: int
     limiter: RateLimiter
+    sampling: Sampling
     hedging: bool = False
     calls: dict[str, "Call[Any]"] = field(default_factory=dict)
     """Those under way, by their request's id."""
@@ -240,8 +258,7 @@ class Call(ABC, Generic[Given]):
         else:
             self.completion_tokens = delivered
             self.cost_rao = calculate_cost_rao(self.price, self.prompt_count, delivered)
-            settlement = self._settlement()
-            if not await self._book_in_the_end(lambda conn: repository.settle(conn, settlement)):
+            if not await self._book_in_the_end(self._movement()):
                 log.error("a call was not settled: it had expired", call=self.order.request_id)
                 return
             spared -= self.prompt_count + delivered
@@ -249,6 +266,23 @@ class Call(ABC, Generic[Given]):
             INFERENCE_TOKENS.labels("output").inc(delivered)
             REVENUE_RAO.inc(self.cost_rao)
         self.gateway.limiter.give_back_tokens(self.order.caller.account, spared)
+
+    def _movement(self) -> Movement:
+        """Return what writes the bill, and a passage of the prompt where this call is a sample."""
+        settlement, passage = self._settlement(), self._sample()
+
+        def write(conn: Connection) -> Cursor[Any]:
+            if passage is not None:
+                passage_repository.add_passage(conn, passage)
+            return repository.settle(conn, settlement)
+
+        return write
+
+    def _sample(self) -> list[int] | None:
+        sampling = self.gateway.sampling
+        if not self.order.caller.sampled or CHANCE.random() >= sampling.share:
+            return None
+        return cut_passage(CHANCE.choice(self.prompts), sampling.shape, CHANCE.random())
 
     def _settlement(self) -> Settlement:
         servers = self.answering()

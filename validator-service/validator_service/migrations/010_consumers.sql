@@ -27,3 +27,10 @@ CREATE INDEX refund_account ON refund (account, id);
 ALTER TABLE transfer DROP CONSTRAINT transfer_kind_check;
 ALTER TABLE transfer ADD CONSTRAINT transfer_kind_check CHECK (kind IN (
     'deposit', 'usage', 'share', 'payout', 'fee', 'funding', 'refund', 'refund_fee', 'refunded'));
+
+-- Passages of consumers' prompts, which Servers are asked about in rounds; each is used once.
+CREATE TABLE passage (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tokens INTEGER[] NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
