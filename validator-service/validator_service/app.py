@@ -126,6 +126,7 @@ def create_gateway(
             settings.validator_requests_per_minute, settings.validator_tokens_per_minute
         ),
         sampling=Sampling(settings.validator_organic_percent / 100, settings.shape()),
+        reservation_seconds=settings.validator_reservation_seconds,
         hedging=settings.validator_hedging,
     )
 

@@ -13,7 +13,6 @@ from taonet.kit.logging import get_logger
 from validator_service.gateway.calls import Gateway
 from validator_service.ledger import repository
 from validator_service.ledger.deposits import DepositFollower
-from validator_service.ledger.repository import RESERVATION_SECONDS
 from validator_service.membership import (
     Announcement,
     ensure_announced,
@@ -24,8 +23,8 @@ from validator_service.settings import ValidatorSettings
 
 LOOK_SECONDS = 30.0
 """Time between two looks for our place on the chain."""
-KEEP_SECONDS = RESERVATION_SECONDS / 3
-"""Time between two words that our calls are under way."""
+LOOKS_PER_RESERVATION = 3
+"""How often, before a reservation would end, it is said that its call is under way."""
 JOIN_RETRY_SECONDS = 2.0
 
 log = get_logger(__name__)
@@ -45,8 +44,12 @@ def running_beside(
     steward = threading.Thread(
         target=keep_house, args=(settings, pool, hotkey, ending), name="steward", daemon=True
     )
+    seconds = settings.validator_reservation_seconds
     keeper = threading.Thread(
-        target=keep_reservations, args=(pool, gateway, ending), name="keeper", daemon=True
+        target=keep_reservations,
+        args=(pool, gateway, seconds, ending),
+        name="keeper",
+        daemon=True,
     )
     for thread in (deposits, steward, keeper):
         thread.start()
@@ -57,12 +60,14 @@ def running_beside(
         deposits.stop()
 
 
-def keep_reservations(pool: ConnectionPool, gateway: Gateway, ending: threading.Event) -> None:
+def keep_reservations(
+    pool: ConnectionPool, gateway: Gateway, seconds: float, ending: threading.Event
+) -> None:
     """Hold the money of our own calls, and free what a gateway held that is no more."""
-    while not ending.wait(KEEP_SECONDS):
+    while not ending.wait(seconds / LOOKS_PER_RESERVATION):
         try:
             with begin(pool) as conn:
-                repository.keep_alive(conn, gateway.under_way(), RESERVATION_SECONDS)
+                repository.keep_alive(conn, gateway.under_way(), seconds)
                 repository.release_expired(conn)
         except Exception as error:
             log.warning("reservations wait", reason=f"{type(error).__name__}: {error}")

@@ -49,6 +49,8 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """How many tokens an account's calls may need in a minute, prompts and answers together."""
     validator_hedging: bool = False
     """Whether a second Server is asked when the first is slower than 95 % of its last answers."""
+    validator_reservation_seconds: float = Field(30.0, ge=1)
+    """How long a call's money stays reserved after the gateway that reserved it died."""
     validator_organic_percent: int = Field(10, ge=0, le=100)
     """How many of consumers' calls lend Servers' questions a passage of their prompt. Nobody's
     who says no, by key (`--private`) or by the header `x-taonet-private: true`."""

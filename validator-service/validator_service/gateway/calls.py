@@ -100,6 +100,7 @@ class Gateway:
     take_percent: int
     limiter: RateLimiter
     sampling: Sampling
+    reservation_seconds: float
     hedging: bool = False
     calls: dict[str, "Call[Any]"] = field(default_factory=dict)
     """Those under way, by their request's id."""
@@ -229,7 +230,8 @@ class Call(ABC, Generic[Given]):
             amount_rao=calculate_cost_rao(self.price, self.prompt_count, tokens_max),
             idempotency_key=self.order.idempotency_key,
         )
-        if not await self._book(lambda conn: repository.reserve(conn, booking)):
+        seconds = self.gateway.reservation_seconds
+        if not await self._book(lambda conn: repository.reserve(conn, booking, seconds)):
             await run_in_threadpool(self._refuse, booking)
 
     def _refuse(self, booking: Booking) -> None:

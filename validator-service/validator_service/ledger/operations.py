@@ -52,9 +52,9 @@ def revoke_key(conn: Connection, account: str, key_id: str) -> None:
         raise NoSuchKey(key_id)
 
 
-def reserve(conn: Connection, booking: Booking) -> None:
+def reserve(conn: Connection, booking: Booking, seconds: float) -> None:
     """Set aside the most that a call may cost, or say why that cannot be."""
-    if repository.reserve(conn, booking).fetchone() is None:
+    if repository.reserve(conn, booking, seconds).fetchone() is None:
         refuse(conn, booking)
 
 

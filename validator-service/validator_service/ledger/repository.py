@@ -9,9 +9,6 @@ from psycopg.rows import class_row
 
 from validator_service.ledger.movement_repository import RELEASE, RESERVE, SETTLE, SHARE_ALSO
 
-RESERVATION_SECONDS = 30.0
-"""How long a call holds money unless its gateway says that it is still under way."""
-
 
 @dataclass(frozen=True)
 class Account:
@@ -89,9 +86,7 @@ def save_deposit_address(conn: Connection, address: str, deposit_address: str) -
     )
 
 
-def reserve(
-    conn: Connection, booking: Booking, seconds: float = RESERVATION_SECONDS
-) -> Cursor[tuple[str]]:
+def reserve(conn: Connection, booking: Booking, seconds: float) -> Cursor[tuple[str]]:
     """
     Set the amount aside for a call, of the account's balance and of the key's cap.
 
