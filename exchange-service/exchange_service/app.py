@@ -1,14 +1,16 @@
 """The exchange as a web application: the engine, the routes, and who watches the chain."""
 
+import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
 from psycopg_pool import ConnectionPool
+from starlette.routing import WebSocketRoute
 
 from chain_service.client import ChainClient
 from exchange_service.authentication import Keyring
@@ -19,12 +21,26 @@ from exchange_service.funds import routes as funds
 from exchange_service.funds.deposits import Bookkeeper
 from exchange_service.funds.wallet import Wallet, ensure_seed
 from exchange_service.funds.withdrawals import Payer
+from exchange_service.gate import Gate
+from exchange_service.keys import operations as keys_operations
 from exchange_service.keys import repository as keys_repository
 from exchange_service.keys import routes as keys
+from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
+from exchange_service.market.history import History
+from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
 from exchange_service.settings import ExchangeSettings
+from exchange_service.streams import routes as streams
+from exchange_service.streams.api_socket import ApiSocket
+from exchange_service.streams.hub import Hub
+from exchange_service.streams.listen_keys import ListenKeys
+from exchange_service.streams.market_socket import MarketSocket
+from exchange_service.streams.publisher import Publisher
+from exchange_service.streams.reports import Reporter
+from exchange_service.turnstile import Turnstile
+from exchange_service.web import now_ms
 from taonet.kit.db import begin, open_pool
 from taonet.kit.web import create_app as create_web_app
 
@@ -90,10 +106,22 @@ def watching_chain(
         thread.join(STOP_SECONDS)
 
 
+@contextmanager
+def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Have a thread work in the background; it ends when its last argument, an event, is set."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(*arguments, stop), name=name, daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(STOP_SECONDS)
+
+
 def create_app(
     settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
 ) -> FastAPI:
     settings = settings or ExchangeSettings()
+    limits = Limits(settings.budget())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -101,29 +129,63 @@ def create_app(
         seed = ensure_seed(settings.wallet_seed_path())
         wallet = Wallet(seed)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
-            engine = Engine(conn, recover(conn), on_engine_failure)
+            recovered, history = recover(conn), History(conn)
+            hub = Hub()
+            publisher = Publisher(
+                hub,
+                recovered.market,
+                history,
+                Reporter(recovered.exchange.orders.values()),
+                pool,
+                asyncio.get_running_loop(),
+            )
+            listeners = [history.follow, publisher.follow]
+            engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             engine.start()
             with begin(pool) as first_conn:
-                keyring = Keyring(seed, keys_repository.load_keys(first_conn))
+                rows = keys_repository.load_keys(first_conn)
+                keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
                 funds_operations.check_wallet(first_conn, wallet)
             app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.history, app.state.hub = history, hub
+            ticking = asyncio.create_task(publisher.keep_time())
             app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
             app.state.checks["engine"] = lambda: engine.failure
-            with watching_chain(settings, engine, pool, wallet):
+            with (
+                watching_chain(settings, engine, pool, wallet),
+                working("limits", keep_sharing, limits, settings.redis_url),
+                working("history", history.keep_writing, pool),
+            ):
                 yield
+            hub.broadcast({"e": "serverShutdown", "E": now_ms()})
+            ticking.cancel()
             engine.stop()
         pool.close()
 
     app = create_web_app(
         "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
     )
+    app.state.limits, app.state.charge = limits, limits.charge
+    app.state.listen_keys = ListenKeys()
+    app.add_middleware(Turnstile, limits=limits)
+    app.add_middleware(Gate, state=app.state)
     for router in (
         market.router,
         orders.router,
+        order_lists.router,
         funds.account_router,
         funds.router,
         keys.router,
+        streams.router,
         unknown,
     ):
         app.include_router(router)
+    add_sockets(app)
     return app
+
+
+def add_sockets(app: FastAPI) -> None:
+    """Add the doors that stay open: market streams, and the WebSocket API."""
+    for path in ("/ws", "/ws/{streams:path}", "/stream"):
+        app.router.routes.append(WebSocketRoute(path, MarketSocket(app.state)))
+    app.router.routes.append(WebSocketRoute("/ws-api/v3", ApiSocket(app.state)))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from exchange_service.limits import Budget, make_budget
 from taonet.kit.settings import ChainAccess, LogSettings, StoreSettings, WalletSettings
 
 WALLET_SEED_FILE = "exchange-wallet-seed"
@@ -21,6 +22,22 @@ class ExchangeSettings(StoreSettings, ChainAccess, WalletSettings):
     """Blocks, its own included, before a deposit of TAO is credited."""
     exchange_withdrawal_fee_rao: int = 1_000_000
     """What a withdrawal of TAO costs, whatever its amount."""
+    exchange_request_weight_per_minute: int = 6_000
+    """Request weight that one address may use in a minute."""
+    exchange_raw_requests_per_5_minutes: int = 300_000
+    """Requests of any weight that one address may send in five minutes."""
+    exchange_orders_per_10_seconds: int = 100
+    """Unfilled new orders of one account in ten seconds."""
+    exchange_orders_per_day: int = 200_000
+    """Unfilled new orders of one account in a day."""
+
+    def budget(self) -> Budget:
+        return make_budget(
+            self.exchange_request_weight_per_minute,
+            self.exchange_raw_requests_per_5_minutes,
+            self.exchange_orders_per_10_seconds,
+            self.exchange_orders_per_day,
+        )
 
     def wallet_seed_path(self) -> Path:
         given = self.exchange_wallet_seed_file

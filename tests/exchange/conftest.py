@@ -64,6 +64,9 @@ def exchange_settings(database: Callable[[str], str], tmp_path: Path) -> Exchang
         redis_url="redis://127.0.0.1:1/0",
         chain_url="",
         exchange_wallet_seed_file=str(tmp_path / "seed"),
+        exchange_request_weight_per_minute=10**9,
+        exchange_raw_requests_per_5_minutes=10**9,
+        exchange_orders_per_10_seconds=10**9,
     )
 
 

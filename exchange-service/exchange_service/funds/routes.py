@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from exchange_service.authentication import Signed
 from exchange_service.domain.commands import Asset, RequestWithdrawal
 from exchange_service.domain.facts import WithdrawalRequested
 from exchange_service.domain.symbol import SYMBOL
@@ -20,8 +19,8 @@ from exchange_service.funds.schemas import (
     write_withdrawal,
 )
 from exchange_service.funds.wallet import Wallet
-from exchange_service.parameters import Parameters
-from exchange_service.web import PAGE_MAX, TIME_MAX, RunningEngine, now_ms
+from exchange_service.parameters import TIME_MAX, Parameters
+from exchange_service.web import PAGE_MAX, RunningEngine, Signed, Withdrawing, now_ms
 from taonet.kit.db import Transaction
 
 account_router = APIRouter(prefix="/api/v3", tags=["funds"])
@@ -101,7 +100,9 @@ def show_deposits(signed: Signed, conn: Transaction, terms: Terms) -> list[dict[
 
 
 @router.post("/capital/withdraw/apply")
-async def request_withdrawal(signed: Signed, engine: RunningEngine, terms: Terms) -> dict[str, str]:
+async def request_withdrawal(
+    signed: Withdrawing, engine: RunningEngine, terms: Terms
+) -> dict[str, str]:
     parameters = signed.parameters
     command = RequestWithdrawal(
         time_ms=0,
