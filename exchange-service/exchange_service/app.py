@@ -135,7 +135,7 @@ def create_app(
                 hub,
                 recovered.market,
                 history,
-                Reporter(recovered.exchange.orders.values()),
+                Reporter(recovered.exchange),
                 pool,
                 asyncio.get_running_loop(),
             )

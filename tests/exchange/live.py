@@ -35,7 +35,7 @@ def running_exchange(
         "TAONET_EXCHANGE_ORDERS_PER_DAY": UNLIMITED,
         **settings,
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "exchange_service.app:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "tests.exchange.live_app:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     command += ["--no-access-log", "--ws", "websockets-sansio"]
     command += ["--ws-per-message-deflate", "false", "--ws-ping-timeout", "60"]
@@ -49,8 +49,11 @@ def running_exchange(
         process.wait(STOP_SECONDS)
 
 
-def open_trader(url: str, name: str) -> tuple[ExchangeClient, str, str]:
+def open_trader(url: str, name: str, tao: int = 0) -> tuple[ExchangeClient, str, str]:
     """Open a funded account: its client, its key, its secret."""
     with ExchangeClient(url) as public:
         key = public.create_key(name, funded=True)
+    if tao:
+        path = f"{url}/test/credit"
+        httpx.post(path, params={"account_id": key.account_id, "tao": tao}).raise_for_status()
     return ExchangeClient(url, key.api_key, key.secret), key.api_key, key.secret

@@ -40,9 +40,9 @@ def number() -> Callable[[], int]:
 class Trader:
     """A funded account and what it may sign with."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, tao: int = 0) -> None:
         self.url = url
-        self.client, self.api_key, self.secret = open_trader(url, name)
+        self.client, self.api_key, self.secret = open_trader(url, name, tao)
 
     def signed(self, **values: Any) -> dict[str, Any]:
         values = {**values, "apiKey": self.api_key, "timestamp": time.time_ns() // 1_000_000}

@@ -4,11 +4,11 @@ The facts of a trade name two orders; their reports say all of each order. So th
 every open order, made from the same facts.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exchange_service.domain.book import Order
+from exchange_service.domain.book import Order, Pair
 from exchange_service.domain.commands import Asset, PlaceOrder
 from exchange_service.domain.facts import (
     DepositCredited,
@@ -26,6 +26,7 @@ from exchange_service.domain.facts import (
     WithdrawalFailed,
     WithdrawalRequested,
 )
+from exchange_service.domain.state import State
 from exchange_service.domain.symbol import QUOTE, SYMBOL
 from exchange_service.feed import Commit
 from exchange_service.formats import btc, tao
@@ -75,9 +76,10 @@ class OpenPair:
 class Reporter:
     """Keeps note of open orders and turns facts into reports."""
 
-    def __init__(self, orders: Iterable[Order], pairs: Iterable[OpenPair] = ()) -> None:
-        self._orders = {order.terms.order_id: read_open_order(order) for order in orders}
-        self._pairs = {pair.list_id: pair for pair in pairs}
+    def __init__(self, state: State) -> None:
+        orders, pairs = state.orders.items(), state.pairs.items()
+        self._orders = {order_id: read_open_order(order) for order_id, order in orders}
+        self._pairs = {list_id: read_open_pair(pair) for list_id, pair in pairs}
 
     def report(self, commit: Commit, heard: Container[int], now_ms: int) -> list[Report]:
         """Return what the accounts that are `heard` are told of a commit, in its order."""
@@ -214,8 +216,16 @@ def read_open_order(order: Order) -> OpenOrder:
         order.quantity_rao,
         order.executed_rao,
         order.executed_sat,
-        working_ms=terms.time_ms,
+        order.prevented_rao,
+        working_ms=0 if order.level is None else terms.time_ms,
     )
+
+
+def read_open_pair(pair: Pair) -> OpenPair:
+    """Return the note of a pair that was open when the exchange started."""
+    legs = [leg.terms for leg in (pair.above, pair.below)]
+    names = {leg.order_id: leg.client_order_id for leg in legs}
+    return OpenPair(pair.list_id, pair.client_list_id, tuple(names), names)
 
 
 def order_event(order: OpenOrder, execution: str, time_ms: int) -> Event:
