@@ -12,15 +12,11 @@ from fastapi import APIRouter, FastAPI
 from psycopg_pool import ConnectionPool
 from starlette.routing import WebSocketRoute
 
-from chain_service.client import ChainClient
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
-from exchange_service.funds import operations as funds_operations
 from exchange_service.funds import routes as funds
-from exchange_service.funds.deposits import Bookkeeper
-from exchange_service.funds.wallet import Wallet, ensure_seed
-from exchange_service.funds.withdrawals import Payer
+from exchange_service.funds.watching import open_desk, watching_chains
 from exchange_service.gate import Gate
 from exchange_service.keys import operations as keys_operations
 from exchange_service.keys import repository as keys_repository
@@ -31,7 +27,11 @@ from exchange_service.market.history import History
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
+from exchange_service.reserves import routes as reserves
+from exchange_service.reserves.operations import Prover
 from exchange_service.settings import ExchangeSettings
+from exchange_service.signer.client import SignerClient, Signing
+from exchange_service.signer.vault import ensure_secret
 from exchange_service.streams import routes as streams
 from exchange_service.streams.api_socket import ApiSocket
 from exchange_service.streams.hub import Hub
@@ -49,7 +49,7 @@ ENGINE_FAILED: Final = 70
 EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
-"""How long the end waits for the threads that look at the chain."""
+"""How long the end waits for the thread that shares the limits."""
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -66,46 +66,6 @@ def exit_soon() -> None:
     threading.Timer(EXIT_GRACE_SECONDS, os._exit, [ENGINE_FAILED]).start()
 
 
-def describe_terms(settings: ExchangeSettings, wallet: Wallet) -> funds.FundsTerms:
-    return funds.FundsTerms(
-        wallet,
-        settings.exchange_maker_fee_ppm,
-        settings.exchange_taker_fee_ppm,
-        settings.exchange_withdrawal_fee_rao,
-        settings.exchange_deposit_confirmations,
-    )
-
-
-@contextmanager
-def watching_chain(
-    settings: ExchangeSettings, engine: Engine, pool: ConnectionPool, wallet: Wallet
-) -> Iterator[None]:
-    """Run the two threads that look at the chain: one reads, one pays."""
-    stop = threading.Event()
-
-    def keep_books() -> None:
-        with ChainClient(settings.chain_url) as chain:
-            bookkeeper = Bookkeeper(chain, engine, pool, wallet)
-            bookkeeper.follow(settings.exchange_deposit_confirmations, stop)
-
-    def pay() -> None:
-        with ChainClient(settings.chain_url) as chain:
-            Payer(chain, pool, wallet).pay(stop)
-
-    # Daemons: one that waits for the next block when the process ends loses nothing by it.
-    threads = [
-        threading.Thread(target=work, name=work.__name__, daemon=True)
-        for work in (keep_books, pay)
-        if settings.chain_url
-    ]
-    for thread in threads:
-        thread.start()
-    yield
-    stop.set()
-    for thread in threads:
-        thread.join(STOP_SECONDS)
-
-
 @contextmanager
 def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
     """Have a thread work in the background; it ends when its last argument, an event, is set."""
@@ -117,17 +77,27 @@ def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[N
     thread.join(STOP_SECONDS)
 
 
+def load_keyring(pool: ConnectionPool, settings: ExchangeSettings) -> Keyring:
+    with begin(pool) as conn:
+        rows = keys_repository.load_keys(conn)
+    secret = ensure_secret(settings.api_secret_path())
+    return Keyring(secret, [keys_operations.read_key(row) for row in rows])
+
+
 def create_app(
-    settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
+    settings: ExchangeSettings | None = None,
+    on_engine_failure: Callable[[], None] = exit_soon,
+    signer: Signing | None = None,
 ) -> FastAPI:
+    """Return the exchange; `signer` takes the place of the process that holds the keys."""
     settings = settings or ExchangeSettings()
+    signer = signer or SignerClient(settings.exchange_signer_url, settings.exchange_signer_token)
     limits = Limits(settings.budget())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
-        seed = ensure_seed(settings.wallet_seed_path())
-        wallet = Wallet(seed)
+        desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             recovered, history = recover(conn), History(conn)
             hub = Hub()
@@ -142,17 +112,17 @@ def create_app(
             listeners = [history.follow, publisher.follow]
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             engine.start()
-            with begin(pool) as first_conn:
-                rows = keys_repository.load_keys(first_conn)
-                keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
-                funds_operations.check_wallet(first_conn, wallet)
-            app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.pool, app.state.engine = pool, engine
+            app.state.keyring = load_keyring(pool, settings)
             app.state.history, app.state.hub = history, hub
             ticking = asyncio.create_task(publisher.keep_time())
-            app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
+            app.state.funds_terms = funds.FundsTerms(
+                desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
+            )
+            app.state.prover = Prover(engine, pool, desk, settings.chain_url)
             app.state.checks["engine"] = lambda: engine.failure
             with (
-                watching_chain(settings, engine, pool, wallet),
+                watching_chains(settings, engine, pool, desk),
                 working("limits", keep_sharing, limits, settings.redis_url),
                 working("history", history.keep_writing, pool),
             ):
@@ -175,7 +145,9 @@ def create_app(
         order_lists.router,
         funds.account_router,
         funds.router,
+        funds.own_router,
         keys.router,
+        reserves.router,
         streams.router,
         unknown,
     ):

@@ -31,6 +31,10 @@ RECOVERY_SECONDS = Gauge("taonet_exchange_recovery_seconds", "Time the last reco
 RECOVERED = Gauge("taonet_exchange_recovered_commands", "Journal rows the last recovery replayed.")
 AUDIT_FAULTS = Gauge("taonet_exchange_audit_faults", "Invariants that do not hold; 0 is well.")
 CHAIN_HEIGHT = Gauge("taonet_exchange_chain_height", "Next block to look through for deposits.")
+BITCOIN_HEIGHT = Gauge("taonet_exchange_bitcoin_height", "Last block of Bitcoin booked.")
+BITCOIN_MISSING = Gauge(
+    "taonet_exchange_bitcoin_coins_missing", "Credited coins that are in no block; 0 is well."
+)
 WITHDRAWALS_PENDING = Gauge("taonet_exchange_withdrawals_pending", "Withdrawals not yet settled.")
 STREAM_SUBSCRIBERS = Gauge("taonet_exchange_stream_subscribers", "Open WebSocket connections.")
 STREAM_MESSAGES = Counter(
