@@ -112,11 +112,6 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         QUEUE.set_function(self._queue.qsize)
 
-    @property
-    def sequence(self) -> int:
-        """The journal's last entry; certain only inside a question to `ask`."""
-        return self._sequence
-
     def start(self) -> None:
         self._thread.start()
 
