@@ -1,7 +1,9 @@
 """The exchange as a web application: the engine, the routes, and who watches the chain."""
 
 import asyncio
+import gc
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,6 +26,7 @@ from exchange_service.keys import routes as keys
 from exchange_service.limits import Limits, keep_sharing
 from exchange_service.market import routes as market
 from exchange_service.market.history import History
+from exchange_service.openapi import describe
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
@@ -50,6 +53,8 @@ EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
+GIL_SECONDS: Final = 0.001
+GARBAGE_OBJECTS: Final = 50_000
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -64,6 +69,15 @@ async def refuse_unknown(path: str) -> None:
 def exit_soon() -> None:
     """End the process once the last answers are out: crash, and recover by starting."""
     threading.Timer(EXIT_GRACE_SECONDS, os._exit, [ENGINE_FAILED]).start()
+
+
+def settle_runtime() -> None:
+    """Make the interpreter fit for two busy threads: the engine and the event loop."""
+    # After each of its waits for Postgres the engine needs the interpreter back soon.
+    sys.setswitchinterval(GIL_SECONDS)
+    # What was loaded until now stays; what orders leave behind is freed without a collector.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 @contextmanager
@@ -105,12 +119,13 @@ def create_app(
                 hub,
                 recovered.market,
                 history,
-                Reporter(recovered.exchange),
+                Reporter(recovered.exchange, limits.forgive),
                 pool,
                 asyncio.get_running_loop(),
             )
             listeners = [history.follow, publisher.follow]
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
+            settle_runtime()
             engine.start()
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
@@ -138,7 +153,6 @@ def create_app(
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
-    app.add_middleware(Gate, state=app.state)
     for router in (
         market.router,
         orders.router,
@@ -153,6 +167,9 @@ def create_app(
     ):
         app.include_router(router)
     add_sockets(app)
+    describe(app)
+    # Before all middleware: what goes through the gate shall not pay for what it does not use.
+    app.middleware_stack = Gate(app.build_middleware_stack(), app.state)
     return app
 
 

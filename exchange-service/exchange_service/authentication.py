@@ -107,6 +107,8 @@ class Keyring:
     def __init__(self, master_secret: bytes, keys: list[Key]) -> None:
         self._master = hashlib.sha256(b"taonet exchange api secrets" + master_secret).digest()
         self._keys = {key.api_key: key for key in keys}
+        self._secrets: dict[str, str] = {}
+        """Those derived already, of keys that exist."""
         self.replays = ReplayMemory()
 
     def add(self, key: Key) -> None:
@@ -114,6 +116,7 @@ class Keyring:
 
     def remove(self, api_key: str) -> None:
         self._keys.pop(api_key, None)
+        self._secrets.pop(api_key, None)
 
     def find(self, api_key: str) -> Key | None:
         return self._keys.get(api_key)
@@ -127,7 +130,12 @@ class Keyring:
         key = self._keys.get(api_key)
         if key is not None and key.public_key is not None:
             return verify_ed25519(key.public_key, payload, signature)
-        expected = sign(self.derive_secret(api_key), payload)
+        secret = self._secrets.get(api_key)
+        if secret is None:
+            secret = self.derive_secret(api_key)
+            if key is not None:
+                self._secrets[api_key] = secret
+        expected = sign(secret, payload)
         return hmac.compare_digest(expected.encode(), signature.lower().encode())
 
 
@@ -137,7 +145,7 @@ def generate_api_key() -> str:
 
 def sign(secret: str, payload: bytes) -> str:
     """Return HMAC-SHA256 over the payload, in hex, as all Binance clients do."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload, "sha256").hex()
 
 
 def verify_ed25519(public_key: bytes, payload: bytes, signature: str) -> bool:

@@ -236,11 +236,11 @@ class Engine:
         self._ledger_hash = seal_lines(self._ledger_hash, lines)
         conn, sequence = self._conn, self._next_sequence
         with COMMIT_SECONDS.time(), conn.transaction():
-            if not repository.claim_sequence(conn, self._epoch, sequence):
-                raise Fenced("a later engine writes to this database now")
             repository.append_journal(conn, self._epoch, entries)
-            save_projection(conn, projection, balances)
-            repository.append_transfers(conn, lines, sequence, self._ledger_hash)
+            save_projection(conn, projection)
+            repository.append_transfers(conn, lines)
+            if not repository.seal_commit(conn, self._epoch, sequence, self._ledger_hash, balances):
+                raise Fenced("a later engine writes to this database now")
         self.sequence = sequence
         BATCH.observe(len(entries))
         return balances

@@ -16,7 +16,6 @@ from exchange_service.domain.facts import (
     WithdrawalSettled,
 )
 from exchange_service.domain.projection import OrderChange, OrderRecord, Projection
-from exchange_service.repository import Balance
 
 ORDER_COLUMNS: Final = (
     "order_id, account_id, client_order_id, side, kind, time_in_force, self_trade, price_sat,"
@@ -31,7 +30,7 @@ UNSAFE: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\
 """What COPY takes for its own signs; texts that come from outside are cleared of it."""
 
 
-def save_projection(conn: Connection, projection: Projection, balances: list[Balance]) -> None:
+def save_projection(conn: Connection, projection: Projection) -> None:
     """Write all that a batch of facts changes, tables empty in the batch left alone."""
     _insert_orders(conn, projection.orders.values())
     _change_orders(conn, projection.changes)
@@ -40,7 +39,6 @@ def save_projection(conn: Connection, projection: Projection, balances: list[Bal
     _insert_amendments(conn, projection.amendments)
     _insert_pairs(conn, projection.pairs)
     _close_pairs(conn, projection.pairs_done)
-    _save_balances(conn, balances)
     _insert_accounts(conn, projection)
     _change_fee_rates(conn, projection.fee_rates)
     _insert_deposits(conn, projection)
@@ -164,19 +162,6 @@ def _close_pairs(conn: Connection, done: list[PairDone]) -> None:
     for pair in done:
         conn.execute(
             "UPDATE order_pair SET done_ms = %s WHERE list_id = %s", (pair.time_ms, pair.list_id)
-        )
-
-
-def _save_balances(conn: Connection, balances: list[Balance]) -> None:
-    if balances:
-        conn.execute(
-            "INSERT INTO balance (account_id, free_sat, locked_sat, free_rao, locked_rao)"
-            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
-            " %s::bigint[])"
-            " ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
-            " locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
-            " locked_rao = EXCLUDED.locked_rao",
-            [list(column) for column in zip(*balances, strict=True)],
         )
 
 

@@ -58,11 +58,25 @@ def raise_epoch(conn: Connection) -> int:
     return epoch
 
 
-def claim_sequence(conn: Connection, epoch: int, sequence: int) -> bool:
-    """Note the last sequence of a batch; False if a later engine has taken over."""
+def seal_commit(
+    conn: Connection, epoch: int, sequence: int, ledger_hash: bytes, balances: list[Balance]
+) -> bool:
+    """Claim the sequence, seal the ledger and save the balances, all in one statement.
+
+    Returns False if a later engine has taken over: then none of it is done.
+    """
+    columns = zip(*balances, strict=True) if balances else [[]] * len(Balance._fields)
     cursor = conn.execute(
-        "UPDATE engine SET sequence = %s, alive_at = now() WHERE epoch = %s AND sequence < %s",
-        (sequence, epoch, sequence),
+        "WITH claim AS (UPDATE engine SET sequence = %s, alive_at = now()"
+        "  WHERE epoch = %s AND sequence < %s RETURNING sequence),"
+        " saved AS (INSERT INTO balance (account_id, free_sat, locked_sat, free_rao, locked_rao)"
+        "  SELECT moved.* FROM claim, unnest(%s::bigint[], %s::bigint[], %s::bigint[],"
+        "   %s::bigint[], %s::bigint[]) AS moved"
+        "  ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
+        "   locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
+        "   locked_rao = EXCLUDED.locked_rao)"
+        " INSERT INTO ledger_seal (sequence, hash) SELECT sequence, %s FROM claim",
+        (sequence, epoch, sequence, *(list(column) for column in columns), ledger_hash),
     )
     return cursor.rowcount == 1
 
@@ -163,14 +177,13 @@ def append_journal(conn: Connection, epoch: int, entries: Iterable[Entry]) -> No
         copy.write("".join(lines))
 
 
-def append_transfers(conn: Connection, lines: str, sequence: int, sealed: bytes) -> None:
-    """Copy transfers, lines as `ledger.write_lines` makes them, and their seal."""
-    with conn.cursor() as cursor:
-        with cursor.copy(
-            "COPY transfer (sequence, asset, source_account, source_pocket, target_account,"
-            " target_pocket, amount, reason, reference) FROM STDIN"
-        ) as copy:
-            copy.write(lines)
-        cursor.execute(
-            "INSERT INTO ledger_seal (sequence, hash) VALUES (%s, %s)", (sequence, sealed)
-        )
+def append_transfers(conn: Connection, lines: str) -> None:
+    """Copy transfers, lines as `ledger.write_lines` makes them."""
+    if not lines:
+        return
+    statement = (
+        "COPY transfer (sequence, asset, source_account, source_pocket, target_account,"
+        " target_pocket, amount, reason, reference) FROM STDIN"
+    )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(lines)

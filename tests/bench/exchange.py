@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -28,7 +29,7 @@ from .stores import free_port, make_schema, running_postgres
 
 CONNECTIONS = (1, 32, 128)
 SECONDS = 5.0
-ROUNDS = 1
+ROUNDS = 3
 ACCOUNTS = 240
 OPEN_MAX = 190
 """Orders one account places in a round: fewer than it may have open."""
@@ -140,14 +141,10 @@ async def load(url: str, keys: list[KeyView], connections: int) -> Round:
     loop = asyncio.get_running_loop()
     requests = [prepare(keys, number, connections) for number in range(connections)]
     started = time.perf_counter()
-    protocols = [
-        (
-            await loop.create_connection(
-                lambda: Connection(sent, started + SECONDS), host, int(port)
-            )
-        )[1]
-        for sent in requests
-    ]
+    protocols = []
+    for sent in requests:
+        open_one = partial(Connection, sent, started + SECONDS)
+        protocols.append((await loop.create_connection(open_one, host, int(port)))[1])
     await asyncio.gather(*(protocol.done for protocol in protocols))
     elapsed = time.perf_counter() - started
     taken = sorted(seconds for protocol in protocols for seconds in protocol.taken)
@@ -161,26 +158,25 @@ async def load(url: str, keys: list[KeyView], connections: int) -> Round:
 
 def clear(url: str, keys: list[KeyView]) -> None:
     for key in keys:
-        with ExchangeClient(url, key.api_key, key.secret) as client:
-            with contextlib.suppress(ExchangeRefusal):
-                client.cancel_all()
+        client = ExchangeClient(url, key.api_key, key.secret)
+        with client, contextlib.suppress(ExchangeRefusal):
+            client.cancel_all()
 
 
 def measure() -> dict[int, list[Round]]:
     rounds: dict[int, list[Round]] = {count: [] for count in CONNECTIONS}
-    with running_postgres() as admin_url:
-        with running_exchange(make_schema(admin_url, "exchange_service")) as url:
-            with ExchangeClient(url) as public:
-                keys = [
-                    public.create_key(f"trader-{number}", funded=True)
-                    for number in tqdm(range(ACCOUNTS), desc="accounts")
-                ]
-            for count in tqdm(list(CONNECTIONS) * ROUNDS, desc="rounds"):
-                rounds[count].append(uvloop.run(load(url, keys, count)))
-                clear(url, keys)
-            with ExchangeClient(url) as public:
-                audit = public.audit()
-                assert audit.sound, audit.faults
+    with contextlib.ExitStack() as stack:
+        admin_url = stack.enter_context(running_postgres())
+        database_url = make_schema(admin_url, "exchange_service")
+        url = stack.enter_context(running_exchange(database_url))
+        public = stack.enter_context(ExchangeClient(url))
+        numbers = tqdm(range(ACCOUNTS), desc="accounts")
+        keys = [public.create_key(f"trader-{number}", funded=True) for number in numbers]
+        for count in tqdm(list(CONNECTIONS) * ROUNDS, desc="rounds"):
+            rounds[count].append(uvloop.run(load(url, keys, count)))
+            clear(url, keys)
+        audit = public.audit()
+        assert audit.sound, audit.faults
     return rounds
 
 

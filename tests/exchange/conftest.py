@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.exchange.live import running_exchange
 
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
@@ -16,6 +17,7 @@ from exchange_service.engine import Engine
 from exchange_service.settings import ExchangeSettings
 from exchange_service.signer.operations import Signer
 from exchange_service.signer.wallet import Wallet
+from taonet.kit import db
 from taonet.kit.db import open_pool
 
 RAO_PER_TAO = 10**9
@@ -52,6 +54,17 @@ class Box:
         self.engine.submit(
             CreditDeposit(0, account_id, Asset.TAO, amount_rao, self._height, 0, "somewhere", "x")
         ).result(10)
+
+
+@pytest.fixture(scope="session")
+def exchange(
+    postgres_admin_url: str, redis_server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A real exchange process, shared: its address."""
+    url = db.provision(postgres_admin_url, "live_exchange", password="test")
+    db.migrate(url, "exchange_service")
+    with running_exchange(url, redis_server_url, tmp_path_factory.mktemp("live")) as address:
+        yield address
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ COLUMNS = {
 }
 
 
-class Unsound(RuntimeError):
+class Unsound(Exception):
     """An invariant does not hold: nothing of this may be committed."""
 
 

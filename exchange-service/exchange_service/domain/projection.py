@@ -106,14 +106,15 @@ class Projection:
         """Add the facts of one command."""
         for fact in facts:
             self.transfers.extend([(sequence, transfer) for transfer in list_transfers(fact)])
-            self._record(fact)
+            self.follow(fact)
 
     def touched_accounts(self) -> set[int]:
         """Return the accounts whose balances the batch has changed."""
         touched = {account for _, row in self.transfers for account in (row[1], row[3])}
         return touched | {opened.account_id for opened in self.opened}
 
-    def _record(self, fact: Fact) -> None:
+    def follow(self, fact: Fact) -> None:
+        """Add a fact, but for its transfers."""
         match fact:
             case OrderAccepted():
                 self._accept(fact)

@@ -43,7 +43,8 @@ def write_new_order(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
 def project(facts: list[Fact]) -> tuple[list[OrderRecord], list[Traded]]:
     """Return the orders that a command's facts accepted, as they stand now, and all its trades."""
     projection = Projection()
-    projection.record(0, facts)
+    for fact in facts:
+        projection.follow(fact)
     return list(projection.orders.values()), projection.trades
 
 

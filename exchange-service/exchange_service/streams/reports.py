@@ -4,7 +4,7 @@ The facts of a trade name two orders; their reports say all of each order. So th
 every open order, made from the same facts.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,6 +40,8 @@ EXECUTIONS_PER_ENTRY: Final = 100_000
 """Execution ids grow: the journal's sequence times this, plus the event's place in its commit."""
 NO_LIST: Final = -1
 TRADED: Final = "TRADE"
+FORGIVEN: Final = {False: 1, True: 5}
+"""Orders taken off the count of unfilled ones at an order's first trade, as taker or maker."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,9 @@ class OpenPair:
 class Reporter:
     """Keeps note of open orders and turns facts into reports."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, forgive: Callable[[int, int], None]) -> None:
+        """`forgive` is told (account, orders) when an order trades for the first time."""
+        self._forgive = forgive
         orders, pairs = state.orders.items(), state.pairs.items()
         self._orders = {order_id: read_open_order(order) for order_id, order in orders}
         self._pairs = {list_id: read_open_pair(pair) for list_id, pair in pairs}
@@ -154,6 +158,8 @@ class Reporter:
             (fact.maker_order_id, fact.maker_fee_sat, True),
         ):
             order = self._orders[order_id]
+            if not order.executed_rao:
+                self._forgive(order.terms.account_id, FORGIVEN[is_maker])
             order.executed_rao += fact.quantity_rao
             order.executed_sat += fact.quote_sat
             if order.terms.account_id in heard:
