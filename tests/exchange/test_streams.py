@@ -84,9 +84,8 @@ def test_subscribing_listing_and_leaving(exchange: str) -> None:
 
 
 def test_who_talks_too_much_is_cut_off(exchange: str) -> None:
-    with open_socket(exchange, "/ws") as socket:
-        with pytest.raises(ConnectionClosedError):
-            talk(socket, times=40)
+    with open_socket(exchange, "/ws") as socket, pytest.raises(ConnectionClosedError):
+        talk(socket, times=40)
     assert socket.close_code == 1008
 
 
