@@ -335,8 +335,8 @@ def write(fanned: FanOut, rounds: dict[tuple[str, int], list[Round]]) -> str:
 
 `make bench NAME=streams`. Exchange, Postgres with its defaults, load generator and all subscribers
 share one machine of {os.cpu_count()} cores ({platform.python_implementation()} \
-{platform.python_version()}). {LOAD:.1f} programs wanted to run on it when this began: with more than a
-few, it is they that are measured.
+{platform.python_version()}). {LOAD:.1f} programs wanted to run on it when this began: with more
+than a few, it is they that are measured.
 
 ## Fan-out
 

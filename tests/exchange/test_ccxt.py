@@ -108,5 +108,7 @@ def test_what_is_not_there(exchange: str, clients: Any) -> None:
         buyer.fetch_order("999999", SYMBOL)
     with pytest.raises(ccxt.OrderNotFound):
         buyer.cancel_order("999999", SYMBOL)
+    stranger = connect(exchange, buyer.apiKey, "0" * 64)
     with pytest.raises(ccxt.AuthenticationError):
-        connect(exchange, buyer.apiKey, "0" * 64).fetch_balance()
+        stranger.fetch_balance()
+    stranger.close()

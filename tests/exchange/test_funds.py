@@ -89,7 +89,7 @@ class FakeChain:
         self.waiting.clear()
         header = {
             "height": self.height, "block_hash": GENESIS, "parent_hash": GENESIS, "time_ms": 0,
-            "extrinsics_root": GENESIS, "state_root": GENESIS,
+            "extrinsics_root": GENESIS, "state_root": GENESIS, "author": "", "signature": "",
         }  # fmt: skip
         sealed = {"header": header, "extrinsics": extrinsics, "events": events}
         self.height += 1

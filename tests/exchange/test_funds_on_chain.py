@@ -16,7 +16,7 @@ from chain_service.client import ChainClient, ChainRefusal
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
 from exchange_service.settings import ExchangeSettings
-from taonet.kit.keys import Keypair
+from taonet.kit.keys import Keypair, ensure_wallet
 
 from .conftest import signing
 
@@ -36,10 +36,12 @@ WAIT_SECONDS = 40.0
 def chain_url(
     database: Callable[[str], str], redis_url: str, free_port: int, tmp_path: Path
 ) -> Iterator[str]:
+    ensure_wallet(tmp_path, "default", ["default"])
     environment = os.environ | {
         "TAONET_DATABASE_URL": database("chain_service"),
         "TAONET_REDIS_URL": redis_url,
         "TAONET_PRESET": "box",
+        "TAONET_WALLET_PATH": str(tmp_path),
         "TAONET_CHAIN_PARAMETERS": json.dumps(FAST),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }

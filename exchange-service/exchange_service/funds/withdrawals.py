@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from psycopg_pool import ConnectionPool
 
-from chain_service.client import VALID_BLOCKS, ChainRefusal
+from chain_service.client import ChainRefusal
 from chain_service.schemas import Account, Extrinsic, Head, Parameters, Receipt
+from chain_service.signing import VALID_BLOCKS
 from exchange_service.domain.commands import Asset, FailWithdrawal
 from exchange_service.domain.payout import PayoutRules, calculate_due_ms
 from exchange_service.engine import ANSWER_SECONDS, Engine

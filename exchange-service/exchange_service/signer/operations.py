@@ -13,8 +13,8 @@ from embit.transaction import Transaction, TransactionInput, TransactionOutput
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from chain_service.client import sign_extrinsic
 from chain_service.schemas import Extrinsic
+from chain_service.signing import sign_extrinsic
 from exchange_service.domain.commands import Asset
 from exchange_service.domain.payout import DAY_MS, PayoutRules, calculate_due_ms, is_allowed
 from exchange_service.domain.spending import FEE_RATE_MAX, Plan, divide, measure_payment

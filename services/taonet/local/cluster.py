@@ -63,6 +63,7 @@ NURSERY_IMPORTS = (
 MODEL_IMPORTS = (
     *("fastapi", "uvicorn", "uvicorn.protocols.http.h11_impl", "httpx", "bittensor_wallet"),
     *("taonet.kit.web", "taonet.kit.keys", "torch", "transformers", "safetensors.torch"),
+    "ctranslate2",
     *("transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
 )
 NURSERY = "nursery"
@@ -183,6 +184,8 @@ def _server(place: Place, name: str) -> ProcessSpec:
         "SERVER_MODEL": f"{place.settings.models() / MODELS[name]}",
         "SERVER_AXON_IP": HOST,
         "SERVER_AXON_PORT": str(place.port(name)),
+        "SERVER_CACHE_PATH": str(place.home.path / "models"),
+        "CORPUS_PATH": str(place.home.corpus),
     }
     spec = _web(place, name, "server_service.app:create_app", environment)
     after = ("wallets", *_if_embedded(place, "valkey"), "chain", "chain-author")
