@@ -1,5 +1,6 @@
 """The chain's HTTP interface: one operation, or one read, each."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import orjson
@@ -24,6 +25,7 @@ from chain_service.schemas import (
     SubmittedOrRefused,
     Supply,
 )
+from chain_service.snapshot import tell_snapshot
 from chain_service.stream import BlockWatch, read_stream
 from taonet.kit.db import Transaction, begin
 from taonet.kit.errors import Malformed, Refusal
@@ -106,6 +108,18 @@ def get_sealed_blocks(
             return feed_repository.load_sealed(conn, height)
 
     return StreamingResponse(read_feed(watch, load, from_height, follow), media_type=MEDIA_TYPE)
+
+
+@router.get("/snapshot", response_class=StreamingResponse)
+def get_snapshot(request: Request) -> StreamingResponse:
+    """The whole state after the newest block, in lines of JSON, by which a check may begin late."""
+    pool = request.app.state.pool
+
+    def tell() -> Iterator[bytes]:
+        with begin(pool) as conn:
+            yield from tell_snapshot(conn)
+
+    return StreamingResponse(tell(), media_type=MEDIA_TYPE)
 
 
 @router.get("/blocks/{height}", response_model=Block)
