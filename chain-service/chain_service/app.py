@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from chain_service import operations, sync_repository
 from chain_service.intake import Intake
+from chain_service.live_routes import live_router
 from chain_service.routes import router
 from chain_service.settings import ChainSettings
 from chain_service.stream import BlockWatch
@@ -49,6 +50,7 @@ def create_app() -> FastAPI:
     app = web.create_app(
         "chain", title="Taonet chain", log_level=settings.log_level, lifespan=lifespan
     )
+    app.include_router(live_router)
     app.include_router(router)
     return app
 

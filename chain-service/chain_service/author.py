@@ -34,7 +34,8 @@ SILENCE_SECONDS_MIN = 10.0
 """An author that wrote nothing for so long is taken to be dead, or frozen."""
 STANDBY_SECONDS = 1.0
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.2, 5.0
-POOL_MAX = 50_000
+READ_MAX = 5_000
+"""Extrinsics read from the mempool at once."""
 
 log = get_logger(__name__)
 
@@ -81,8 +82,8 @@ def _take_turns(
         remaining = author.seconds_to_slot()
         if remaining <= 0:
             author.seal_block()
-        elif bell.wait(remaining, stop):
-            author.fetch_waiting()
+        elif not author.fetch_waiting():
+            bell.wait(remaining, stop)
 
 
 class Author:
@@ -108,14 +109,14 @@ class Author:
         self._next_slot = min(self._next_slot, time.time() + self._block_seconds)
         return self._next_slot - time.time()
 
-    def fetch_waiting(self) -> None:
-        """Read what came into the mempool since the last look."""
-        for sequence, extrinsic_hash, length, body in repository.load_waiting(
-            self._conn, self._last_sequence, POOL_MAX
-        ):
+    def fetch_waiting(self) -> bool:
+        """Read what came into the mempool since the last look; say whether anything did."""
+        rows = repository.load_waiting(self._conn, self._last_sequence, READ_MAX)
+        for sequence, extrinsic_hash, length, body in rows:
             order = restore_order(extrinsic_hash, length, orjson.loads(body))
             self._waiting[sequence] = Waiting(sequence, order)
             self._last_sequence = sequence
+        return bool(rows)
 
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
@@ -132,7 +133,7 @@ class Author:
             bodies = [tell_fields(event) for _, event in block.events]
             ledger_repository.save_block(self._conn, block, bodies, microseconds)
             self._expire(choice.expired)
-            outbox.record(self._conn, BLOCKS_STREAM, tell_block(block, bodies))
+            outbox.record(self._conn, BLOCKS_STREAM, tell_block(block))
         self._accept(block, [entry.sequence for entry in choice.expired])
         return block
 
@@ -192,21 +193,13 @@ def tell_fields(event: Event) -> dict[str, Any]:
     }
 
 
-def tell_block(block: AppliedBlock, bodies: list[dict[str, Any]]) -> BlockSealed:
+def tell_block(block: AppliedBlock) -> BlockSealed:
     """Return what others are told of a block."""
-    header = block.header
-    events = [
-        {
-            **body,
-            "kind": event.kind,
-            "height": header.height,
-            "index": index,
-            "extrinsic_index": extrinsic_index,
-        }
-        for index, ((extrinsic_index, event), body) in enumerate(
-            zip(block.events, bodies, strict=True)
-        )
-    ]
     return BlockSealed(
-        header.height, header.block_hash, header.time_ms, str(block.issuance_rao), events
+        block.header.height,
+        block.header.block_hash,
+        block.header.time_ms,
+        str(block.issuance_rao),
+        len(block.orders),
+        len(block.events),
     )

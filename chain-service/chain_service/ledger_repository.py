@@ -5,11 +5,11 @@ A block is one transaction: block, extrinsics, events, changed state, outbox. It
 true, with the authorship checked in the same breath, or nothing of it does.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -19,7 +19,7 @@ from chain_service.domain.headers import Header
 from chain_service.domain.network import Row
 from chain_service.domain.parameters import ChainParameters, read_parameters
 from chain_service.domain.roots import StateChange
-from chain_service.domain.rows import pack_row
+from chain_service.domain.rows import pack_row, unpack_row
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters, Neuron, Scores
 
@@ -29,10 +29,11 @@ NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
 SCORE_FIELDS = tuple(field.name for field in fields(Scores))
-NEURON_COLUMNS = (*NEURON_FIELDS, *SCORE_FIELDS, "stake_rao", "stakes_rao", "leaf_hash")
-UPSERT_NEURON = (
+NEURON_COLUMNS = (*NEURON_FIELDS, *SCORE_FIELDS, "stake_rao", "leaf_hash")
+UPSERT_NEURONS = (
     f"INSERT INTO neuron ({', '.join(NEURON_COLUMNS)}) "  # noqa: S608 (our own columns)
-    f"VALUES ({', '.join(['%s'] * len(NEURON_COLUMNS))}) ON CONFLICT (uid) DO UPDATE SET "
+    f"SELECT {', '.join(NEURON_COLUMNS)} FROM json_populate_recordset(NULL::neuron, %s::json) "
+    "ON CONFLICT (uid) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in NEURON_COLUMNS[1:])
 )
 
@@ -120,8 +121,13 @@ def load_state(conn: Connection) -> State:
 def load_neurons(conn: Connection, uid: int | None = None) -> Iterator[Neuron]:
     """Yield all neurons, or the one of a uid."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        statement = "SELECT * FROM neuron WHERE %(uid)s::integer IS NULL OR uid = %(uid)s"
-        for row in cursor.execute(statement, {"uid": uid}):
+        cursor.execute(
+            "SELECT neuron.*, (SELECT coalesce(jsonb_object_agg(stake.coldkey, stake.stake_rao), "
+            "'{}') FROM stake WHERE stake.uid = neuron.uid) AS stakes_rao FROM neuron "
+            "WHERE %(uid)s::integer IS NULL OR uid = %(uid)s",
+            {"uid": uid},
+        )
+        for row in cursor:
             yield _read_neuron(row)
 
 
@@ -129,11 +135,11 @@ def load_rows(conn: Connection, table: str, uid: int | None = None) -> Iterator[
     """Yield all rows of weights or bonds by uid, or the one of a uid."""
     assert table in ("weights", "bonds")
     statement = (
-        f"SELECT uid, entries FROM {table} "  # noqa: S608 (one of two names)
+        f"SELECT uid, packed FROM {table} "  # noqa: S608 (one of two names)
         "WHERE %(uid)s::integer IS NULL OR uid = %(uid)s"
     )
-    for known, entries in conn.execute(statement, {"uid": uid}):
-        yield known, pack_row(entries)
+    for known, packed in conn.execute(statement, {"uid": uid}, binary=True):
+        yield known, unpack_row(packed)
 
 
 def load_counters(conn: Connection) -> Counters:
@@ -152,17 +158,14 @@ def save_block(
     """Write all of a block, or raise NotLeading; `events` are the block's as they are told."""
     _insert_block(conn, block, apply_microseconds)
     _insert_extrinsics(conn, block)
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO event (height, index, extrinsic_index, kind, body) "
-            "VALUES (%s, %s, %s, %s, %s)",
-            [
-                (block.header.height, index, extrinsic_index, event.kind, Jsonb(told))
-                for index, ((extrinsic_index, event), told) in enumerate(
-                    zip(block.events, events, strict=True)
-                )
-            ],
-        )
+    with conn.cursor().copy(
+        "COPY event (height, index, extrinsic_index, kind, body) FROM STDIN"
+    ) as copy:
+        for index, ((extrinsic_index, event), told) in enumerate(
+            zip(block.events, events, strict=True)
+        ):
+            body = orjson.dumps(told).decode()
+            copy.write_row((block.header.height, index, extrinsic_index, event.kind, body))
     save_state(conn, block.layer)
     beat(conn)
     notify(conn, block.header.height)
@@ -226,23 +229,23 @@ def _insert_extrinsics(conn: Connection, block: AppliedBlock) -> None:
         return
     hashes = [outcome.hash for outcome in block.outcomes]
     moved = conn.execute(
+        "WITH taken AS (DELETE FROM mempool WHERE hash = ANY(%(hashes)s) RETURNING hash, body) "
         "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body) "
-        "SELECT mempool.hash, %s, outcome.index, "
+        "SELECT taken.hash, %(height)s, outcome.index, "
         "CASE WHEN outcome.error IS NULL THEN 'included' ELSE 'failed' END, outcome.error, "
-        "outcome.fee_rao, mempool.body "
-        "FROM unnest(%s::text[], %s::integer[], %s::text[], %s::numeric[]) "
-        "AS outcome (hash, index, error, fee_rao) JOIN mempool USING (hash)",
-        (
-            block.header.height,
-            hashes,
-            list(range(len(hashes))),
-            [outcome.error for outcome in block.outcomes],
-            [outcome.fee_rao for outcome in block.outcomes],
-        ),
+        "outcome.fee_rao, taken.body "
+        "FROM unnest(%(hashes)s, %(indexes)s::integer[], %(errors)s::text[], %(fees)s::bigint[]) "
+        "AS outcome (hash, index, error, fee_rao) JOIN taken USING (hash)",
+        {
+            "height": block.header.height,
+            "hashes": hashes,
+            "indexes": list(range(len(hashes))),
+            "errors": [outcome.error for outcome in block.outcomes],
+            "fees": [outcome.fee_rao for outcome in block.outcomes],
+        },
     ).rowcount
     if moved != len(hashes):
         raise NotLeading("the mempool changed under this author")
-    conn.execute("DELETE FROM mempool WHERE hash = ANY(%s)", (hashes,))
 
 
 def save_state(conn: Connection, layer: State) -> None:
@@ -251,7 +254,7 @@ def save_state(conn: Connection, layer: State) -> None:
     assert change is not None, "the layer of a sealed block"
     conn.execute(
         "INSERT INTO account (address, free_rao, nonce, slot) "
-        "SELECT * FROM unnest(%s::text[], %s::numeric[], %s::bigint[], %s::bigint[]) "
+        "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) "
         "ON CONFLICT (address) DO UPDATE SET free_rao = excluded.free_rao, nonce = excluded.nonce",
         (
             [address for address, _ in accounts],
@@ -260,12 +263,13 @@ def save_state(conn: Connection, layer: State) -> None:
             [account.slot for _, account in accounts],
         ),
     )
-    with conn.cursor() as cursor:
-        rows = [
-            _write_neuron(layer.neuron(uid), leaf_hash)
-            for uid, leaf_hash in change.neurons.levels[0].items()
-        ]
-        cursor.executemany(UPSERT_NEURON, rows)
+    neurons = [
+        (layer.neuron(uid), leaf_hash) for uid, leaf_hash in change.neurons.levels[0].items()
+    ]
+    if neurons:
+        described = [_write_neuron(neuron, leaf_hash) for neuron, leaf_hash in neurons]
+        conn.execute(UPSERT_NEURONS, (orjson.dumps(described).decode(),))
+        _save_stakes(conn, [neuron for neuron, _ in neurons])
     _save_pages(conn, change)
     _save_rows(conn, "weights", layer.weights)
     _save_rows(conn, "bonds", layer.bonds)
@@ -285,26 +289,50 @@ def _save_pages(conn: Connection, change: StateChange) -> None:
     )
 
 
+def _save_stakes(conn: Connection, neurons: Sequence[Neuron]) -> None:
+    """Write who stands behind these neurons: only the rows that differ."""
+    stakes = [
+        (coldkey, neuron.uid, stake_rao)
+        for neuron in neurons
+        for coldkey, stake_rao in neuron.stakes_rao.items()
+        if stake_rao
+    ]
+    columns = {
+        "neurons": [neuron.uid for neuron in neurons],
+        "coldkeys": [stake[0] for stake in stakes],
+        "uids": [stake[1] for stake in stakes],
+        "stakes": [stake[2] for stake in stakes],
+    }
+    conn.execute(
+        "DELETE FROM stake WHERE uid = ANY(%(neurons)s) AND (coldkey, uid) NOT IN "
+        "(SELECT * FROM unnest(%(coldkeys)s::text[], %(uids)s::integer[]))",
+        columns,
+    )
+    conn.execute(
+        "INSERT INTO stake (coldkey, uid, stake_rao) SELECT * FROM "
+        "unnest(%(coldkeys)s::text[], %(uids)s::integer[], %(stakes)s::bigint[]) "
+        "ON CONFLICT (coldkey, uid) DO UPDATE SET stake_rao = excluded.stake_rao "
+        "WHERE stake.stake_rao <> excluded.stake_rao",
+        columns,
+    )
+
+
 def _save_rows(conn: Connection, table: str, rows: Mapping[int, Row]) -> None:
-    if not rows:
-        return
     statement = (
-        f"INSERT INTO {table} (uid, entries) "  # noqa: S608 (one of two names)
-        "SELECT * FROM unnest(%s::integer[], %s::text[]::jsonb[]) "
-        "ON CONFLICT (uid) DO UPDATE SET entries = excluded.entries"
+        f"INSERT INTO {table} (uid, packed) VALUES (%s, %b) "  # noqa: S608 (one of two names)
+        "ON CONFLICT (uid) DO UPDATE SET packed = excluded.packed"
     )
-    values = (list(rows), [json.dumps(list(row)) for row in rows.values()])
-    conn.execute(statement, values)
+    with conn.cursor() as cursor:
+        cursor.executemany(statement, [(uid, pack_row(row).packed) for uid, row in rows.items()])
 
 
-def _write_neuron(neuron: Neuron, leaf_hash: bytes) -> tuple[Any, ...]:
-    return (
-        *(getattr(neuron, name) for name in NEURON_FIELDS),
-        *(getattr(neuron.scores, name) for name in SCORE_FIELDS),
-        neuron.stake_rao,
-        Jsonb(dict(neuron.stakes_rao)),
-        leaf_hash,
-    )
+def _write_neuron(neuron: Neuron, leaf_hash: bytes) -> dict[str, Any]:
+    return {
+        **{name: getattr(neuron, name) for name in NEURON_FIELDS},
+        **{name: getattr(neuron.scores, name) for name in SCORE_FIELDS},
+        "stake_rao": neuron.stake_rao,
+        "leaf_hash": f"\\x{leaf_hash.hex()}",
+    }
 
 
 def _read_neuron(row: Mapping[str, Any]) -> Neuron:

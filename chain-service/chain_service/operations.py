@@ -1,7 +1,7 @@
 """What the chain does when asked: take an extrinsic, or answer a question. One transaction each."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from psycopg import Connection
 
@@ -30,7 +30,6 @@ from chain_service.orders import SignedOrder
 from chain_service.repository import HeadRow, StandingRow, WaitingRow
 from chain_service.schemas import (
     Account,
-    Axon,
     Head,
     Metagraph,
     Neuron,
@@ -41,13 +40,33 @@ from chain_service.schemas import (
 )
 from taonet.kit.errors import Refusal, Unavailable
 
-WAITING_MAX = 50_000
+WAITING_MAX = 100_000
 """Extrinsics that wait at once; more are told to come again."""
 WAITING_PER_SIGNER_MAX = 5_000
 VALID_BLOCKS_MAX = 10_000
 """How far ahead an extrinsic's last valid block may lie."""
 BLOCKS_PER_PAGE = 100
-UINT64_MAX = 2**64 - 1
+EVENT_BLOCKS_PER_PAGE = 1_000
+EVENTS_PER_PAGE = 20_000
+"""What a page of events looks through, at most; a filter leaves fewer."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was asked for, of some blocks in a row."""
+
+    entries: Sequence[tuple[str, str]]
+    """Each by its name on the chain, height or height-index, and as JSON."""
+    next_height: int
+    """The first block that was not looked at."""
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    kinds: Sequence[str] = ()
+    """Of these kinds; of all, where none is named."""
+    account: str | None = None
+    """That name this address."""
 
 
 def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[Submitted | Refusal]:
@@ -179,18 +198,43 @@ def read_head(conn: Connection) -> Head:
 def describe_parameters(conn: Connection) -> Parameters:
     head = load_head(conn)
     live = {name: head.counters[name] for name in ("difficulty", "burn_rao", "last_step_block")}
-    return Parameters.model_validate({**head.parameters, **live, "burn_rao": str(live["burn_rao"])})
+    return Parameters.model_validate({**head.parameters, **live})
 
 
-def read_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str, Any]]:
-    return repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
+def read_blocks(conn: Connection, from_height: int, limit: int) -> Page:
+    """Return a page of blocks; Postgres composed their JSON."""
+    rows = repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
+    following = rows[-1][0] + 1 if rows else from_height
+    return Page([(str(height), block) for height, block in rows], following)
 
 
-def read_block(conn: Connection, height: int) -> dict[str, Any]:
-    blocks = repository.load_blocks(conn, height, 1)
-    if not blocks or blocks[0]["header"]["height"] != height:
+def read_block(conn: Connection, height: int) -> str:
+    page = read_blocks(conn, height, 1)
+    if page.next_height != height + 1:
         raise NoSuchBlock(f"there is no block {height}; the chain is at {load_head(conn).height}")
-    return blocks[0]
+    return page.entries[0][1]
+
+
+def read_events(conn: Connection, wanted: EventFilter, from_height: int, from_index: int) -> Page:
+    """Return a page of events, from a block and an index in it on."""
+    last = repository.find_last_height(conn, from_height, EVENT_BLOCKS_PER_PAGE, EVENTS_PER_PAGE)
+    if last is None:
+        return Page([], from_height)
+    rows = repository.load_events(conn, from_height, last, wanted.kinds, wanted.account)
+    entries = [
+        (f"{height}-{index}", told)
+        for height, index, told in rows
+        if height > from_height or index >= from_index
+    ]
+    return Page(entries, last + 1)
+
+
+def read_changed_metagraph(conn: Connection, from_height: int) -> Page:
+    """Return the metagraph as it is, if a neuron changed since a block."""
+    height = load_head(conn).height
+    if not repository.has_network_changed(conn, from_height):
+        return Page([], height + 1)
+    return Page([(str(height), repository.load_metagraph(conn))], height + 1)
 
 
 def read_receipt(conn: Connection, extrinsic_hash: str) -> Receipt:
@@ -207,18 +251,19 @@ def read_account(conn: Connection, address: str) -> Account:
     )
 
 
-def read_metagraph(conn: Connection) -> Metagraph:
-    height, rows = repository.load_neurons(conn)
-    return Metagraph(height=height, neurons=[_as_neuron(row) for row in rows])
+def read_metagraph(conn: Connection) -> str:
+    return repository.load_metagraph(conn)
 
 
 def read_neuron(conn: Connection, uid: int) -> Neuron:
-    _, rows = repository.load_neurons(conn, uid)
-    if not rows:
+    neurons = Metagraph.model_validate_json(repository.load_metagraph(conn, uid)).neurons
+    if not neurons:
         raise NoSuchNeuron(f"there is no neuron {uid}")
-    weights = repository.load_row(conn, "weights", uid)
-    bonds = repository.load_row(conn, "bonds", uid)
-    return _as_neuron({**rows[0], "weights": weights, "bonds_rao": bonds})
+    rows = {
+        "weights": repository.load_row(conn, "weights", uid),
+        "bonds_rao": repository.load_row(conn, "bonds", uid),
+    }
+    return neurons[0].model_copy(update=rows)
 
 
 def read_supply(conn: Connection, at: int | None) -> Supply:
@@ -226,13 +271,3 @@ def read_supply(conn: Connection, at: int | None) -> Supply:
     if row is None:
         raise NoSuchBlock("there is no block at this height")
     return Supply.model_validate(row, from_attributes=True)
-
-
-def _as_neuron(row: dict[str, Any]) -> Neuron:
-    shares = {
-        name: int(row[name]) / UINT64_MAX
-        for name in ("rank", "trust", "consensus", "incentive", "dividends")
-    }
-    axon = Axon(ip=row["ip"], port=row["port"]) if row["port"] else None
-    amounts = {name: int(row[name]) for name in ("stake_rao", "emission_rao")}
-    return Neuron.model_validate({**row, **shares, **amounts, "axon": axon})

@@ -78,7 +78,8 @@ def read_arguments(call: str, arguments: dict[str, Any]) -> dict[str, Any]:
     if call not in ARGUMENTS:
         raise UnknownCall(f"{call[:40]!r} is no call; known are {', '.join(ARGUMENTS)}")
     try:
-        values = dict(ARGUMENTS[call].model_validate(arguments))
+        # The attributes as they are: iterating a model costs three times the validation.
+        values = dict(ARGUMENTS[call].model_validate(arguments).__dict__)
     except ValidationError as error:
         raise _tell_first(error, call) from None
     if call == "batch":

@@ -11,14 +11,18 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 
+from chain_service.domain.rows import unpack_row
+
 MEMPOOL_LOCK = 0x7A2
 """Advisory lock key of whoever adds to the mempool, or expires from it."""
 WaitingRow = tuple[str, str, int, int, int, str]
 """Of the mempool: hash, signer, nonce, fee, length, body."""
-NEURON_COLUMNS = (
-    "uid, hotkey, coldkey, registered_block, last_update_block, name, ip, port, stake_rao, active, "
-    "rank, trust, consensus, incentive, dividends, emission_rao"
+EXTRINSICS_PER_PAGE = 2_000
+SHARES = ", ".join(
+    f"{name}::float8 / 18446744073709551615 AS {name}"
+    for name in ("rank", "trust", "consensus", "incentive", "dividends")
 )
+"""A neuron's scores as numbers of 0…1; they are kept as floor(x · (2^64 − 1))."""
 
 
 @dataclass(frozen=True)
@@ -93,30 +97,74 @@ def load_block_hash(conn: Connection, height: int) -> str | None:
     return None if row is None else row[0]
 
 
-def load_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str, Any]]:
-    """Return blocks as JSON values, each with its extrinsics and events in order."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            """
-            SELECT
-                jsonb_build_object(
-                    'height', block.height, 'block_hash', block.block_hash,
-                    'parent_hash', block.parent_hash, 'time_ms', block.time_ms,
-                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root,
-                    'author', block.author, 'signature', block.signature
-                ) AS header,
-                (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'hash', hash, 'status', status, 'error', error, 'fee_rao', fee_rao::text,
-                    'extrinsic', body) ORDER BY index), '[]')
-                 FROM extrinsic WHERE extrinsic.height = block.height) AS extrinsics,
-                (SELECT coalesce(jsonb_agg(body::jsonb || jsonb_build_object(
-                    'height', height, 'index', index, 'extrinsic_index', extrinsic_index,
-                    'kind', kind) ORDER BY index), '[]')
-                 FROM event WHERE event.height = block.height) AS events
-            FROM block WHERE block.height >= %s ORDER BY block.height LIMIT %s
-            """,
-            (from_height, limit),
-        ).fetchall()
+def load_blocks(conn: Connection, from_height: int, limit: int) -> list[tuple[int, str]]:
+    """
+    Return (height, block as JSON), each with its extrinsics and events in order.
+
+    The page ends early with the block in which its extrinsics pass a number, so it stays small.
+    """
+    return conn.execute(
+        """
+        WITH page AS (
+            SELECT least(%(from)s + %(limit)s - 1, (SELECT height FROM extrinsic
+                WHERE height >= %(from)s ORDER BY height OFFSET %(extrinsics)s LIMIT 1)) AS last)
+        SELECT height, '{"header":' || json_build_object(
+                'height', height, 'block_hash', block_hash, 'parent_hash', parent_hash,
+                'time_ms', time_ms, 'extrinsics_root', extrinsics_root,
+                'state_root', state_root, 'author', author, 'signature', signature)
+            || ',"extrinsics":[' || coalesce((
+                SELECT string_agg('{"hash":"' || hash || '","status":"' || status || '","error":'
+                    || coalesce(to_json(error)::text, 'null') || ',"fee_rao":"' || fee_rao
+                    || '","extrinsic":' || body || '}', ',' ORDER BY index)
+                FROM extrinsic WHERE extrinsic.height = block.height), '')
+            || '],"events":[' || coalesce((
+                SELECT string_agg(told, ',' ORDER BY index) FROM told_event
+                WHERE told_event.height = block.height), '')
+            || ']}'
+        FROM page, block WHERE height BETWEEN %(from)s AND page.last ORDER BY height
+        """,
+        {"from": from_height, "limit": limit, "extrinsics": EXTRINSICS_PER_PAGE},
+    ).fetchall()
+
+
+def load_events(
+    conn: Connection, first: int, last: int, kinds: Sequence[str], account: str | None
+) -> list[tuple[int, int, str]]:
+    """Return (height, index, event as JSON) of the blocks first…last, all kinds where none are."""
+    return conn.execute(
+        """
+        SELECT height, index, told FROM told_event
+        WHERE height BETWEEN %(first)s AND %(last)s
+            AND (%(kinds)s::text[] = '{}' OR kind = ANY(%(kinds)s))
+            AND (%(account)s::text IS NULL OR accounts @> ARRAY[%(account)s])
+        ORDER BY height, index
+        """,
+        {"first": first, "last": last, "kinds": list(kinds), "account": account},
+    ).fetchall()
+
+
+def find_last_height(conn: Connection, first: int, blocks: int, events: int) -> int | None:
+    """
+    Return where a page of events that begins at a block ends; none where no block is that high.
+
+    A page has at most so many blocks, and ends with the block in which its events pass a number.
+    """
+    row = conn.execute(
+        "SELECT least(max(height), %(first)s + %(blocks)s - 1, (SELECT height FROM event "
+        "WHERE height >= %(first)s ORDER BY height OFFSET %(events)s LIMIT 1)) "
+        "FROM block HAVING max(height) >= %(first)s",
+        {"first": first, "blocks": blocks, "events": events},
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def has_network_changed(conn: Connection, from_height: int) -> bool:
+    """Say whether anything but money moved since a block."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM event WHERE height >= %s AND kind <> 'Transferred')",
+        (from_height,),
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def load_block_times(conn: Connection, from_height: int, limit: int) -> list[BlockTimes]:
@@ -144,10 +192,9 @@ def load_account(conn: Connection, address: str) -> AccountRow:
         row = cursor.execute(
             """
             SELECT
-                coalesce((SELECT free_rao FROM account WHERE address = %(address)s), 0)::bigint
-                    AS free_rao,
-                coalesce((SELECT sum((stakes_rao ->> %(address)s)::numeric) FROM neuron
-                    WHERE stakes_rao ? %(address)s), 0)::bigint AS stake_rao,
+                coalesce((SELECT free_rao FROM account WHERE address = %(address)s), 0) AS free_rao,
+                coalesce((SELECT sum(stake_rao) FROM stake WHERE coldkey = %(address)s), 0)::bigint
+                    AS stake_rao,
                 coalesce((SELECT max(nonce) + 1 FROM mempool WHERE signer = %(address)s),
                     (SELECT nonce FROM account WHERE address = %(address)s), 0) AS next_nonce
             """,
@@ -157,30 +204,37 @@ def load_account(conn: Connection, address: str) -> AccountRow:
     return row
 
 
-def load_neurons(conn: Connection, uid: int | None = None) -> tuple[int, list[dict[str, Any]]]:
-    """Return the height and the neurons, or the one of a uid, as they are after that block."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            f"SELECT head.height AS head_height, {NEURON_COLUMNS} "  # noqa: S608 (our own columns)
-            "FROM (SELECT max(height) AS height FROM block) AS head "
-            "LEFT JOIN neuron ON %(uid)s::integer IS NULL OR uid = %(uid)s ORDER BY uid",
-            {"uid": uid},
-        ).fetchall()
-    return rows[0]["head_height"] or 0, [row for row in rows if row["uid"] is not None]
+def load_metagraph(conn: Connection, uid: int | None = None) -> str:
+    """Return, as JSON, the height and the neurons, or the one of a uid, after that block."""
+    row = conn.execute(
+        f"""
+        SELECT '{{"height":' || (SELECT coalesce(max(height), 0) FROM block) || ',"neurons":['
+            || coalesce(string_agg(row_to_json(told)::text, ',' ORDER BY told.uid), '') || ']}}'
+        FROM (
+            SELECT uid, name, hotkey, coldkey, stake_rao::text, {SHARES},
+                emission_rao::text, active, last_update_block, registered_block, take,
+                CASE WHEN port > 0 THEN json_build_object('ip', ip, 'port', port) END AS axon
+            FROM neuron WHERE %(uid)s::integer IS NULL OR uid = %(uid)s
+        ) AS told
+        """,  # noqa: S608 (our own columns)
+        {"uid": uid},
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
-def load_row(conn: Connection, table: str, uid: int) -> list[list[int]]:
+def load_row(conn: Connection, table: str, uid: int) -> list[tuple[int, int]]:
     """Return a neuron's weights or bonds."""
     assert table in ("weights", "bonds")
-    statement = f"SELECT entries FROM {table} WHERE uid = %s"  # noqa: S608 (one of two names)
-    row = conn.execute(statement, (uid,)).fetchone()
-    return [] if row is None else row[0]
+    statement = f"SELECT packed FROM {table} WHERE uid = %s"  # noqa: S608 (one of two names)
+    row = conn.execute(statement, (uid,), binary=True).fetchone()
+    return [] if row is None else list(unpack_row(row[0]))
 
 
 def load_receipt(conn: Connection, extrinsic_hash: str) -> dict[str, Any] | None:
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
-            "SELECT hash, status, height, error, fee_rao::bigint FROM extrinsic "
+            "SELECT hash, status, height, error, fee_rao FROM extrinsic "
             "WHERE hash = %(hash)s "
             "UNION ALL SELECT hash, 'pending', NULL, NULL, 0 FROM mempool WHERE hash = %(hash)s",
             {"hash": extrinsic_hash},
@@ -205,7 +259,7 @@ def load_standings(conn: Connection, signers: Sequence[str]) -> dict[str, Standi
                 coalesce(mine.last_nonce + 1, account.nonce, 0) AS next_nonce,
                 mine.waiting, mine.fees_rao,
                 (EXISTS (SELECT FROM neuron WHERE hotkey = asked.signer)
-                    OR EXISTS (SELECT FROM neuron WHERE stakes_rao ? asked.signer)) AS is_known
+                    OR EXISTS (SELECT FROM stake WHERE coldkey = asked.signer)) AS is_known
             FROM unnest(%s::text[]) AS asked (signer)
             LEFT JOIN account ON account.address = asked.signer
             CROSS JOIN LATERAL (

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from chain_service import feed_repository, operations, proofs
-from chain_service.feed import MEDIA_TYPE, read_feed
+from chain_service import operations, proofs
 from chain_service.intake import Intake
+from chain_service.live_routes import HEIGHT_MAX, FromHeight, FromIndex, Wanted
 from chain_service.schemas import (
     EXTRINSICS_PER_REQUEST_MAX,
     Account,
     Address,
     Block,
+    Events,
     Head,
     Metagraph,
     Neuron,
@@ -26,15 +27,13 @@ from chain_service.schemas import (
     Supply,
 )
 from chain_service.snapshot import tell_snapshot
-from chain_service.stream import BlockWatch, read_stream
 from taonet.kit.db import Transaction, begin
 from taonet.kit.errors import Malformed, Refusal
 
-HEIGHT_MAX = 2**53 - 1
 UID_MAX = 2**31 - 1
+JSON, LINES = "application/json", "application/x-ndjson"
 
 Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
-FromHeight = Annotated[int, Query(alias="from", ge=0, le=HEIGHT_MAX)]
 ExtrinsicHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 EXTRINSIC = {"$ref": "#/components/schemas/Extrinsic"}
@@ -45,6 +44,10 @@ router = APIRouter(tags=["chain"])
 def describe_body(schema: dict[str, Any]) -> dict[str, Any]:
     """Return what `/docs` tells of a body that is read as it came."""
     return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def answer_list(page: operations.Page) -> Response:
+    return Response(f"[{','.join(body for _, body in page.entries)}]", media_type=JSON)
 
 
 def read_json(body: bytes) -> Any:
@@ -64,50 +67,15 @@ def get_parameters(conn: Transaction) -> Parameters:
     return operations.describe_parameters(conn)
 
 
-# Blocks leave as Postgres composed them: reading each into a model first would only cost time.
+# What is large leaves as Postgres composed it: reading it into a model first would only cost time.
 @router.get("/blocks", response_model=list[Block])
 def get_blocks(
     conn: Transaction,
     from_height: FromHeight = 0,
     limit: Annotated[int, Query(ge=1, le=operations.BLOCKS_PER_PAGE)] = 20,
-) -> JSONResponse:
-    return JSONResponse(operations.read_blocks(conn, from_height, limit))
-
-
-@router.get("/blocks/stream", response_class=StreamingResponse)
-def get_block_stream(request: Request, from_height: FromHeight = 0) -> StreamingResponse:
-    """Server-sent events: every block from a height on, then each new one as it is sealed."""
-    watch: BlockWatch = request.app.state.watch
-    watch.check_room()
-    pool = request.app.state.pool
-
-    def load(height: int) -> list[dict[str, Any]]:
-        with begin(pool) as conn:
-            return operations.read_blocks(conn, height, operations.BLOCKS_PER_PAGE)
-
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(
-        read_stream(watch, load, from_height), media_type="text/event-stream", headers=headers
-    )
-
-
-@router.get("/blocks/sealed", response_class=StreamingResponse)
-def get_sealed_blocks(
-    request: Request, from_height: FromHeight = 0, follow: bool = False
-) -> StreamingResponse:
-    """Signed headers and extrinsics, a line of JSON each: all it takes to execute the chain again.
-
-    It ends at the head; with `follow` it goes on with each new block.
-    """
-    watch: BlockWatch = request.app.state.watch
-    watch.check_room()
-    pool = request.app.state.pool
-
-    def load(height: int) -> list[str]:
-        with begin(pool) as conn:
-            return feed_repository.load_sealed(conn, height)
-
-    return StreamingResponse(read_feed(watch, load, from_height, follow), media_type=MEDIA_TYPE)
+) -> Response:
+    """A page of blocks; it ends early where its blocks are full."""
+    return answer_list(operations.read_blocks(conn, from_height, limit))
 
 
 @router.get("/snapshot", response_class=StreamingResponse)
@@ -119,12 +87,22 @@ def get_snapshot(request: Request) -> StreamingResponse:
         with begin(pool) as conn:
             yield from tell_snapshot(conn)
 
-    return StreamingResponse(tell(), media_type=MEDIA_TYPE)
+    return StreamingResponse(tell(), media_type=LINES)
 
 
 @router.get("/blocks/{height}", response_model=Block)
-def get_block(height: Height, conn: Transaction) -> JSONResponse:
-    return JSONResponse(operations.read_block(conn, height))
+def get_block(height: Height, conn: Transaction) -> Response:
+    return Response(operations.read_block(conn, height), media_type=JSON)
+
+
+@router.get("/events", response_model=Events)
+def get_events(
+    conn: Transaction, wanted: Wanted, from_height: FromHeight = 0, index: FromIndex = 0
+) -> Response:
+    """The events of some blocks, from a block and an index in it on; and where to go on."""
+    page = operations.read_events(conn, wanted, from_height, index)
+    told = ",".join(body for _, body in page.entries)
+    return Response(f'{{"events":[{told}],"next_from":{page.next_height}}}', media_type=JSON)
 
 
 @router.post(
@@ -175,9 +153,9 @@ def get_account_proof(address: Address, conn: Transaction) -> Proof:
     return proofs.prove_account(conn, address)
 
 
-@router.get("/metagraph")
-def get_metagraph(conn: Transaction) -> Metagraph:
-    return operations.read_metagraph(conn)
+@router.get("/metagraph", response_model=Metagraph)
+def get_metagraph(conn: Transaction) -> Response:
+    return Response(operations.read_metagraph(conn), media_type=JSON)
 
 
 @router.get("/neurons/{uid}")

@@ -269,10 +269,19 @@ class Neuron(BaseModel):
     last_update_block: int
     registered_block: int
     axon: Axon | None
+    take: int | None = None
+    """Of 65,535: what a delegate keeps of its delegators' pay; none while it is no delegate."""
     weights: list[tuple[int, int]] | None = None
     """(uid, weight of 2^32 - 1); only when one neuron is asked for."""
     bonds_rao: list[tuple[int, AmountInJson]] | None = None
     """(uid, rao); only when one neuron is asked for."""
+
+
+class Events(BaseModel):
+    """A page of events; the next begins at `next_from`, which may be above the newest block."""
+
+    events: list[ChainEvent]
+    next_from: int
 
 
 class Metagraph(BaseModel):
@@ -310,7 +319,7 @@ class Parameters(BaseModel):
     existential_deposit_rao: AmountInJson
     transfer_fee_rao: AmountInJson
     fee_rao_per_byte: AmountInJson
-    difficulty: int
+    difficulty: AmountInJson
     """Live: hashes that a registration takes on average."""
     burn_rao: AmountInJson
     """Live: what a burned registration costs."""
