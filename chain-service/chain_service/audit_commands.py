@@ -10,17 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chain_service.audit import Audit, audit_chain
 from chain_service.client import ChainClient
-from chain_service.follower import WORKERS, Follower, Halted
-from chain_service.ledger_repository import try_to_lead
 from chain_service.replay import STOPS, without_collector
-from chain_service.sealed import check_chunks, cut_chunks
+from chain_service.sealed import WORKERS, check_chunks, cut_chunks
 from chain_service.snapshot import read_snapshot
 from chain_service.sources import (
     read_chain,
@@ -98,6 +95,12 @@ def import_(
     author: AuthorOption = None,
 ) -> None:
     """Execute an export into a database; one that was interrupted goes on where it was."""
+    # Only this command needs what writes a database: all others start the faster without.
+    import psycopg
+
+    from chain_service.follower import Follower, Halted
+    from chain_service.ledger_repository import try_to_lead
+
     with (
         psycopg.connect(database_url, autocommit=True) as conn,
         without_collector(),
