@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := model,embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench build-models env-example compose-secrets lock check-monitoring
+.PHONY: help setup up down status logs test check bench chaos-chain build-models env-example compose-secrets lock check-monitoring
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: setup  ## style, types, and which part may import which
 
 bench: setup  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
+
+chaos-chain: setup  ## kill the chain's processes and stores 50 times under load, and count
+	$(BIN)/python -m tests.chaos.chain $(ARGS)
 
 env-example: setup  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py

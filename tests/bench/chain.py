@@ -103,7 +103,7 @@ def running_chain(
     try:
         chain = RunningChain(stores.start(), stores.redis_url, home / "logs")
         with contextlib.ExitStack() as stack:
-            stack.callback(chain.close)
+            stack.callback(chain.close, show_logs=False)
             changed = seed_chain(chain, senders, strangers)
             chain.start_author(TAONET_CHAIN_PARAMETERS=json.dumps(changed))
             chain.start_web()
