@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "secrets"
-OWNERS = ("chain", "validator_1", "validator_2", "exchange")
+OWNERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange")
 PASSWORDS = ("postgres_password", "redis_password", "grafana_password")
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from chain_service import audit_commands
 from chain_service.client import ChainClient
 from chain_service.laboratory.states import run_state
 from chain_service.laboratory.vectors import check_path
@@ -196,6 +197,11 @@ def proof(
     with ChainClient(chain) as client:
         found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
     typer.echo(found.model_dump_json(indent=2))
+
+
+chain_app.command("verify")(audit_commands.verify)
+chain_app.command("export")(audit_commands.export)
+chain_app.command("import")(audit_commands.import_)
 
 
 def step(

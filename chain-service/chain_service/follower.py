@@ -17,7 +17,7 @@ from chain_service.author import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, tell_fi
 from chain_service.client import ChainClient, ChainRefusal
 from chain_service.domain.blocks import AppliedBlock, check_loaded
 from chain_service.domain.state import State
-from chain_service.replay import STOPS, Replay, start_replay
+from chain_service.replay import STOPS, Replay, start_replay, without_collector
 from chain_service.sealed import SealedBlock, check_chunks, cut_chunks
 from chain_service.sources import read_chain
 from chain_service.sync_repository import Followed
@@ -91,6 +91,10 @@ class Follower:
         self._changed = State()
         self._extrinsics = 0
 
+    def resume(self) -> None:
+        """Take back that this follower stopped."""
+        resume(self._conn)
+
     @property
     def height(self) -> int:
         """The newest block, −1 before the first; a batch that is not written counts."""
@@ -103,7 +107,8 @@ class Follower:
         if distance > NEAR_BLOCKS:
             log.info("catching up", height=self.height, blocks=distance, leader=url)
             chunks = cut_chunks(read_chain(url, self.height + 1))
-            self.take(check_chunks(chunks, WORKERS), stop)
+            with without_collector():
+                self.take(check_chunks(chunks, WORKERS), stop)
         log.info("following", height=self.height, leader=url)
         pieces = cut_chunks(read_chain(url, self.height + 1, follow=True), size=1)
         self.take(check_chunks(pieces, workers=0), stop, at_once=True)

@@ -35,7 +35,9 @@ log = get_logger(__name__)
 def main() -> int:
     """Write blocks and relay them, or follow another chain's, until SIGTERM or SIGINT."""
     settings = ChainSettings()
-    configure_logging("chain-author", settings.log_level)
+    configure_logging(
+        "chain-follower" if settings.chain_follow else "chain-author", settings.log_level
+    )
     if sys.argv[1:] == ["resume"]:
         return _resume(settings)
     stop = threading.Event()

@@ -1,6 +1,7 @@
 """Keys and wallets: sr25519 pairs with SS58 addresses, in the ecosystem's own files."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from bittensor_wallet import Keypair, Wallet
@@ -8,6 +9,7 @@ from bittensor_wallet import Keypair, Wallet
 from taonet.kit.errors import Malformed, Unauthenticated
 
 SIGNATURE_BYTES = 64
+ADDRESSES_KEPT = 16_384
 
 __all__ = [
     "Keypair",
@@ -19,10 +21,16 @@ __all__ = [
 ]
 
 
+@lru_cache(ADDRESSES_KEPT)
+def _read_address(address: str) -> Keypair:
+    """Return the public half of an address; reading one costs a tenth of checking a signature."""
+    return Keypair(ss58_address=address)
+
+
 def check_address(address: str) -> str:
     """Return the address if it is a valid SS58 one, else refuse."""
     try:
-        Keypair(ss58_address=address)
+        _read_address(address)
     except Exception:
         raise Malformed(
             f"{address[:60]!r} is not an SS58 address; check it for typing errors"
@@ -34,7 +42,7 @@ def check_signature(address: str, message: bytes, signature_hex: str) -> None:
     """Refuse unless the signature over the message is the address's own."""
     try:
         signature = bytes.fromhex(signature_hex)
-        valid = len(signature) == SIGNATURE_BYTES and Keypair(ss58_address=address).verify(
+        valid = len(signature) == SIGNATURE_BYTES and _read_address(address).verify(
             message, signature
         )
     except Exception:
