@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := model,embedded,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench chaos-chain build-models env-example compose-secrets lock check-monitoring
+.PHONY: help setup up down status logs test check bench chaos-chain build-models env-example parameters compose-secrets lock check-monitoring
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ chaos-chain: setup  ## kill the chain's processes and stores 50 times under load
 
 env-example: setup  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py
+
+parameters: setup  ## write docs/parameters.md from the code
+	$(BIN)/python tools/parameters_page.py
 
 compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
 	$(BIN)/python tools/compose_secrets.py

@@ -145,7 +145,7 @@ def _run(
 
 
 def kill(chain: RunningChain, stores: KillableStores, sender: Sender, target: str) -> Kill:
-    height, acknowledged = chain.height(), len(sender.acknowledged)
+    height = stored_height(chain)
     moment = time.monotonic()
     if target in ("author", "web"):
         chain.kill(target)
@@ -156,7 +156,7 @@ def kill(chain: RunningChain, stores: KillableStores, sender: Sender, target: st
     else:
         stores.kill(target)
     # What is stored counts: the web process may be the one that is away.
-    last = stored_height(chain)
+    last, acknowledged = stored_height(chain), len(sender.acknowledged)
     wait_until(lambda: stored_height(chain) > last, seconds=60)
     until_block = time.monotonic() - moment
     wait_until(lambda: len(sender.acknowledged) > acknowledged, seconds=60)
