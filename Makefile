@@ -43,7 +43,8 @@ check: setup  ## style, types, and which part may import which
 bench: setup  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
-chaos-chain: setup  ## kill the chain's processes and stores 50 times under load, and count
+chaos-chain: setup  ## 1000 random histories against the model; 50 kills under load, and a count
+	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
 	$(BIN)/python -m tests.chaos.chain $(ARGS)
 
 env-example: setup  ## write .env.example from the settings classes

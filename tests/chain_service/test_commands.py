@@ -87,9 +87,8 @@ def test_an_encrypted_coldkey_signs_and_the_ecosystems_wallet_reads_it(
 def test_a_presets_parameters_are_shown_without_a_chain(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told: Any = json.loads(
-        typed(capsys, "chain", "parameters", "--preset", "mainnet-2022", "--json")
-    )
+    words = ("chain", "parameters", "--preset", "mainnet-2022")
+    told: Any = json.loads(typed(capsys, *words, "--json"))
     assert told["maximum_difficulty"] == str((2**64 - 1) // 4)
     assert told["blocks_per_step"] == 100
     assert "NAK live: 4096" in typed(capsys, *words)
