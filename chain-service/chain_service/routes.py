@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from chain_service import operations, proofs
-from chain_service.feed import MEDIA_TYPE
 from chain_service.intake import Intake
 from chain_service.live_routes import HEIGHT_MAX, FromHeight, FromIndex, Wanted
 from chain_service.schemas import (
@@ -32,7 +31,7 @@ from taonet.kit.db import Transaction, begin
 from taonet.kit.errors import Malformed, Refusal
 
 UID_MAX = 2**31 - 1
-JSON = "application/json"
+JSON, LINES = "application/json", "application/x-ndjson"
 
 Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
 ExtrinsicHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
@@ -88,7 +87,7 @@ def get_snapshot(request: Request) -> StreamingResponse:
         with begin(pool) as conn:
             yield from tell_snapshot(conn)
 
-    return StreamingResponse(tell(), media_type=MEDIA_TYPE)
+    return StreamingResponse(tell(), media_type=LINES)
 
 
 @router.get("/blocks/{height}", response_model=Block)

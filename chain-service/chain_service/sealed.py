@@ -28,6 +28,7 @@ from taonet.kit.keys import check_signature
 CHUNK_BYTES = 200_000
 """What a worker takes at once: some hundreds of extrinsics, or blocks."""
 CHUNKS_AHEAD_PER_WORKER = 4
+LINE_BYTES_MAX = 256_000_000
 HEADER_FIELDS = (*SEALED_FIELDS, "signature")
 
 
@@ -81,6 +82,8 @@ def cut_chunks(parts: Iterable[bytes], size: int = CHUNK_BYTES) -> Iterator[byte
     waiting: list[bytes] = []
     length = 0
     for part in parts:
+        if length > LINE_BYTES_MAX:
+            raise BadBlock(f"a block has more than {LINE_BYTES_MAX} bytes")
         head, newline, tail = part.rpartition(b"\n")
         waiting.append(head + newline if newline else tail)
         length += len(part)

@@ -250,11 +250,11 @@ PAGE = """\
 # Checking a chain again
 
 `make bench NAME=sync` on 2 cores, everything on the one machine. {transfers:,} signed transfers in
-blocks of 1,000 between 1,000 accounts, and {empty:,} blocks without any; medians of 3 runs. *Verify*
-is: reading lines, checking every signature in 2 processes, executing, hashing, comparing every
-root. A follower also writes blocks, extrinsics, events and state by COPY, in transactions of 20,000
-extrinsics; Postgres shares the 2 cores. *Processor* is what our processes worked for each, without
-Postgres: 100 µs would let two cores that do nothing else handle 20,000 a second.
+blocks of 1,000 between 1,000 accounts, and {empty:,} blocks without any; medians of 3 runs.
+*Verify* is: reading lines, checking every signature in 2 processes, executing, hashing, comparing
+every root. A follower also writes blocks, extrinsics, events and state by COPY, in transactions of
+20,000 extrinsics; Postgres shares the 2 cores. *Processor* is what our processes worked for each,
+without Postgres: 100 µs would let two cores that do nothing else handle 20,000 a second.
 
 {rates}
 
