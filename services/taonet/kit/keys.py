@@ -1,10 +1,13 @@
 """Keys and wallets: sr25519 pairs with SS58 addresses, in the ecosystem's own files."""
 
+import contextlib
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 
 from bittensor_wallet import Keypair, Wallet
+from bittensor_wallet.errors import KeyFileError, PasswordError
 
 from taonet.kit.errors import Malformed, Unauthenticated
 
@@ -87,5 +90,10 @@ def load_hotkey(path: str, name: str, hotkey: str) -> Keypair:
 def load_coldkey(path: str, name: str, password: str | None = None) -> Keypair:
     """Load the key that owns a wallet's money; asks for the password where it is encrypted."""
     wallet = Wallet(name=name, path=str(Path(path).expanduser()))
-    keypair: Keypair = wallet.get_coldkey(password=password)
+    try:
+        # The library tells of its decrypting, which is nothing for a program that reads answers.
+        with contextlib.redirect_stdout(sys.stderr):
+            keypair: Keypair = wallet.get_coldkey(password=password)
+    except (KeyFileError, PasswordError) as error:
+        raise Unauthenticated(f"the coldkey of the wallet {name!r} stays closed: {error}") from None
     return keypair

@@ -162,6 +162,7 @@ def _chain(place: Place) -> list[ProcessSpec]:
         **_store(place, "chain"),
         **_wallet(place, "chain", "author"),
         "CHAIN_PRESET": place.settings.preset,
+        "CHAIN_TOKENIZER_PATH": f"{place.settings.models()}/tokenizer.json",
     }
     web = _web(place, "chain", "chain_service.app:create_app", environment)
     author = _nursed(place, "chain-author", ("chain_service.worker",), environment)
