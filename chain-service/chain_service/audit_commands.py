@@ -1,4 +1,4 @@
-"""The commands that trust nobody: `taonet chain verify`, `export` and `import`."""
+"""The commands that trust nobody: `taonet chain proof`, `verify`, `export` and `import`."""
 
 import json
 import threading
@@ -38,6 +38,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 SILENCE_SECONDS = 30.0
 SHOW_SECONDS = 0.1
 """Drawing for every block would cost more than executing it."""
+
+
+def proof(
+    whom: Annotated[str, typer.Argument(metavar="ADDRESS|UID", help="An account, or a neuron.")],
+    chain: ChainOption = "http://127.0.0.1:9944",
+) -> None:
+    """Fetch a proof of what an account holds, as JSON; verify_proof.py checks it without trust."""
+    with ChainClient(chain) as client:
+        found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
+    typer.echo(found.model_dump_json(indent=2))
 
 
 def verify(
