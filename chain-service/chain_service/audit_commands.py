@@ -1,4 +1,4 @@
-"""The commands that trust nobody: `taonet chain verify`, `export` and `import`."""
+"""The commands that trust nobody: `taonet chain proof`, `verify`, `export` and `import`."""
 
 import json
 import threading
@@ -10,17 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chain_service.audit import Audit, audit_chain
 from chain_service.client import ChainClient
-from chain_service.follower import WORKERS, Follower, Halted
-from chain_service.ledger_repository import try_to_lead
 from chain_service.replay import STOPS, without_collector
-from chain_service.sealed import check_chunks, cut_chunks
+from chain_service.sealed import WORKERS, check_chunks, cut_chunks
 from chain_service.snapshot import read_snapshot
 from chain_service.sources import (
     read_chain,
@@ -41,6 +38,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 SILENCE_SECONDS = 30.0
 SHOW_SECONDS = 0.1
 """Drawing for every block would cost more than executing it."""
+
+
+def proof(
+    whom: Annotated[str, typer.Argument(metavar="ADDRESS|UID", help="An account, or a neuron.")],
+    chain: ChainOption = "http://127.0.0.1:9944",
+) -> None:
+    """Fetch a proof of what an account holds, as JSON; verify_proof.py checks it without trust."""
+    with ChainClient(chain) as client:
+        found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
+    typer.echo(found.model_dump_json(indent=2))
 
 
 def verify(
@@ -98,6 +105,12 @@ def import_(
     author: AuthorOption = None,
 ) -> None:
     """Execute an export into a database; one that was interrupted goes on where it was."""
+    # Only this command needs what writes a database: all others start the faster without.
+    import psycopg
+
+    from chain_service.follower import Follower, Halted
+    from chain_service.ledger_repository import try_to_lead
+
     with (
         psycopg.connect(database_url, autocommit=True) as conn,
         without_collector(),

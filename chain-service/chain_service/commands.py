@@ -257,6 +257,7 @@ def call(
     _execute(chain, keypair, name, given, as_json)
 
 
+chain_app.command("proof")(audit_commands.proof)
 chain_app.command("verify")(audit_commands.verify)
 chain_app.command("export")(audit_commands.export)
 chain_app.command("import")(audit_commands.import_)

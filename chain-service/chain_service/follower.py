@@ -18,7 +18,7 @@ from chain_service.client import ChainClient, ChainRefusal
 from chain_service.domain.blocks import AppliedBlock, check_loaded
 from chain_service.domain.state import State
 from chain_service.replay import STOPS, Replay, start_replay, without_collector
-from chain_service.sealed import SealedBlock, check_chunks, cut_chunks
+from chain_service.sealed import WORKERS, SealedBlock, check_chunks, cut_chunks
 from chain_service.sources import read_chain
 from chain_service.sync_repository import Followed
 from taonet.kit.errors import Refusal
@@ -26,8 +26,6 @@ from taonet.kit.logging import get_logger
 
 BATCH_EXTRINSICS, BATCH_BLOCKS = 20_000, 2_000
 """What one transaction holds, at most, while catching up."""
-WORKERS = 2
-"""Processes that check signatures while catching up."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
 STANDBY_SECONDS = 1.0

@@ -27,6 +27,8 @@ from taonet.kit.keys import check_signature
 
 CHUNK_BYTES = 200_000
 """What a worker takes at once: some hundreds of extrinsics, or blocks."""
+WORKERS = 2
+"""Processes that check signatures ahead of a long replay."""
 CHUNKS_AHEAD_PER_WORKER = 4
 LINE_BYTES_MAX = 256_000_000
 HEADER_FIELDS = (*SEALED_FIELDS, "signature")

@@ -30,10 +30,10 @@ from chain_service.domain.headers import NO_PARENT, Header
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters
-from chain_service.follower import WORKERS, Follower
+from chain_service.follower import Follower
 from chain_service.ledger_repository import try_to_lead
 from chain_service.replay import start_replay, without_collector
-from chain_service.sealed import SealedBlock, check_chunks, cut_chunks
+from chain_service.sealed import WORKERS, SealedBlock, check_chunks, cut_chunks
 from taonet.kit import db
 from taonet.local.postgres import postgres_url, prepare_postgres
 
