@@ -66,7 +66,8 @@ def fill(database_url: str, account: str) -> None:
         conn.execute(
             "INSERT INTO block SELECT n, lpad(to_hex(n), 64, '0'), lpad(to_hex(n - 1), 64, '0'), "
             "n::bigint * 12000, extrinsics_root, state_root, issuance_rao, free_rao, stake_rao, "
-            "pot_rao, 1000, author, signature FROM block, generate_series(2, %s) AS n WHERE height = 1",
+            "pot_rao, 1000, author, signature FROM block, generate_series(2, %s) AS n "
+            "WHERE height = 1",
             (BLOCKS,),
         )
         conn.execute(
