@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: bench-peers compile chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients
+.PHONY: bench-peers compile chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,15 @@ check: $(DEV_STAMP)  ## style, types, and which part may import which
 bench: $(DEV_STAMP)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
+chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
+	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
+	$(BIN)/python -m tests.chaos.chain $(ARGS)
+
 env-example: $(DEV_STAMP)  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py
+
+parameters: $(DEV_STAMP)  ## write docs/parameters.md from the code
+	$(BIN)/python tools/parameters_page.py
 
 compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
 	$(BIN)/python tools/compose_secrets.py

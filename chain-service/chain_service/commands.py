@@ -1,6 +1,7 @@
 """The chain's commands, which the `taonet` command mounts: `metagraph`, `transfer`, `stake`, …"""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +11,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from chain_service import audit_commands
 from chain_service.client import ChainClient
+from chain_service.domain.parameters import PRESETS, choose_parameters
 from chain_service.laboratory.states import run_state
 from chain_service.laboratory.vectors import check_path
-from chain_service.schemas import Neuron, Receipt
+from chain_service.reference import describe_parameters
+from chain_service.schemas import ARGUMENTS, Neuron, Receipt
 from taonet.kit.errors import Malformed
 from taonet.kit.keys import Keypair, check_address, load_coldkey, load_hotkey
 from taonet.kit.money import format_tao, parse_tao
@@ -73,7 +77,7 @@ def transfer(
 ) -> None:
     """Send TAO from a wallet's coldkey to an address."""
     arguments = {"receiver": check_address(receiver), "amount_rao": _read_tao(amount)}
-    _execute(chain, load_coldkey(wallet_path, wallet), "transfer", arguments, as_json)
+    _execute(chain, _load_coldkey(wallet_path, wallet), "transfer", arguments, as_json)
 
 
 @stake_app.command("add")
@@ -90,7 +94,7 @@ def add_stake(
         "hotkey": _resolve_hotkey(wallet_path, wallet, hotkey),
         "amount_rao": _read_tao(amount),
     }
-    _execute(chain, load_coldkey(wallet_path, wallet), "add_stake", arguments, as_json)
+    _execute(chain, _load_coldkey(wallet_path, wallet), "add_stake", arguments, as_json)
 
 
 @stake_app.command("remove")
@@ -107,7 +111,7 @@ def remove_stake(
         "hotkey": _resolve_hotkey(wallet_path, wallet, hotkey),
         "amount_rao": _read_tao(amount),
     }
-    _execute(chain, load_coldkey(wallet_path, wallet), "remove_stake", arguments, as_json)
+    _execute(chain, _load_coldkey(wallet_path, wallet), "remove_stake", arguments, as_json)
 
 
 def register(
@@ -121,7 +125,7 @@ def register(
 ) -> None:
     """Register a hotkey by proof of work; it costs computing time and no money."""
     keypair = load_hotkey(wallet_path, wallet, hotkey)
-    coldkey = load_coldkey(wallet_path, wallet).ss58_address
+    coldkey = _load_coldkey(wallet_path, wallet).ss58_address
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with (
         ChainClient(chain) as client,
@@ -163,39 +167,100 @@ def supply(
 def block(
     height: Annotated[int | None, typer.Argument(help="Without it, the newest.")] = None,
     chain: ChainOption = CHAIN_URL,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show a block, as JSON."""
+    """Show a block: its header, its extrinsics and what came of them, its events."""
     with ChainClient(chain) as client:
         found = client.block(client.head().height if height is None else height)
-    typer.echo(found.model_dump_json(indent=2))
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
+    for name, value in found.header:
+        typer.echo(f"{name:<16} {value}")
+    for entry in found.extrinsics:
+        typer.echo(f"{entry.status:<16} {entry.extrinsic.call:<16} {entry.hash}")
+        if entry.error:
+            typer.echo(f"{'':<16} {entry.error}")
+    for event in found.events:
+        fields = event.model_dump(mode="json", exclude={"kind", "height", "index"})
+        told = " ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
+        typer.echo(f"{event.kind:<16} {told}")
 
 
 @chain_app.command("extrinsic")
 def extrinsic(
     extrinsic_hash: Annotated[str, typer.Argument(metavar="HASH")],
     chain: ChainOption = CHAIN_URL,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show what became of an extrinsic, as JSON."""
+    """Show what became of an extrinsic."""
     with ChainClient(chain) as client:
-        typer.echo(client.receipt(extrinsic_hash).model_dump_json(indent=2))
+        receipt = client.receipt(extrinsic_hash)
+    if as_json:
+        typer.echo(receipt.model_dump_json())
+        return
+    where = "" if receipt.height is None else f" in block {receipt.height}"
+    typer.echo(f"{receipt.status}{where}, fee {format_tao(receipt.fee_rao)} TAO")
+    if receipt.error:
+        typer.echo(receipt.error)
 
 
 @chain_app.command("parameters")
-def parameters(chain: ChainOption = CHAIN_URL) -> None:
-    """Show the chain's parameters, as JSON."""
-    with ChainClient(chain) as client:
-        typer.echo(client.parameters().model_dump_json(indent=2))
-
-
-@chain_app.command("proof")
-def proof(
-    whom: Annotated[str, typer.Argument(metavar="ADDRESS|UID", help="An account, or a neuron.")],
+def parameters(
+    preset: Annotated[
+        str | None, typer.Option(help=f"Of a preset, asking no chain: {', '.join(PRESETS)}.")
+    ] = None,
     chain: ChainOption = CHAIN_URL,
+    as_json: JsonOption = False,
 ) -> None:
-    """Fetch a proof of what an account holds, as JSON; verify_proof.py checks it without trust."""
-    with ChainClient(chain) as client:
-        found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
-    typer.echo(found.model_dump_json(indent=2))
+    """Show the chain's parameters, or a preset's, each with its unit and source."""
+    if preset is not None:
+        values = choose_parameters(preset, {}).as_json()
+    else:
+        with ChainClient(chain) as client:
+            values = client.parameters().model_dump(mode="json")
+    if as_json:
+        typer.echo(json.dumps(values))
+        return
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
+    for title in ("parameter", "value", "unit", "meaning, source"):
+        table.add_column(title, justify="right" if title == "value" else "left")
+    described = {entry.name: entry for entry in describe_parameters()}
+    for name, value in values.items():
+        entry = described.get(name)
+        unit, meaning = (entry.unit, entry.meaning) if entry else ("", "Live.")
+        table.add_row(name, str(value), unit, meaning)
+    Console().print(table)
+
+
+@chain_app.command("call")
+def call(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(ARGUMENTS)}.")],
+    arguments: Annotated[str, typer.Argument(help='As JSON: {"hotkey": "5…"}.')],
+    by_hotkey: Annotated[bool, typer.Option("--by-hotkey", help="Sign with the hotkey.")] = False,
+    chain: ChainOption = CHAIN_URL,
+    wallet: WalletOption = "default",
+    hotkey: HotkeyOption = "default",
+    wallet_path: PathOption = WALLET_PATH,
+    as_json: JsonOption = False,
+) -> None:
+    """Carry out any call, such as nominate, swap_hotkey or a batch (docs/interfaces.md)."""
+    try:
+        given = json.loads(arguments)
+    except ValueError as error:
+        raise Malformed(f"the arguments are not JSON: {error}") from None
+    keypair = (
+        load_hotkey(wallet_path, wallet, hotkey)
+        if by_hotkey
+        else _load_coldkey(wallet_path, wallet)
+    )
+    _execute(chain, keypair, name, given, as_json)
+
+
+chain_app.command("proof")(audit_commands.proof)
+chain_app.command("verify")(audit_commands.verify)
+chain_app.command("export")(audit_commands.export)
+chain_app.command("import")(audit_commands.import_)
 
 
 def step(
@@ -240,6 +305,11 @@ def _execute(
         typer.echo(receipt.model_dump_json())
     else:
         typer.echo(f"done in block {receipt.height}, fee {format_tao(receipt.fee_rao)} TAO")
+
+
+def _load_coldkey(wallet_path: str, wallet: str) -> Keypair:
+    """Load a coldkey; an encrypted one's password is TAONET_WALLET_PASSWORD, or asked for."""
+    return load_coldkey(wallet_path, wallet, os.environ.get("TAONET_WALLET_PASSWORD"))
 
 
 def _read_tao(text: str) -> int:

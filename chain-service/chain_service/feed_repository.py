@@ -1,7 +1,10 @@
 """Every SQL statement that hands out what a chain consists of: its blocks, and its whole state."""
 
+from collections.abc import Iterator
+
 from psycopg import Connection
 
+ACCOUNTS_PER_PAGE = 5_000
 BLOCKS_PER_PAGE = 500
 EXTRINSICS_PER_PAGE = 5_000
 """A page ends with the block in which the number of its extrinsics passes this."""
@@ -30,3 +33,14 @@ def load_sealed(conn: Connection, from_height: int) -> list[str]:
         (from_height, last),
     )
     return [line for (line,) in rows]
+
+
+def load_account_lines(conn: Connection) -> Iterator[list[str]]:
+    """Yield pages of all accounts by slot: [address, free_rao, nonce] as JSON."""
+    with conn.cursor(name="accounts") as cursor:
+        cursor.execute(
+            "SELECT json_build_array(address, free_rao::text, nonce)::text "
+            "FROM account ORDER BY slot"
+        )
+        while page := cursor.fetchmany(ACCOUNTS_PER_PAGE):
+            yield [line for (line,) in page]

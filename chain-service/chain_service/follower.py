@@ -17,8 +17,8 @@ from chain_service.author import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, tell_fi
 from chain_service.client import ChainClient, ChainRefusal
 from chain_service.domain.blocks import AppliedBlock, check_loaded
 from chain_service.domain.state import State
-from chain_service.replay import STOPS, Replay, start_replay
-from chain_service.sealed import SealedBlock, check_chunks, cut_chunks
+from chain_service.replay import STOPS, Replay, start_replay, without_collector
+from chain_service.sealed import WORKERS, SealedBlock, check_chunks, cut_chunks
 from chain_service.sources import read_chain
 from chain_service.sync_repository import Followed
 from taonet.kit.errors import Refusal
@@ -26,8 +26,6 @@ from taonet.kit.logging import get_logger
 
 BATCH_EXTRINSICS, BATCH_BLOCKS = 20_000, 2_000
 """What one transaction holds, at most, while catching up."""
-WORKERS = 2
-"""Processes that check signatures while catching up."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
 STANDBY_SECONDS = 1.0
@@ -91,6 +89,10 @@ class Follower:
         self._changed = State()
         self._extrinsics = 0
 
+    def resume(self) -> None:
+        """Take back that this follower stopped."""
+        resume(self._conn)
+
     @property
     def height(self) -> int:
         """The newest block, −1 before the first; a batch that is not written counts."""
@@ -103,7 +105,8 @@ class Follower:
         if distance > NEAR_BLOCKS:
             log.info("catching up", height=self.height, blocks=distance, leader=url)
             chunks = cut_chunks(read_chain(url, self.height + 1))
-            self.take(check_chunks(chunks, WORKERS), stop)
+            with without_collector():
+                self.take(check_chunks(chunks, WORKERS), stop)
         log.info("following", height=self.height, leader=url)
         pieces = cut_chunks(read_chain(url, self.height + 1, follow=True), size=1)
         self.take(check_chunks(pieces, workers=0), stop, at_once=True)

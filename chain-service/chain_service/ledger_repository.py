@@ -88,12 +88,14 @@ def insert_genesis(conn: Connection, block_hash: str, parameters: ChainParameter
     )
 
 
-def load_header(conn: Connection) -> Header:
-    """Return the newest block's header."""
+def load_header(conn: Connection, height: int | None = None) -> Header:
+    """Return the newest block's header, or that of a height."""
     names = ", ".join(Header.__slots__)
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
-            f"SELECT {names} FROM block ORDER BY height DESC LIMIT 1"  # noqa: S608
+            f"SELECT {names} FROM block "  # noqa: S608 (our own columns)
+            "WHERE %(height)s::bigint IS NULL OR height = %(height)s ORDER BY height DESC LIMIT 1",
+            {"height": height},
         ).fetchone()
     assert row is not None
     return Header(**row)

@@ -39,11 +39,14 @@ def judge_extrinsic(item: Any) -> SignedOrder | Refusal:
 
 def verify_order(extrinsic: Extrinsic) -> SignedOrder:
     """Return what an extrinsic orders, or refuse what can't be read or was not signed."""
-    payload = _encode(extrinsic)
+    told = extrinsic.model_dump(mode="json")
+    signature = told.pop("signature")
+    payload = _encode(told)
+    digest = hash_bytes(payload)
     arguments = read_arguments(extrinsic.call, extrinsic.arguments)
-    check_signature(extrinsic.signer, hash_bytes(payload), extrinsic.signature)
+    check_signature(extrinsic.signer, digest, signature)
     order = Order(
-        hash=hash_bytes(payload).hex(),
+        hash=digest.hex(),
         signer=extrinsic.signer,
         nonce=extrinsic.nonce,
         last_valid_block=extrinsic.last_valid_block,
@@ -52,9 +55,8 @@ def verify_order(extrinsic: Extrinsic) -> SignedOrder:
         arguments=arguments,
         length=len(payload),
     )
-    return SignedOrder(
-        order, extrinsic.genesis_hash, orjson.dumps(extrinsic.model_dump(mode="json")).decode()
-    )
+    body = orjson.dumps({**told, "signature": signature}).decode()
+    return SignedOrder(order, extrinsic.genesis_hash, body)
 
 
 def restore_order(extrinsic_hash: str, length: int, body: dict[str, Any]) -> Order:
@@ -91,9 +93,9 @@ def _read_batched(call: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"call": call, "arguments": read_arguments(call, arguments)}
 
 
-def _encode(extrinsic: Extrinsic) -> bytes:
+def _encode(told: dict[str, Any]) -> bytes:
     try:
-        payload = encode_canonically(extrinsic.payload())
+        payload = encode_canonically(told)
     except (ValueError, RecursionError):
         raise Malformed(
             "the arguments can't be written as RFC 8785 JSON; write large integers as strings"

@@ -1,10 +1,11 @@
 """The chain's HTTP interface: one operation, or one read, each."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from chain_service import operations, proofs
 from chain_service.intake import Intake
@@ -25,11 +26,12 @@ from chain_service.schemas import (
     SubmittedOrRefused,
     Supply,
 )
-from taonet.kit.db import Transaction
+from chain_service.snapshot import tell_snapshot
+from taonet.kit.db import Transaction, begin
 from taonet.kit.errors import Malformed, Refusal
 
 UID_MAX = 2**31 - 1
-JSON = "application/json"
+JSON, LINES = "application/json", "application/x-ndjson"
 
 Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
 ExtrinsicHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
@@ -74,6 +76,18 @@ def get_blocks(
 ) -> Response:
     """A page of blocks; it ends early where its blocks are full."""
     return answer_list(operations.read_blocks(conn, from_height, limit))
+
+
+@router.get("/snapshot", response_class=StreamingResponse)
+def get_snapshot(request: Request) -> StreamingResponse:
+    """The whole state after the newest block, in lines of JSON, by which a check may begin late."""
+    pool = request.app.state.pool
+
+    def tell() -> Iterator[bytes]:
+        with begin(pool) as conn:
+            yield from tell_snapshot(conn)
+
+    return StreamingResponse(tell(), media_type=LINES)
 
 
 @router.get("/blocks/{height}", response_model=Block)

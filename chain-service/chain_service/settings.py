@@ -1,5 +1,6 @@
 """The chain's settings, read once by `app` and `worker`."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field
@@ -16,5 +17,7 @@ class ChainSettings(StoreSettings, WalletSettings):
     """The address of a chain to follow: execute its blocks again here, write none; empty: write."""
     chain_follow_author: str = ""
     """For a new follower: the author it expects; empty: whom the followed chain's genesis names."""
+    chain_tokenizer_path: Path | None = None
+    """The tokenizer.json that a new chain fixes for all Servers; unset: any may serve."""
     chain_parameters: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
     """Parameters of a new chain that differ from the preset's, as JSON: {"blocks_per_step": 5}."""

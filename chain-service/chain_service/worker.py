@@ -4,6 +4,7 @@ The author, or a follower, as a process: `python -m chain_service.worker`.
 With the word `resume` it lets a follower that stopped try the block again.
 """
 
+import hashlib
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ import redis
 from chain_service.author import OtherChain, write_blocks
 from chain_service.domain.blocks import InvariantBroken
 from chain_service.domain.errors import InvalidParameters
-from chain_service.domain.parameters import choose_parameters
+from chain_service.domain.parameters import ChainParameters, choose_parameters
 from chain_service.doorbell import Doorbell
 from chain_service.follower import Halted, OtherAuthor, follow_chain, resume
 from chain_service.settings import ChainSettings
@@ -35,7 +36,9 @@ log = get_logger(__name__)
 def main() -> int:
     """Write blocks and relay them, or follow another chain's, until SIGTERM or SIGINT."""
     settings = ChainSettings()
-    configure_logging("chain-author", settings.log_level)
+    configure_logging(
+        "chain-follower" if settings.chain_follow else "chain-author", settings.log_level
+    )
     if sys.argv[1:] == ["resume"]:
         return _resume(settings)
     stop = threading.Event()
@@ -98,11 +101,21 @@ def _follow(settings: ChainSettings, stop: threading.Event) -> int:
     return 0
 
 
+def _choose_parameters(settings: ChainSettings) -> ChainParameters:
+    changed = settings.chain_parameters
+    if path := settings.chain_tokenizer_path:
+        try:
+            fixed = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InvalidParameters(f"the network's tokenizer can't be read: {error}") from None
+        changed = {"tokenizer_sha256": fixed, **changed}
+    return choose_parameters(settings.chain_preset, changed)
+
+
 def _write(settings: ChainSettings, client: redis.Redis, stop: threading.Event) -> int:
     try:
         keypair = _load_key(settings)
-        parameters = choose_parameters(settings.chain_preset, settings.chain_parameters)
-        parameters = replace(parameters, author=keypair.ss58_address)
+        parameters = replace(_choose_parameters(settings), author=keypair.ss58_address)
         write_blocks(settings.database_url, Doorbell(client), parameters, keypair, stop)
     except (OtherChain, InvalidParameters, NoKey) as refusal:
         log.error("the author refuses to start", reason=refusal.message)

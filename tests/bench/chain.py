@@ -30,7 +30,7 @@ from tqdm import tqdm
 SENDERS = 1_000
 WARM_SECONDS = 5
 LIMIT_PER_SECOND = 5_000
-ROUNDS = ((1_000, 30, 9_000), (100_000, 10, 8_000), (1_000_000, 10, 8_000))
+ROUNDS = ((1_000, 30, 8_500), (100_000, 8, 8_000), (1_000_000, 8, 8_000))
 """Accounts, seconds that are measured, and transfers signed for each second."""
 
 
@@ -103,7 +103,7 @@ def running_chain(
     try:
         chain = RunningChain(stores.start(), stores.redis_url, home / "logs")
         with contextlib.ExitStack() as stack:
-            stack.callback(chain.close)
+            stack.callback(chain.close, show_logs=False)
             changed = seed_chain(chain, senders, strangers)
             chain.start_author(TAONET_CHAIN_PARAMETERS=json.dumps(changed))
             chain.start_web()

@@ -1,5 +1,6 @@
 """Where a bench leaves its page."""
 
+import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
@@ -8,4 +9,6 @@ FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
 def write_report(name: str, text: str) -> None:
     """Write `docs/benchmarks/<name>.md`."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.md").write_text(text.rstrip() + "\n")
+    one, five, _ = os.getloadavg()
+    load = f"Load of the machine in the last minute: {one:.1f}, in the last five: {five:.1f}."
+    (FOLDER / f"{name}.md").write_text(f"{text.rstrip()}\n\n{load}\n")

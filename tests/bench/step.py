@@ -1,18 +1,17 @@
 """
-How long one step of a consensus rule takes, and how much memory: `python -m tests.bench.step`.
-
-Rows are packed, as a step leaves them; a line says what unpacked ones cost. One thread; each graph
-has random weights and the bonds of a step before.
+How long one step of a consensus rule takes, and how much memory: `make bench NAME=step`.
 """
 
 import resource
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from tests.bench.report import write_report
+from tqdm import tqdm
 
 from chain_service.domain.nakamoto import run_nakamoto_step
 from chain_service.domain.nakamoto_dense import run_nakamoto_step_densely
@@ -30,17 +29,52 @@ PLAINLY = partial(run_nakamoto_step, parameters=MAINNET_2022)
 BY_YUMA = partial(run_yuma_step, parameters=YUMA)
 
 
+@dataclass(frozen=True)
+class Measured:
+    name: str
+    milliseconds: list[float]
+    processor_milliseconds: list[float]
+    limit: int | None
+
+
 def main() -> None:
     few, many = make_graph(256, 256, 3840), make_graph(4096, 0, 4096)
     sparse = make_graph(4096, 0, 4096, ranked=64)
-    measure("nakamoto 256 x 3840", few, DENSELY, limit_ms=60)
-    measure("  the same, rows as tuples", few, lambda graph: DENSELY(unpack(graph)), runs=3)
-    measure("  the plain step", few, PLAINLY, runs=1)
-    measure("nakamoto 4096 x 64 of 4096", sparse, DENSELY, runs=3)
-    measure("yuma 256 x 3840", few, BY_YUMA, limit_ms=100)
-    measure("nakamoto 4096 x 4096", many, DENSELY, limit_ms=1000, runs=5)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{'peak memory':<30} {peak:8.2f} GB  (limit 2)")
+    found = [
+        measure("Nakamoto, 256 rank 3840", few, DENSELY, limit=60),
+        measure("the same, rows as tuples", few, lambda graph: DENSELY(unpack(graph)), runs=3),
+        measure("the same, by the plain step", few, PLAINLY, runs=1),
+        measure("Nakamoto, 4096 rank 64 each", sparse, DENSELY, runs=3),
+        measure("Nakamoto, 4096 rank 4096", many, DENSELY, limit=1000, runs=5),
+        measure("Yuma, 256 rank 3840", few, BY_YUMA, limit=100),
+    ]
+    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    text = describe(found, gigabytes)
+    print(text)
+    write_report("step", text)
+
+
+def describe(found: list[Measured], gigabytes: float) -> str:
+    lines = [
+        "# One step of a consensus rule",
+        "",
+        "One thread of a machine with 2 cores; random weights, and the bonds of the step before. "
+        "Exact: the Nakamoto step equals the plain one to the last bit, Yuma the vectors. Packed "
+        "rows, as a step leaves them, where nothing else is said. `make bench NAME=step` makes "
+        "this page.",
+        "",
+        "| step | runs | median, ms | smallest to largest | of the processor, ms | limit, ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for one in found:
+        times = one.milliseconds
+        lines.append(
+            f"| {one.name} | {len(times)} | **{statistics.median(times):.1f}** | "
+            f"{min(times):.1f} to {max(times):.1f} | "
+            f"{statistics.median(one.processor_milliseconds):.1f} | {one.limit or '–'} |"
+        )
+    lines += ["", f"Memory of the whole run at its peak: {gigabytes:.2f} GB (limit 2 GB)."]
+    return "\n".join(lines)
 
 
 def make_graph(validators: int, first: int, servers: int, ranked: int | None = None) -> Graph:
@@ -66,23 +100,17 @@ def unpack(graph: Graph) -> Graph:
 
 
 def measure(
-    name: str, graph: Graph, run: Run, limit_ms: int | None = None, runs: int = RUNS
-) -> None:
-    """Print the median and the range of some runs, after one that isn't counted."""
+    name: str, graph: Graph, run: Run, limit: int | None = None, runs: int = RUNS
+) -> Measured:
+    """Time some runs, after one that isn't counted."""
     graph = replace(graph, bonds_rao=run(graph).bonds_rao)
     taken, worked = [], []
-    for _ in range(runs):
+    for _ in tqdm(range(runs), desc=name):
         start, start_of_work = time.perf_counter(), time.process_time()
         run(graph)
         worked.append((time.process_time() - start_of_work) * 1000)
         taken.append((time.perf_counter() - start) * 1000)
-    limit = "" if limit_ms is None else f"  (limit {limit_ms})"
-    print(
-        f"{name:<30} {statistics.median(taken):8.1f} ms, "
-        f"{min(taken):.1f} to {max(taken):.1f} over {runs}; "
-        f"of the processor {statistics.median(worked):.1f} ms{limit}",
-        flush=True,
-    )
+    return Measured(name, taken, worked, limit)
 
 
 if __name__ == "__main__":

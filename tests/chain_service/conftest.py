@@ -68,7 +68,7 @@ class RunningChain:
         with psycopg.connect(self.database_url) as conn:
             return conn.execute(statement).fetchall()
 
-    def close(self) -> None:
+    def close(self, show_logs: bool = True) -> None:
         self.client.close()
         for process in self.processes.values():
             process.terminate()
@@ -77,6 +77,8 @@ class RunningChain:
                 process.wait(5)
             process.kill()
             process.wait()
+        if not show_logs:
+            return
         # pytest shows this where a test failed.
         for log in sorted(path for path in self.logs.iterdir() if path.is_file()):
             sys.stdout.write(f"{log.name}\n{log.read_text()[-3000:]}\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bittensor_wallet import Wallet
 from tests.chain_service.conftest import RunningChain, enrich, key
 from tests.conftest import wait_until
 
@@ -33,6 +34,14 @@ def typed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return captured.out
 
 
+def failed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code
+    return capsys.readouterr().err
+
+
 def test_from_registering_to_sending(
     chain: RunningChain, wallets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,10 +56,42 @@ def test_from_registering_to_sending(
     receipt = json.loads(typed(capsys, "transfer", BOB.ss58_address, "0.25", "--json"))
     assert receipt["status"] == "included"
     assert chain.client.account(BOB.ss58_address).free_rao == 250_000_000
-    told: Any = json.loads(typed(capsys, "chain", "extrinsic", receipt["hash"]))
+    told: Any = json.loads(typed(capsys, "extrinsic", receipt["hash"], "--json"))
     assert told["height"] == receipt["height"]
-    block: Any = json.loads(typed(capsys, "chain", "block", str(receipt["height"])))
+    block: Any = json.loads(typed(capsys, "block", str(receipt["height"]), "--json"))
     assert "Transferred" in [event["kind"] for event in block["events"]]
+    assert f"included in block {receipt['height']}" in typed(capsys, "extrinsic", receipt["hash"])
+    assert "Transferred" in typed(capsys, "chain", "block", str(receipt["height"]))
+    delegate = json.dumps({"hotkey": hotkeys[0].ss58_address, "take": 5000})
+    assert "done in block" in typed(capsys, "chain", "call", "become_delegate", delegate)
+
+
+def test_an_encrypted_coldkey_signs_and_the_ecosystems_wallet_reads_it(
+    chain: RunningChain,
+    wallets: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAONET_WALLET_PASSWORD", "correct horse")
+    monkeypatch.setenv("TAONET_WALLET_NAME", "safe")
+    told = typed(capsys, "wallet", "new", "safe")
+    assert (wallets / "safe" / "coldkey").read_bytes().startswith(b"$NACL")
+    coldkey = Wallet(name="safe", path=str(wallets)).get_coldkey(password="correct horse")
+    assert coldkey.ss58_address in told
+    refused = failed(capsys, "transfer", BOB.ss58_address, "1")
+    assert "InsufficientBalance" in refused
+    monkeypatch.setenv("TAONET_WALLET_PASSWORD", "battery staple")
+    assert "stays closed" in failed(capsys, "transfer", BOB.ss58_address, "1")
+
+
+def test_a_presets_parameters_are_shown_without_a_chain(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("chain", "parameters", "--preset", "mainnet-2022")
+    told: Any = json.loads(typed(capsys, *words, "--json"))
+    assert told["maximum_difficulty"] == str((2**64 - 1) // 4)
+    assert told["blocks_per_step"] == 100
+    assert "NAK live: 4096" in typed(capsys, *words)
 
 
 def test_reading_for_programs_and_for_people(

@@ -128,6 +128,11 @@ def test_a_frozen_author_is_replaced_and_fenced_off(chain: RunningChain) -> None
     heights = [row[0] for row in chain.query("SELECT height FROM block ORDER BY height")]
     assert heights == list(range(len(heights)))
     assert chain.log("author").count('"leading"') == 1
+    linked = chain.query(
+        "SELECT bool_and(block.parent_hash = parent.block_hash) "
+        "FROM block JOIN block AS parent ON parent.height = block.height - 1"
+    )
+    assert linked == [(True,)]
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_tips_go_first_and_nonces_in_order(quiet_chain: RunningChain) -> None:
 
     def sign(who: Any, nonce: int, tip_rao: int) -> Any:
         arguments = {"receiver": VALIDATOR.ss58_address, "amount_rao": 500}
-        valid = head.height + 50
+        valid = head.height + 5_000
         return sign_extrinsic(
             who, head.genesis_hash, nonce, valid, *("transfer", arguments), tip_rao
         )
@@ -152,7 +152,7 @@ def test_what_expired_may_come_again(rich: RunningChain) -> None:
     rich.kill("author")
     head, nonce = client.head(), client.account(ALICE.ss58_address).nonce
     short = sign_extrinsic(ALICE, head.genesis_hash, nonce, head.height + 1, *TRANSFER)
-    long = sign_extrinsic(ALICE, head.genesis_hash, nonce + 1, head.height + 500, *TRANSFER)
+    long = sign_extrinsic(ALICE, head.genesis_hash, nonce + 1, head.height + 5_000, *TRANSFER)
     hashes = [str(one) for one in client.send_many([short, long])]
     execute(
         rich,
@@ -162,7 +162,7 @@ def test_what_expired_may_come_again(rich: RunningChain) -> None:
     )
     rich.start_author()
     wait_until(lambda: client.receipt(hashes[1]).status == "expired")
-    again = sign_extrinsic(ALICE, head.genesis_hash, nonce, head.height + 500, *TRANSFER)
+    again = sign_extrinsic(ALICE, head.genesis_hash, nonce, head.height + 5_000, *TRANSFER)
     assert [type(one) for one in client.send_many([again, long])] == [str, str]
     assert client.wait(hashes[1]).status == "included"
 

@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 STEPS = {"migrate", "wallets", "corpus"}
-LOOPS = {"chain-author", "market-maker", "treasury"}
+LOOPS = {"chain-author", "chain-follower-worker", "market-maker", "treasury"}
 """These have no door to ask: the engine restarts one that ended."""
 WRITES_ITS_ROOT = {"postgres", "grafana"}
 """Images of others that write beside their volumes."""
 OPEN_TO_THE_MACHINE = {
-    *("chain", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
+    *("chain", "chain-follower", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
     *("prometheus", "grafana"),
 }
 

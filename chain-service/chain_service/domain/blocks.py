@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chain_service.domain.calls import carry_out, count_paid_calls
-from chain_service.domain.consensus import run_consensus
+from chain_service.domain.consensus import gain_priority, run_consensus
 from chain_service.domain.encoding import encode_plainly, hash_bytes
 from chain_service.domain.execution import Event, Execution, check_holds
 from chain_service.domain.headers import NO_PARENT, Header
@@ -159,7 +159,8 @@ def run_step(layer: State, parameters: ChainParameters) -> list[Event]:
             emission_rao=amount_rao,
         )
         stakes = pay(dict(neuron.stakes_rao), neuron.coldkey, amount_rao, neuron.take)
-        layer.put_neuron(replace(neuron, scores=scores, stakes_rao=stakes))
+        priority = neuron.priority + gain_priority(neuron.stake_rao)
+        layer.put_neuron(replace(neuron, scores=scores, stakes_rao=stakes, priority=priority))
         if layer.bonds[uid] != step.bonds_rao[uid]:
             layer.bonds[uid] = step.bonds_rao[uid]
         if amount_rao:

@@ -33,6 +33,11 @@ def run_consensus(graph: Graph, parameters: ChainParameters) -> Payout:
     return Payout(step, split_pot(graph.emission_rao, step))
 
 
+def gain_priority(stake_rao: int) -> int:
+    """Return floor(log2(S + 1)): by how much a step raises a neuron's priority."""
+    return (stake_rao + 1).bit_length() - 1
+
+
 def split_pot(pot_rao: int, step: Step) -> list[int]:
     """
     Return e_i plus the dust that flooring left: one rao each by largest remainder, lower uid first.

@@ -29,7 +29,7 @@ EXPONENT_TERMS = 8
 
 def multiply(left: Fixed, right: Fixed | int) -> Fixed:
     """Return floor(left · right)."""
-    return _in_blocks(_multiply, left, right)
+    return map_blocks(multiply_block, left, np.asarray(right))
 
 
 def divide(dividend: Fixed, divisor: Fixed | int) -> Fixed:
@@ -38,11 +38,28 @@ def divide(dividend: Fixed, divisor: Fixed | int) -> Fixed:
 
     0 ≤ dividend ≤ divisor < 2^20 (2^52 as integers).
     """
-    return _in_blocks(_divide, dividend, divisor)
+    return map_blocks(divide_block, dividend, np.asarray(divisor))
 
 
-def _multiply(left: Fixed, right: Fixed) -> Fixed:
-    """By halves, as the product itself would not fit 64 bits."""
+def sum_products(matrix: Fixed, factors: Fixed, axis: int) -> Fixed:
+    """Return Σ floor(matrix · factors) along an axis, without keeping the products."""
+    total = np.zeros(matrix.shape[1 - axis], dtype=np.int64)
+    for block in blocks_of(matrix):
+        by_row = factors.ndim == 2 and len(factors) == len(matrix)
+        products = multiply_block(matrix[block], factors[block] if by_row else factors)
+        if axis == 0:
+            total += products.sum(axis=0)
+        else:
+            total[block] = products.sum(axis=1)
+    return total
+
+
+def multiply_block(left: Fixed, right: Fixed) -> Fixed:
+    """Return floor(left · right), by halves where the product would not fit 64 bits."""
+    if _is_share(left) and _is_share(right) and right.max(initial=0) < ONE:
+        product = left.view(np.uint64) * right.view(np.uint64)
+        product >>= np.uint64(FRACTION_BITS)
+        return product.view(np.int64)
     low = (left & HALF_MASK) * right
     low >>= HALF_BITS
     result: Fixed = (left >> HALF_BITS) * right
@@ -51,15 +68,21 @@ def _multiply(left: Fixed, right: Fixed) -> Fixed:
     return result
 
 
-def _divide(dividend: Fixed, divisor: Fixed) -> Fixed:
-    """
-    Correct a float64 quotient, which is at most one too large.
+def _is_share(values: Fixed) -> bool:
+    """Say whether all are in 0…1."""
+    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= ONE)
 
-    The remainder shows it, and is exact although its two terms overflow: both do modulo 2^64.
+
+def divide_block(dividend: Fixed, divisor: Fixed) -> Fixed:
+    """
+    Return floor(dividend / divisor), and 0 for 0 / 0, by correcting a float64 quotient.
+
+    It is at most one too large. The remainder shows it, and is exact although its two terms
+    overflow: both do modulo 2^64.
     """
     safe = np.maximum(divisor, 1)
     estimate = dividend * float(ONE)
-    estimate /= safe
+    estimate /= safe.astype(np.float64)
     quotient: Fixed = estimate.astype(np.int64)
     remainder = dividend << FRACTION_BITS
     remainder -= quotient * safe
@@ -67,16 +90,26 @@ def _divide(dividend: Fixed, divisor: Fixed) -> Fixed:
     return quotient
 
 
-def _in_blocks(
-    operation: Callable[[Fixed, Fixed], Fixed], left: Fixed, right: Fixed | int
+def map_blocks(
+    operation: Callable[..., Fixed], *operands: Fixed, out: Fixed | None = None
 ) -> Fixed:
-    """Work through a matrix by rows that fit the cache: that halves the time."""
-    if left.ndim < 2:
-        return operation(left, np.asarray(right))
-    left, right = np.broadcast_arrays(left, right)
-    result = np.empty(left.shape, dtype=np.int64)
-    for block in blocks_of(left):
-        result[block] = operation(left[block], right[block])
+    """
+    Work through matrices by rows that fit the cache: that halves the time.
+
+    `out` may be one of the operands, which is then overwritten: fresh memory costs as much again.
+    """
+    shape = np.broadcast_shapes(*(operand.shape for operand in operands))
+    if len(shape) < 2:
+        return operation(*operands)
+    result = np.empty(shape, dtype=np.int64) if out is None else out
+    # What is the same for every row is left as it is.
+    has_rows = [operand.ndim == 2 and len(operand) == len(result) for operand in operands]
+    for block in blocks_of(result):
+        parts = (
+            operand[block] if sliced else operand
+            for operand, sliced in zip(operands, has_rows, strict=True)
+        )
+        result[block] = operation(*parts)
     return result
 
 
@@ -91,9 +124,20 @@ def upscale(values: Fixed, axis: int = 0) -> Fixed:
 
 
 def upscale_to_uint16(values: Fixed, axis: int = 0) -> NDArray[np.int64]:
-    """Return round(x / max x · 65,535): how the later chain stores weights; x < 2^46."""
+    """Return round(x / max x · 65,535): how the later chain stores weights; x < 2^35."""
     highest = np.maximum(values.max(axis=axis, keepdims=True, initial=0), 1)
-    scaled: NDArray[np.int64] = (2 * UINT16_MAX * values + highest) // (2 * highest)
+    return map_blocks(_scale_block, values, highest)
+
+
+def _scale_block(values: Fixed, highest: Fixed) -> Fixed:
+    """
+    Return floor((2 · 65,535 · x + max) / (2 · max)).
+
+    Both are exact in float64, whose quotient is off by one at most, and next to a whole number.
+    """
+    dividend, divisor = 2 * UINT16_MAX * values + highest, 2 * highest
+    scaled: Fixed = (dividend / divisor).astype(np.int64)
+    scaled -= scaled * divisor > dividend
     return scaled
 
 

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chain_service.domain.blocks import Order
-from chain_service.domain.state import State
+from chain_service.domain.parameters import UINT64_MAX
+from chain_service.domain.state import NOBODY, State
+
+WEIGHTS_CALLS = frozenset({"set_weights", "reveal_weights"})
+PRIORITY_UNIT = 1_000_000
+
+Head = tuple[int, int, int, str]
+"""A signer's next order, as the heap sorts it: −tip, −priority, place in the row, signer."""
 
 
 @dataclass(frozen=True)
@@ -27,43 +34,56 @@ class Choice:
 
 def choose_orders(waiting: Iterable[Waiting], state: State, limit: int) -> Choice:
     """
-    Return the next block's orders: highest tip first, then arrival, each account's by nonce.
+    Return the next block's orders: highest tip first, then priority, then arrival.
+
+    Each account's own follow their nonces.
 
     An order whose last valid block has passed takes its signer's later ones with it: they build on
     a nonce that will not be used.
     """
-    height = state.counters.height + 1
     queues: dict[str, list[Waiting]] = defaultdict(list)
     for entry in waiting:
         queues[entry.order.signer].append(entry)
-    heads: list[tuple[int, int, str]] = []
+    heads: list[Head] = []
     orders: list[Order] = []
     expired: list[Waiting] = []
     for signer, queue in queues.items():
         queue.sort(key=lambda entry: entry.order.nonce, reverse=True)
-        _offer(heads, signer, queue, state.accounts[signer].nonce, height, expired)
+        _offer(heads, signer, queue, state, state.accounts[signer].nonce, expired)
     while heads and len(orders) < limit:
-        signer = heapq.heappop(heads)[2]
+        signer = heapq.heappop(heads)[-1]
         order = queues[signer].pop().order
         orders.append(order)
-        _offer(heads, signer, queues[signer], order.nonce + 1, height, expired)
+        _offer(heads, signer, queues[signer], state, order.nonce + 1, expired)
     return Choice(orders, sorted(expired, key=lambda entry: entry.sequence))
 
 
+def find_priority(order: Order, state: State) -> int:
+    """
+    Return the highest priority, or that of weights: 10^6 · the neuron's, by their length.
+
+    As in the original: opentensor/subtensor_deprecated, pallets/subtensor/src/lib.rs.
+    """
+    uid = state.uids[order.signer]
+    if order.call not in WEIGHTS_CALLS or uid == NOBODY:
+        return UINT64_MAX
+    return state.neuron(uid).priority * PRIORITY_UNIT // order.length
+
+
 def _offer(
-    heads: list[tuple[int, int, str]],
+    heads: list[Head],
     signer: str,
     queue: list[Waiting],
+    state: State,
     nonce: int,
-    height: int,
     expired: list[Waiting],
 ) -> None:
     """Put a signer's next order up for choice, if it has one whose turn it is."""
     if not queue:
         return
-    entry = queue[-1]
-    if entry.order.last_valid_block < height or entry.order.nonce < nonce:
+    sequence, order = queue[-1].sequence, queue[-1].order
+    if order.last_valid_block <= state.counters.height or order.nonce < nonce:
         expired.extend(queue)
         queue.clear()
-    elif entry.order.nonce == nonce:
-        heapq.heappush(heads, (-entry.order.tip_rao, entry.sequence, signer))
+    elif order.nonce == nonce:
+        heapq.heappush(heads, (-order.tip_rao, -find_priority(order, state), sequence, signer))

@@ -5,6 +5,7 @@ NAK is opentensor/subtensor_deprecated @ 576f2bd; "live" are its values of Janua
 opentensor's validator_hyperparameters.md and the chain itself.
 """
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ PARTS_PER_MILLION = 1_000_000
 RAO_PER_TAO = 1_000_000_000
 MAXIMUM_DIFFICULTY = UINT64_MAX // 4
 BLOCK_MILLISECONDS_MIN = 50
+TOKENIZER = re.compile("([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class ChainParameters:
         for name in AT_MOST_UINT16_MAX:
             if getattr(self, name) > UINT16_MAX:
                 raise InvalidParameters(f"{name} must be at most {UINT16_MAX}")
+        if not TOKENIZER.fullmatch(self.tokenizer_sha256):
+            raise InvalidParameters("tokenizer_sha256 must be 64 hex digits, or empty")
         if self.yuma_alpha_low_u16 > self.yuma_alpha_high_u16:
             raise InvalidParameters("yuma_alpha_low_u16 must not be above yuma_alpha_high_u16")
         for name in POSITIVE:

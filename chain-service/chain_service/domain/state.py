@@ -28,7 +28,6 @@ class Table(dict[Key, Value], Generic[Key, Value]):
     __slots__ = ("default",)
 
     def __init__(self, default: Value) -> None:
-        super().__init__()
         self.default = default
 
     def __missing__(self, key: Key) -> Value:
@@ -41,7 +40,6 @@ class Layer(Table[Key, Value]):
     __slots__ = ("below",)
 
     def __init__(self, below: Table[Key, Value]) -> None:
-        super().__init__(below.default)
         self.below = below
 
     def __missing__(self, key: Key) -> Value:

@@ -53,6 +53,8 @@ class Neuron:
     """Of 65,535: what its owner keeps of the delegators' pay; none while it is no delegate."""
     commit_hash: str | None = None
     commit_block: int | None = None
+    priority: int = 0
+    """Grows with the stake at each step, until it sets weights: what its weights are queued by."""
     stakes_rao: Mapping[str, int] = field(default_factory=dict)
     """By coldkey: the owner's, and the delegators'. Never changed in place."""
     scores: Scores = Scores()

@@ -22,6 +22,7 @@ from chain_service.domain.errors import (
     WeightVecNotEqualSize,
 )
 from chain_service.domain.execution import Execution
+from chain_service.domain.network import Row
 from chain_service.domain.parameters import UINT32_MAX, ChainParameters
 from chain_service.domain.rows import pack_row
 from chain_service.domain.values import Neuron
@@ -36,10 +37,7 @@ def set_weights(
     check_rate(run, neuron)
     row = check_row(neuron.uid, uids, values, run.state.counters.neuron_count, run.parameters)
 
-    run.state.weights[neuron.uid] = pack_row(row)
-    run.state.put_neuron(replace(neuron, weights_block=run.height, last_update_block=run.height))
-
-    run.record("WeightsSet", uid=neuron.uid)
+    store_weights(run, neuron, row)
 
 
 def commit_weights(run: Execution, commit_hash: str) -> None:
@@ -66,15 +64,14 @@ def reveal_weights(
     check_version(run.parameters, version_key)
     row = check_row(neuron.uid, uids, values, run.state.counters.neuron_count, run.parameters)
 
+    store_weights(run, replace(neuron, commit_hash=None, commit_block=None), row)
+
+
+def store_weights(run: Execution, neuron: Neuron, row: Row) -> None:
+    """Keep a row that was checked; its neuron goes to the end of the queue."""
     run.state.weights[neuron.uid] = pack_row(row)
     run.state.put_neuron(
-        replace(
-            neuron,
-            weights_block=run.height,
-            last_update_block=run.height,
-            commit_hash=None,
-            commit_block=None,
-        )
+        replace(neuron, weights_block=run.height, last_update_block=run.height, priority=0)
     )
 
     run.record("WeightsSet", uid=neuron.uid)

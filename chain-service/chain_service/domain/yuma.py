@@ -18,16 +18,19 @@ from chain_service.domain.fixed32 import (
     Fixed,
     calculate_sigmoid,
     divide,
+    divide_block,
     from_uint16,
+    map_blocks,
     multiply,
+    multiply_block,
     normalise,
+    sum_products,
     to_uint16,
-    upscale,
     upscale_to_uint16,
 )
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import PARTS_PER_MILLION, UINT64_MAX, ChainParameters
-from chain_service.domain.rows import pack_line, spread_rows
+from chain_service.domain.rows import blocks_of, pack_line, spread_rows
 
 Mask = NDArray[np.bool_]
 
@@ -90,8 +93,8 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
     weights = mask_weights(graph, rows, permits)
     consensus = calculate_median(row_stake, weights, _ratio(parameters.yuma_kappa_u16))
     clipped = np.minimum(weights, consensus)
-    ranks = multiply(clipped, row_stake[:, None]).sum(axis=0)
-    pre_ranks = multiply(weights, row_stake[:, None]).sum(axis=0)
+    ranks = sum_products(clipped, row_stake[:, None], axis=0)
+    pre_ranks = sum_products(weights, row_stake[:, None], axis=0)
     incentive = normalise(ranks)
 
     penalty = _ratio(parameters.yuma_bonds_penalty_u16)
@@ -99,12 +102,12 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
     old = read_bonds(graph, rows)
     if parameters.yuma3_bonds:
         bonds = move_bonds_directly(bought, from_uint16(old), consensus, parameters)
-        held = multiply(normalise(bonds), incentive).sum(axis=1)
+        held = sum_products(normalise(bonds), incentive, axis=1)
         dividends = normalise(multiply(held, row_stake))
     else:
         bonds = move_bonds(bought, old, row_stake, parameters)
-        dividends = normalise(multiply(bonds, incentive).sum(axis=1))
-        bonds = upscale(bonds)
+        dividends = normalise(sum_products(bonds, incentive, axis=1))
+        bonds = map_blocks(divide_block, bonds, bonds.max(axis=0, initial=0), out=bonds)
     all_dividends = _spread(dividends, rows, len(stake))
     return Epoch(
         active=active,
@@ -173,14 +176,15 @@ def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
     if not len(rows):
         return np.zeros(scores.shape[1], dtype=np.int64)
     stake, bits = stake[rows], len(rows).bit_length()
-    keys = np.ascontiguousarray(scores[rows].T)
-    keys <<= bits
-    keys += np.arange(len(rows))
-    keys.sort(axis=1)
-    below = np.cumsum(stake[keys & ((1 << bits) - 1)], axis=1)
     # Without a majority the highest score is the median.
-    passed = below > min(int(stake.sum()) - majority, int(stake.sum()) - 1)
-    median: Fixed = keys[np.arange(len(keys)), passed.argmax(axis=1)] >> bits
+    minority = min(int(stake.sum()) - majority, int(stake.sum()) - 1)
+    columns = scores[rows].T
+    median = np.empty(len(columns), dtype=np.int64)
+    for block in blocks_of(columns):
+        keys = (columns[block] << bits) + np.arange(len(rows))
+        keys.sort(axis=1)
+        below = np.cumsum(stake[keys & ((1 << bits) - 1)], axis=1)
+        median[block] = keys[np.arange(len(keys)), (below > minority).argmax(axis=1)] >> bits
     return median
 
 
@@ -192,10 +196,19 @@ def read_bonds(graph: Graph, rows: NDArray[np.int64]) -> Fixed:
 
 
 def move_bonds(bought: Fixed, old: Fixed, stake: Fixed, parameters: ChainParameters) -> Fixed:
-    """9. B ← norm((1 − α)·norm(B) + α·norm(s ∘ W)), each by column."""
+    """9. B ← norm((1 − α)·norm(B) + α·norm(s ∘ W)), each by column; `old` is overwritten."""
     alpha = find_alpha(parameters)
-    purchases = normalise(multiply(bought, stake[:, None]))
-    return normalise(multiply(purchases, alpha) + multiply(normalise(old), ONE - alpha))
+    new_share, old_share = np.array([alpha]), np.array([ONE - alpha])
+    purchased, held = sum_products(bought, stake[:, None], axis=0), old.sum(axis=0)
+
+    def move(weights: Fixed, shares: Fixed, bonds: Fixed) -> Fixed:
+        purchases = divide_block(multiply_block(weights, shares), purchased)
+        moved = multiply_block(purchases, new_share)
+        moved += multiply_block(divide_block(bonds, held), old_share)
+        return moved
+
+    moved = map_blocks(move, bought, stake[:, None], old, out=old)
+    return map_blocks(divide_block, moved, moved.sum(axis=0), out=moved)
 
 
 def move_bonds_directly(

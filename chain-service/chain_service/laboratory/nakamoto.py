@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from chain_service.domain.blocks import begin_block
 from chain_service.domain.consensus import RULES
 from chain_service.domain.execution import Execution
 from chain_service.domain.network import Graph, Step
@@ -11,7 +12,7 @@ from chain_service.domain.parameters import MAINNET_2022, NETWORK, UINT32_MAX, C
 from chain_service.domain.registration import adjust, fill_slot
 from chain_service.domain.state import State
 from chain_service.domain.values import Scores
-from chain_service.domain.weights import check_row, normalise_weights
+from chain_service.domain.weights import check_row, normalise_weights, set_weights
 from chain_service.laboratory.comparing import (
     Family,
     NotComparable,
@@ -114,6 +115,8 @@ def read_parameters(values: Mapping[str, Any]) -> ChainParameters:
 def check_rules(vector: Vector, family: Family) -> None:
     """Run a vector of registration or of weights by the function that its number names."""
     number = "-".join(vector["id"].split("-")[:2])
+    if number in REASONS:
+        raise NotComparable(REASONS[number])
     if number not in RULES_BY_NUMBER:
         raise NotComparable(f"this chain has no such rule: {vector.get('test', vector['id'])}")
     RULES_BY_NUMBER[number](vector)
@@ -180,6 +183,33 @@ def check_fewest(vector: Vector) -> None:
         compare(f"cases[{number}].expect", case["expect"], told)
 
 
+def check_priority(vector: Vector) -> None:
+    """Run a chain of one neuron that ranks itself; a step each block, which pays nothing."""
+    parameters = replace(
+        NETWORK, blocks_per_step=1, block_reward_rao=0, weights_rate_limit_blocks=0
+    )
+    run = Execution(State(), parameters, signer="hot")
+    uid = fill_slot(run, "hot", "cold")
+    for number, line in enumerate(vector["script"]):
+        neuron = run.state.neuron(uid)
+        stake_rao = neuron.stake_rao + line.get("add_stake_rao", 0)
+        run.state.put_neuron(replace(neuron, stakes_rao={"cold": stake_rao}))
+        if line.get("set_weights"):
+            set_weights(run, [uid], [1], version_key=0)
+        for _ in range(line.get("step_blocks", 0)):
+            begin_block(run.state, parameters)
+        if "expect_priority" in line:
+            found = run.state.neuron(uid).priority
+            compare(f"script[{number}].expect_priority", line["expect_priority"], found)
+
+
+def check_later_prices(vector: Vector, family: Family) -> None:
+    raise NotComparable(
+        "a price of the later chain (subtensor v1.1.11 and after); this one keeps the Nakamoto "
+        "network's, which doubles or halves: nakreg-01 pins it"
+    )
+
+
 def judge_row(
     uid: int, uids: list[int], values: list[int], count: int, parameters: ChainParameters
 ) -> str:
@@ -197,4 +227,10 @@ RULES_BY_NUMBER: Mapping[str, Callable[[Vector], None]] = {
     "nakw-01": check_normalisation,
     "nakw-02": check_duplicates,
     "nakw-04": check_fewest,
+    "nakw-05": check_priority,
 }
+REASONS: Mapping[str, str] = {
+    "nakreg-04": "settings of the original's test runtime (mock.rs), no rule; "
+    "the presets have the network's own, and nakreg-01 runs the rule with these",
+}
+"""Why a vector is no claim about a chain's rules, by its number."""

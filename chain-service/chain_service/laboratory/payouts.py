@@ -5,10 +5,12 @@ from typing import Any
 from chain_service.domain.parameters import MAINNET_2022
 from chain_service.domain.staking import split_payout
 from chain_service.domain.supply import calculate_issuance
-from chain_service.laboratory.comparing import Family, NotComparable, Vector, compare
+from chain_service.laboratory.comparing import Family, Vector, compare
 
 ERAS_OF_EQUAL_LENGTH = 10
 """From then on the original's rewards are rounded down, and its eras last longer."""
+FORMULA_LAST, FORMULA_POINTS = 20_900_000_000_000_000, 2_000
+"""The range that the original's test walks, and at how many points it is compared here."""
 LAST_BLOCK = MAINNET_2022.blocks_per_era * (MAINNET_2022.halvings + 1)
 
 
@@ -22,10 +24,22 @@ def check_reward(vector: Vector, family: Family) -> None:
         compare(name, vector[name], issued)
         return
     if "cases" not in vector:
-        raise NotComparable("a formula without numbers")
+        check_formula()
+        return
     for number, case in enumerate(vector["cases"]):
         found = calculate_reward(case["issuance_rao"])
         compare(f"cases[{number}].emission_rao", case["emission_rao"], found)
+
+
+def check_formula() -> None:
+    """Compare floor(10^9 / 2^k) over the range; k is the last with 2^k · (S − issued) ≤ S."""
+    supply = 2 * MAINNET_2022.block_reward_rao * MAINNET_2022.blocks_per_era
+    points = [FORMULA_LAST * part // FORMULA_POINTS for part in range(FORMULA_POINTS + 1)]
+    edges = [supply - (supply >> k) + near for k in range(1, 8) for near in (-1, 0, 1)]
+    for issued in (*points, *edges):
+        halvings = (supply // (supply - issued)).bit_length() - 1
+        expected = MAINNET_2022.block_reward_rao >> halvings
+        compare(f"emission at {issued} rao", expected, calculate_reward(issued))
 
 
 def check_schedule(schedule: Vector, family: Family) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain_service.laboratory.comparing import Differs, Family, NotComparable, Vector
-from chain_service.laboratory.nakamoto import check_rules, check_step
+from chain_service.laboratory.nakamoto import check_later_prices, check_rules, check_step
 from chain_service.laboratory.payouts import check_delegation, check_reward, check_schedule
 from chain_service.laboratory.primitives import check_primitives
 from chain_service.laboratory.yuma import check_epochs, check_large, check_yuma3
@@ -15,6 +15,7 @@ from taonet.kit.errors import Malformed, NotFound
 CHECKS: Mapping[str, Callable[[Vector, Family], None]] = {
     "nakamoto_step": check_step,
     "nakamoto_registration_weights": check_rules,
+    "finney_registration": check_later_prices,
     "block_emission_by_issuance": check_reward,
     "derived_emission": check_schedule,
     "delegation_emission": check_delegation,

@@ -31,7 +31,7 @@ CREATE TABLE stake (
 ) WITH (fillfactor = 70);
 CREATE INDEX stake_of_neuron ON stake (uid);
 DROP INDEX neuron_stakes;
-ALTER TABLE neuron DROP COLUMN stakes_rao;
+ALTER TABLE neuron DROP COLUMN stakes_rao, ADD COLUMN priority BIGINT NOT NULL;
 ALTER TABLE neuron SET (fillfactor = 50);
 
 -- A row of a matrix is packed: its uids as 4, then its values as 8 little-endian bytes each. It is

@@ -37,6 +37,8 @@ MOUNTS = {
     "metagraph": Mount("chain_service.commands", "metagraph", "Show all neurons."),
     "transfer": Mount("chain_service.commands", "transfer", "Send TAO."),
     "stake": Mount("chain_service.commands", "stake_app", "Add or remove stake."),
+    "block": Mount("chain_service.commands", "block", "Show a block."),
+    "extrinsic": Mount("chain_service.commands", "extrinsic", "Show what became of an extrinsic."),
     "register": Mount("chain_service.commands", "register", "Register a hotkey by work."),
     "chain": Mount("chain_service.commands", "chain_app", "Ask the chain."),
     "server": Mount("server_service.join", "server_app", "Run a Server."),

@@ -1,13 +1,18 @@
 """Keys and wallets: sr25519 pairs with SS58 addresses, in the ecosystem's own files."""
 
+import contextlib
 import os
+import sys
+from functools import lru_cache
 from pathlib import Path
 
 from bittensor_wallet import Keypair, Wallet
+from bittensor_wallet.errors import KeyFileError, PasswordError
 
 from taonet.kit.errors import Malformed, Unauthenticated
 
 SIGNATURE_BYTES = 64
+ADDRESSES_KEPT = 16_384
 
 __all__ = [
     "Keypair",
@@ -20,10 +25,16 @@ __all__ = [
 ]
 
 
+@lru_cache(ADDRESSES_KEPT)
+def _read_address(address: str) -> Keypair:
+    """Return the public half of an address; reading one costs a tenth of checking a signature."""
+    return Keypair(ss58_address=address)
+
+
 def check_address(address: str) -> str:
     """Return the address if it is a valid SS58 one, else refuse."""
     try:
-        Keypair(ss58_address=address)
+        _read_address(address)
     except Exception:
         raise Malformed(
             f"{address[:60]!r} is not an SS58 address; check it for typing errors"
@@ -35,7 +46,7 @@ def check_signature(address: str, message: bytes, signature_hex: str) -> None:
     """Refuse unless the signature over the message is the address's own."""
     try:
         signature = bytes.fromhex(signature_hex)
-        valid = len(signature) == SIGNATURE_BYTES and Keypair(ss58_address=address).verify(
+        valid = len(signature) == SIGNATURE_BYTES and _read_address(address).verify(
             message, signature
         )
     except Exception:
@@ -79,5 +90,10 @@ def load_hotkey(path: str, name: str, hotkey: str) -> Keypair:
 def load_coldkey(path: str, name: str, password: str | None = None) -> Keypair:
     """Load the key that owns a wallet's money; asks for the password where it is encrypted."""
     wallet = Wallet(name=name, path=str(Path(path).expanduser()))
-    keypair: Keypair = wallet.get_coldkey(password=password)
+    try:
+        # The library tells of its decrypting, which is nothing for a program that reads answers.
+        with contextlib.redirect_stdout(sys.stderr):
+            keypair: Keypair = wallet.get_coldkey(password=password)
+    except (KeyFileError, PasswordError) as error:
+        raise Unauthenticated(f"the coldkey of the wallet {name!r} stays closed: {error}") from None
     return keypair

@@ -170,10 +170,16 @@ def _chain(place: Place) -> list[ProcessSpec]:
         **_store(place, "chain"),
         **_wallet(place, "chain", "author"),
         "CHAIN_PRESET": place.settings.preset,
+        "CHAIN_TOKENIZER_PATH": f"{place.settings.models()}/tokenizer.json",
     }
     web = _web(place, "chain", "chain_service.app:create_app", environment)
     author = _nursed(place, "chain-author", ("chain_service.worker",), environment)
-    return [replace(spec, after=_after_schemas(place)) for spec in (web, author)]
+    followed = {**_store(place, "chain_follower"), "CHAIN_FOLLOW": place.address("chain")}
+    follower = _nursed(place, "chain-follower", ("chain_service.worker",), followed)
+    return [
+        *(replace(spec, after=_after_schemas(place)) for spec in (web, author)),
+        replace(follower, after=("migrate", "chain", "chain-author")),
+    ]
 
 
 def _server(place: Place, name: str) -> ProcessSpec:

@@ -43,6 +43,8 @@ class MigrateSettings(LogSettings):
     """For the migration: Postgres, as a superuser."""
     password_chain: str
     """What the chain's role shall log in with."""
+    password_chain_follower: str
+    """What the role of the chain that follows shall log in with."""
     password_validator_1: str
     """What the first Validator's role shall log in with."""
     password_validator_2: str

@@ -14,6 +14,7 @@ POSTGRES_OFFSET = 32
 VALKEY_OFFSET = 79
 OWNERS = {
     "chain": "chain_service",
+    "chain_follower": "chain_service",
     "validator_1": "validator_service",
     "validator_2": "validator_service",
     "exchange": "exchange_service",

@@ -1,7 +1,10 @@
 """The ledger as one would write it on a napkin: dictionaries of rao, and nothing clever."""
 
 from collections import defaultdict
+from copy import deepcopy
 from typing import Any
+
+from chain_service.domain.weights import hash_weights
 
 DEPOSIT = 500
 FEE = 1000
@@ -20,8 +23,14 @@ class LedgerModel:
         self.take: dict[str, int] = {}
         self.hotkeys: list[str] = []
         """By uid."""
+        self.axon: dict[str, tuple[str, int]] = {}
+        self.weights: dict[str, dict[int, int]] = {}
+        self.promise: dict[str, tuple[str, int]] = {}
+        """hotkey → hash of promised weights, and the block it was made in."""
         self.pot = 0
         self.registered_now = 0
+        self.height = 0
+        self.last_step = 0
 
     def total(self) -> int:
         staked = sum(sum(stakes.values()) for stakes in self.stake.values())
@@ -40,8 +49,9 @@ class LedgerModel:
         stakes[owner] = stakes.get(owner, 0) + amount
         self.pot -= sum(stakes.values()) - total
 
-    def charge(self, signer: str, call: str) -> bool:
-        fee = FEE if call.startswith("transfer") else 0
+    def charge(self, signer: str, call: str, arguments: dict[str, Any]) -> bool:
+        calls = [inner["call"] for inner in arguments["calls"]] if call == "batch" else [call]
+        fee = FEE * sum(name.startswith("transfer") for name in calls)
         if self.free[signer] < fee:
             return False
         self.free[signer] -= fee
@@ -54,6 +64,65 @@ class LedgerModel:
         if possible:
             getattr(self, call)(signer, **a)
         return possible
+
+    def batch_is_possible(self, signer: str, calls: list[dict[str, Any]]) -> bool:
+        """Try it on a copy: all of it works, or none of it."""
+        copy = deepcopy(self)
+        return all(copy.call(signer, call["call"], call["arguments"]) for call in calls)
+
+    def batch(self, signer: str, calls: list[dict[str, Any]]) -> None:
+        for call in calls:
+            self.call(signer, call["call"], call["arguments"])
+
+    def serve_axon_is_possible(self, signer: str, ip: str, port: int, name: str) -> bool:
+        return signer in self.owner and not ip.startswith("0.")
+
+    def serve_axon(self, signer: str, ip: str, port: int, name: str) -> None:
+        self.axon[signer] = (ip, port)
+
+    def set_weights_is_possible(
+        self, signer: str, uids: list[int], values: list[int], version_key: int
+    ) -> bool:
+        return signer in self.owner and max(uids) < len(self.hotkeys)
+
+    def set_weights(
+        self, signer: str, uids: list[int], values: list[int], version_key: int
+    ) -> None:
+        total = sum(values)
+        shares = {uid: v * (2**32 - 1) // total for uid, v in zip(uids, values, strict=True)}
+        self.weights[signer] = {uid: share for uid, share in shares.items() if share}
+
+    def commit_weights_is_possible(self, signer: str, commit_hash: str) -> bool:
+        return signer in self.owner
+
+    def commit_weights(self, signer: str, commit_hash: str) -> None:
+        self.promise[signer] = (commit_hash, self.height)
+
+    def reveal_weights_is_possible(
+        self, signer: str, uids: list[int], values: list[int], salt: str, version_key: int
+    ) -> bool:
+        promised, block = self.promise.get(signer, ("", 0))
+        kept = promised == hash_weights(signer, uids, values, salt, version_key)
+        known = self.set_weights_is_possible(signer, uids, values, version_key)
+        return kept and block < self.last_step and known
+
+    def reveal_weights(
+        self, signer: str, uids: list[int], values: list[int], salt: str, version_key: int
+    ) -> None:
+        del self.promise[signer]
+        self.set_weights(signer, uids, values, version_key)
+
+    def swap_hotkey_is_possible(self, signer: str, hotkey: str, new_hotkey: str) -> bool:
+        return self.owner.get(hotkey) == signer and new_hotkey not in self.owner
+
+    def swap_hotkey(self, signer: str, hotkey: str, new_hotkey: str) -> None:
+        self.hotkeys[self.hotkeys.index(hotkey)] = new_hotkey
+        for table in self.by_hotkey():
+            if hotkey in table:
+                table[new_hotkey] = table.pop(hotkey)
+
+    def by_hotkey(self) -> list[dict[str, Any]]:
+        return [self.owner, self.stake, self.take, self.axon, self.weights, self.promise]
 
     def transfer_is_possible(self, signer: str, receiver: str, amount_rao: int) -> bool:
         return (
@@ -124,8 +193,8 @@ class LedgerModel:
         hotkey = self.hotkeys[uid]
         for coldkey, amount in self.stake.pop(hotkey).items():
             self.free[coldkey] += amount
-        del self.owner[hotkey]
-        self.take.pop(hotkey, None)
+        for table in self.by_hotkey():
+            table.pop(hotkey, None)
 
     def _can_stake(self, signer: str, amount: int) -> bool:
         return amount > 0 and self.free[signer] - DEPOSIT >= amount

@@ -1,5 +1,6 @@
-"""Every call that moves money, in any order, against the napkin's ledger."""
+"""Every call, in any order, against the napkin's ledger."""
 
+import os
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from chain_service.domain.blocks import (
 from chain_service.domain.parameters import BOX
 from chain_service.domain.state import NOBODY, State
 from chain_service.domain.supply import calculate_issuance
+from chain_service.domain.weights import hash_weights
 from chain_service.domain.work import calculate_seal
 from taonet.kit.keys import Keypair
 
@@ -50,6 +52,8 @@ PARAMETERS = replace(
 )
 COLDKEYS = [Keypair.create_from_uri(f"//cold{n}").ss58_address for n in range(3)]
 HOTKEYS = [Keypair.create_from_uri(f"//hot{n}").ss58_address for n in range(6)]
+SALT = "ab" * 32
+ADDRESSES = ("10.0.0.1", "::1", "0.0.0.0")
 coldkeys = st.sampled_from(COLDKEYS)
 hotkeys = st.sampled_from(HOTKEYS)
 amounts = st.one_of(st.integers(0, 2000), st.integers(0, 100_000), st.just(DEPOSIT))
@@ -144,6 +148,59 @@ class LedgerMachine(RuleBasedStateMachine):
         uids = sorted({uid, other})
         self.order(hotkey, "set_weights", uids=uids, values=[1] * len(uids), version_key=0)
 
+    @rule(
+        hotkey=hotkeys, ip=st.sampled_from(["10.0.0.1", "::1", "0.0.0.0"]), port=st.integers(1, 9)
+    )
+    def serve_axon(self, hotkey: str, ip: str, port: int) -> None:
+        self.order(hotkey, "serve_axon", ip=ip, port=port, name="oak")
+
+    @rule(hotkey=hotkeys, uid=st.integers(0, SLOTS - 1), value=st.integers(1, 3))
+    def commit_weights(self, hotkey: str, uid: int, value: int) -> None:
+        promise = hash_weights(hotkey, [uid], [value], SALT, 0)
+        self.order(hotkey, "commit_weights", commit_hash=promise)
+
+    @rule(hotkey=hotkeys, uid=st.integers(0, SLOTS - 1), value=st.integers(1, 3))
+    def reveal_weights(self, hotkey: str, uid: int, value: int) -> None:
+        row = {"uids": [uid], "values": [value], "version_key": 0}
+        self.order(hotkey, "reveal_weights", **row, salt=SALT)
+
+    @rule(uid=st.integers(0, SLOTS - 1), value=st.integers(1, 3), blocks=st.integers(1, 4))
+    def keep_a_promise(self, uid: int, value: int, blocks: int) -> None:
+        """Commit, wait and reveal: sometimes too early."""
+        hotkey = self.model.hotkeys[uid % len(self.model.hotkeys)]
+        self.commit_weights(hotkey, uid, value)
+        self.seal(blocks)
+        self.reveal_weights(hotkey, uid, value)
+
+    @rule(signer=coldkeys, hotkey=hotkeys, new_hotkey=hotkeys)
+    def swap_hotkey(self, signer: str, hotkey: str, new_hotkey: str) -> None:
+        signer = self.model.owner.get(hotkey, signer)
+        self.order(signer, "swap_hotkey", hotkey=hotkey, new_hotkey=new_hotkey)
+
+    @rule(
+        signer=coldkeys,
+        transfers=st.lists(st.tuples(coldkeys, amounts), max_size=3),
+        stakes=st.lists(
+            st.tuples(st.sampled_from(["add_stake", "remove_stake", "nominate"]), hotkeys, amounts),
+            max_size=3,
+        ),
+    )
+    def batch(
+        self,
+        signer: str,
+        transfers: list[tuple[str, int]],
+        stakes: list[tuple[str, str, int]],
+    ) -> None:
+        calls = [
+            {"call": "transfer", "arguments": {"receiver": receiver, "amount_rao": amount}}
+            for receiver, amount in transfers
+        ] + [
+            {"call": call, "arguments": {"hotkey": hotkey, "amount_rao": amount}}
+            for call, hotkey, amount in stakes
+        ]
+        if calls:
+            self.order(signer, "batch", calls=calls)
+
     @rule(blocks=st.integers(1, 4))
     def seal(self, blocks: int) -> None:
         for _ in range(blocks):
@@ -162,7 +219,9 @@ class LedgerMachine(RuleBasedStateMachine):
         model.pot += calculate_issuance(height, PARAMETERS) - calculate_issuance(
             height - 1, PARAMETERS
         )
-        model.registered_now = 0
+        model.registered_now, model.height = 0, height
+        if height - model.last_step >= PARAMETERS.blocks_per_step:
+            model.last_step = height
         events: dict[int | None, list[Any]] = defaultdict(list)
         for index, event in block.events:
             events[index].append(event)
@@ -173,13 +232,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def follow_order(self, order: Order, error: str | None, events: list[Any]) -> None:
         model, arguments = self.model, dict(order.arguments)
-        if order.call == "set_weights":
-            return
         if order.call == "register":
             possible = order.signer not in model.owner and model.registered_now < PER_BLOCK
             model.registered_now += possible
         else:
-            possible = model.charge(order.signer, order.call) and model.call(
+            possible = model.charge(order.signer, order.call, arguments) and model.call(
                 order.signer, order.call, arguments
             )
         assert possible == (error is None), (order, error)
@@ -207,9 +264,19 @@ class LedgerMachine(RuleBasedStateMachine):
             if uid != NOBODY:
                 found = dict(self.state.neuron(uid).stakes_rao)
                 expected = {key: rao for key, rao in self.model.stake[hotkey].items() if rao}
-                assert {key: rao for key, rao in found.items() if rao} == expected
+                assert found == expected
+                neuron = self.state.neuron(uid)
+                assert (neuron.ip, neuron.port) == self.model.axon.get(hotkey, ("", 0))
+                assert neuron.take == self.model.take.get(hotkey)
+                assert neuron.commit_hash == self.model.promise.get(hotkey, (None,))[0]
+                assert dict(self.state.weights[uid]) == self.model.weights.get(hotkey, {})
         assert self.state.counters.pot_rao == self.model.pot
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+# `make chaos-chain` runs more: TAONET_EXAMPLES.
+TestLedger.settings = settings(
+    max_examples=int(os.environ.get("TAONET_EXAMPLES", "60")),
+    stateful_step_count=60,
+    deadline=None,
+)

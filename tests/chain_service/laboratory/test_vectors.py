@@ -22,17 +22,14 @@ CASES = [
     for name, vector in list_vectors(family, path)
     if vector.get("ci_active", True)
 ]
-NOT_COMPARED = {
-    "emis-03-range-formula",
-    "nakreg-04-defaults",
-    "nakw-05-priority",
-    "yumaL-04-512-random-dense-vs-sparse",
-}
+NOT_COMPARED = {"nakreg-04-defaults", "fin-01-difficulty", "fin-02-burn-decay"}
+"""Settings of a test, and prices of the later chain: no claims about this one."""
 WRONG = [
     ("nak-02-ring", ("checkpoints", 1, "dividends_u64", 2), 1),
     ("nak-06-issuance-cadence", ("schedule", 3, "issuance_delta_rao"), 2_000),
     ("nakreg-01-difficulty", ("steps", 2, "difficulty_after_block"), 1),
     ("nakreg-02-pruning", ("script", 3, "expect_uid"), 1),
+    ("nakw-05-priority", ("script", 7, "expect_priority"), 1),
     ("nakw-01-normalize", ("cases", 0, "out", 0), 1),
     ("emis-01-halving-table", ("cases", 4, "emission_rao"), 1),
     ("derived_emission by_issuance", ("eras", 3, "era_start_issuance_rao"), 1),
@@ -52,7 +49,7 @@ def test_vector_is_met(name: str, vector: dict[str, Any], family: dict[str, Any]
     verdict = check_vector(name, vector, family, CHECKS[family["family"]])
 
     assert not verdict.differs, verdict.told
-    assert (verdict.told == "ok") == (name not in NOT_COMPARED)
+    assert (verdict.told == "ok") == (name not in NOT_COMPARED), verdict.told
 
 
 @pytest.mark.parametrize(("name", "place", "change"), WRONG, ids=lambda value: str(value)[:40])

@@ -1,0 +1,183 @@
+"""The commands that trust nobody: `taonet chain proof`, `verify`, `export` and `import`."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from chain_service.audit import Audit, audit_chain
+from chain_service.client import ChainClient
+from chain_service.replay import STOPS, without_collector
+from chain_service.sealed import WORKERS, check_chunks, cut_chunks
+from chain_service.snapshot import read_snapshot
+from chain_service.sources import (
+    read_chain,
+    read_chain_snapshot,
+    read_file,
+    split_lines,
+    write_file,
+)
+from taonet.kit.errors import Refusal
+
+ChainOption = Annotated[
+    str, typer.Option("--chain", "--url", envvar="TAONET_CHAIN_URL", help="Where a chain answers.")
+]
+AuthorOption = Annotated[
+    str | None, typer.Option(help="The author you trust; without it, whom the genesis names.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+SILENCE_SECONDS = 30.0
+SHOW_SECONDS = 0.1
+"""Drawing for every block would cost more than executing it."""
+
+
+def proof(
+    whom: Annotated[str, typer.Argument(metavar="ADDRESS|UID", help="An account, or a neuron.")],
+    chain: ChainOption = "http://127.0.0.1:9944",
+) -> None:
+    """Fetch a proof of what an account holds, as JSON; verify_proof.py checks it without trust."""
+    with ChainClient(chain) as client:
+        found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
+    typer.echo(found.model_dump_json(indent=2))
+
+
+def verify(
+    file: Annotated[Path | None, typer.Argument(help="An export; without it, a chain.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option("--from", help="Begin at this snapshot, not at genesis.")
+    ] = None,
+    chain: ChainOption = "http://127.0.0.1:9944",
+    author: AuthorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Execute a chain again, and end with exit code 1 at the first wrong signature or root."""
+    try:
+        replay = None
+        if snapshot is not None:
+            replay = read_snapshot(split_lines(read_file(snapshot)), author)
+    except STOPS as error:
+        _tell(Audit(problem=str(error)), as_json)
+        raise typer.Exit(1) from None
+    first = 0 if replay is None else replay.head.height + 1
+    pieces = read_chain(chain, first)
+    if file is not None:
+        lines = islice(split_lines(read_file(file)), first, None)
+        pieces = (line + b"\n" for line in lines)
+    with without_collector(), _show("verifying", None if file else chain) as show:
+        blocks = check_chunks(cut_chunks(pieces), WORKERS)
+        audit = audit_chain(blocks, replay, author, lambda audit: show(audit.height))
+    _tell(audit, as_json)
+    if audit.problem is not None:
+        raise typer.Exit(1)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="Written anew: gzipped lines of JSON.")],
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="The state at the head, instead of all blocks.")
+    ] = False,
+    chain: ChainOption = "http://127.0.0.1:9944",
+) -> None:
+    """Write a chain, or its state, to a file; the name appears once the file is whole."""
+    with _show("exporting", chain) as show:
+        if snapshot:
+            write_file(file, read_chain_snapshot(chain))
+        else:
+            lines = split_lines(read_chain(chain, 0))
+            write_file(file, _count(lines, show))
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="An export.")],
+    database_url: Annotated[
+        str, typer.Option(envvar="TAONET_DATABASE_URL", help="The chain's own, of a new chain.")
+    ],
+    author: AuthorOption = None,
+) -> None:
+    """Execute an export into a database; one that was interrupted goes on where it was."""
+    # Only this command needs what writes a database: all others start the faster without.
+    import psycopg
+
+    from chain_service.follower import Follower, Halted
+    from chain_service.ledger_repository import try_to_lead
+
+    with (
+        psycopg.connect(database_url, autocommit=True) as conn,
+        without_collector(),
+        _show("importing", None) as show,
+    ):
+        if not try_to_lead(conn, SILENCE_SECONDS):
+            raise Refusal("a process writes this database; stop it first")
+        follower = Follower(conn, author or "")
+        lines = islice(split_lines(read_file(file)), follower.height + 1, None)
+        chunks = cut_chunks(line + b"\n" for line in lines)
+        try:
+            follower.take(check_chunks(chunks, WORKERS), threading.Event(), progress=show)
+        except Halted as halted:
+            follower.resume()
+            raise Refusal(f"{halted.message}; what was before it is kept") from None
+    typer.echo(f"the database holds block {follower.height}, every root as the author signed it")
+
+
+def _count(lines: Iterator[bytes], show: "Show") -> Iterator[bytes]:
+    for height, line in enumerate(lines):
+        yield line + b"\n"
+        show(height)
+
+
+class Show:
+    """A progress bar of heights, on the terminal that errors go to."""
+
+    def __init__(self, progress: Progress, label: str, total: int | None) -> None:
+        self._progress, self._task = progress, progress.add_task(label, total=total)
+
+        self._shown = 0.0
+
+    def __call__(self, height: int) -> None:
+        now = time.monotonic()
+        if now - self._shown > SHOW_SECONDS:
+            self._progress.update(self._task, completed=height)
+            self._shown = now
+
+
+@contextmanager
+def _show(label: str, chain: str | None) -> Iterator[Show]:
+    columns = (
+        TextColumn("{task.description} block"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    total = None
+    if chain is not None:
+        with ChainClient(chain) as client:
+            total = client.head().height
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Show(progress, label, total)
+
+
+def _tell(audit: Audit, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"verified": audit.problem is None, **asdict(audit)}))
+        return
+    if audit.blocks:
+        typer.echo(
+            f"{audit.blocks:,} blocks with {audit.extrinsics:,} extrinsics executed again in "
+            f"{audit.seconds:.1f} s, up to block {audit.height}"
+        )
+        typer.echo(f"author {audit.author}, block hash {audit.block_hash}")
+        typer.echo(f"state root {audit.state_root}")
+    if audit.problem is None:
+        typer.echo("every signature and every root is right")
+    else:
+        typer.echo(f"WRONG: {audit.problem}", err=True)

@@ -1,0 +1,91 @@
+"""
+Snapshots: the whole state after one block, so that checking a chain may begin late.
+
+Lines of JSON: first the block's header with genesis and rules, then each account by slot, then
+each neuron with its rows. Whoever reads one hashes all of it, and compares the signed root.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from psycopg import Connection
+from pydantic import ValidationError
+
+from chain_service import feed_repository, ledger_repository, proof_repository
+from chain_service.domain.blocks import check_loaded
+from chain_service.domain.headers import Header
+from chain_service.domain.parameters import read_parameters
+from chain_service.domain.replay import expect, replay_genesis
+from chain_service.domain.rows import pack_row
+from chain_service.domain.state import State, plant_tree
+from chain_service.domain.values import Account, Counters, Neuron, Scores
+from chain_service.replay import Replay
+from chain_service.sealed import BadBlock
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import check_signature
+
+TUPLES = ("reassigned_uids", "permitted_uids", "recent_hashes")
+
+
+def tell_snapshot(conn: Connection) -> Iterator[bytes]:
+    """Yield the lines of the state as of the newest block, all of one moment."""
+    proof_repository.freeze(conn)
+    parameters = ledger_repository.load_genesis(conn)
+    assert parameters is not None
+    told = {
+        "header": asdict(ledger_repository.load_header(conn)),
+        "genesis": asdict(ledger_repository.load_header(conn, height=0)),
+        "parameters": parameters.as_json(),
+        "counters": asdict(ledger_repository.load_counters(conn)),
+    }
+    yield orjson.dumps(told) + b"\n"
+    for page in feed_repository.load_account_lines(conn):
+        yield "".join(f"{line}\n" for line in page).encode()
+    weights = dict(ledger_repository.load_rows(conn, "weights"))
+    bonds = dict(ledger_repository.load_rows(conn, "bonds"))
+    for neuron in sorted(ledger_repository.load_neurons(conn), key=lambda neuron: neuron.uid):
+        rows = {"weights": weights.get(neuron.uid, ()), "bonds": bonds.get(neuron.uid, ())}
+        pairs = {name: [list(pair) for pair in row] for name, row in rows.items()}
+        yield orjson.dumps({**asdict(neuron), **pairs}) + b"\n"
+
+
+def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Replay:
+    """Return a replay that stands at the snapshot's block, or refuse what is not under its root."""
+    lines = iter(lines)
+    try:
+        told = orjson.loads(next(lines))
+        head, genesis = Header(**told["header"]), Header(**told["genesis"])
+        parameters = read_parameters(told["parameters"])
+        expect(0, "author", author or parameters.author, parameters.author)
+        for header in (genesis, head):
+            expect(header.height, "author", parameters.author, header.author)
+            check_signature(header.author, bytes.fromhex(header.block_hash), header.signature)
+        replay_genesis(genesis, parameters)
+        state = State(counters=_read_counters(told["counters"]))
+        for line in lines:
+            _read_line(state, orjson.loads(line))
+    except (Refusal, ValidationError, ValueError, TypeError, LookupError, StopIteration) as error:
+        raise BadBlock(f"the snapshot can't be read: {error}") from None
+    expect(head.height, "height", head.height, state.counters.height)
+    expect(head.height, "block hash", head.block_hash, state.counters.recent_hashes[-1])
+    state.tree = plant_tree(state)
+    check_loaded(state, head, parameters)
+    return Replay(parameters, genesis.block_hash, head, state)
+
+
+def _read_counters(told: dict[str, Any]) -> Counters:
+    return Counters(**{**told, **{name: tuple(told[name]) for name in TUPLES}})
+
+
+def _read_line(state: State, told: Any) -> None:
+    if isinstance(told, list):
+        address, free_rao, nonce = told
+        state.accounts[address] = Account(int(free_rao), nonce, len(state.accounts))
+        return
+    weights, bonds = told.pop("weights"), told.pop("bonds")
+    neuron = Neuron(**{**told, "scores": Scores(**told["scores"])})
+    state.put_neuron(neuron)
+    state.uids[neuron.hotkey] = neuron.uid
+    state.weights[neuron.uid], state.bonds[neuron.uid] = pack_row(weights), pack_row(bonds)
