@@ -137,6 +137,8 @@ def set_weights() -> None:
     if own is None:
         log.warning("no weights to set: not registered")
         return
+    if metagraph.height + 1 - own.last_update_block < parameters.weights_rate_limit_blocks:
+        return  # The chain would say no; the next round rings again.
     own_limit = int(held.settings.validator_weight_cap * U32_MAXIMUM)
     with begin(held.pool) as conn:
         if not operations.are_weights_due(
