@@ -72,6 +72,9 @@ def attack(
         str, typer.Option(help=f"Separated by commas: {', '.join(ATTACKS)}; or all.")
     ] = ",".join(CONDUCTS),
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Payouts to watch.")] = 10,
+    warm_up: Annotated[
+        int, typer.Option(min=0, help="Payouts to let pass before, on a cluster just started.")
+    ] = 0,
     model: Annotated[str, typer.Option(help="What the attackers hold.")] = "birch",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -84,20 +87,22 @@ def attack(
     folder = settings.models() / model
     if not folder.is_dir():
         raise Malformed(f"there is no model in {folder}")
-    outcome = run(settings.data_directory(), names, epochs, folder)
+    outcome = run(settings.data_directory(), names, (warm_up, epochs), folder)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
         return
     Console().print(as_table(outcome))
 
 
-def run(home: Home, names: Sequence[str], epochs: int, model: Path) -> Outcome:
-    """Watch the honest alone, then with the attackers; compare."""
+def run(home: Home, names: Sequence[str], spans: tuple[int, int], model: Path) -> Outcome:
+    """Let payouts pass, watch the honest alone, then with the attackers; compare."""
+    warm_up, epochs = spans
     grounds = find_grounds(home)
     with (
         ChainClient(grounds.chain_url) as chain,
         Progress(console=Console(stderr=True)) as bar,
     ):
+        watch(chain, warm_up, bar, "warming up")
         honest = find_honest(chain)
         before = watch(chain, epochs if "copies" in names else 0, bar, "the honest alone")
         with attacking(grounds, chain, names, model, honest) as attackers:
@@ -166,9 +171,9 @@ def attacking(
         if "weight-copy" in names:
             copied = honest.validators[min(honest.validators)]
             voters.append((make_attacker(grounds, "weight-copy", "weight-copy"), copy_of(copied)))
-        if "collude" in names:
-            friend = favour([each.hotkey for each in friends])
-            voters += [(make_attacker(grounds, f"collude{n}", "collude"), friend) for n in range(2)]
+        for number, friend in enumerate(friends * COLLUDERS):
+            colluder = make_attacker(grounds, f"collude{number}", "collude")
+            voters.append((colluder, favour(friend.hotkey, colluder.hotkey)))
         for attacker, choose in voters:
             stack.enter_context(ranking(grounds, attacker, choose))
         yield [*servers, *friends, *(attacker for attacker, _ in voters)]

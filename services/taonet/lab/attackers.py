@@ -14,7 +14,6 @@ from pathlib import Path
 
 from chain_service.client import ChainClient, ChainRefusal
 from taonet.kit.keys import Keypair, ensure_wallet, load_hotkey
-from taonet.kit.logging import get_logger
 
 STOP_SECONDS = 15.0
 EPOCH_POLL_SECONDS = 0.5
@@ -22,8 +21,6 @@ U32_MAXIMUM = 2**32 - 1
 HOTKEY = "default"
 
 Ranking = dict[int, int]
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -138,8 +135,8 @@ def keep_ranking(
                 if step != last_step and (chosen := choose(chain)):
                     set_at_once(chain, keypair, chosen)
                     last_step = step
-            except ChainRefusal as refusal:
-                log.warning("weights not set", reason=str(refusal))
+            except ChainRefusal:
+                continue  # Too early, most likely: the next look tries again.
 
 
 def set_at_once(chain: ChainClient, keypair: Keypair, chosen: Ranking) -> None:
@@ -159,12 +156,14 @@ def copy_of(hotkey: str) -> Callable[[ChainClient], Ranking]:
     return choose
 
 
-def favour(hotkeys: Sequence[str]) -> Callable[[ChainClient], Ranking]:
-    """Choose some friends alone, each as high as the chain allows."""
+def favour(friend: str, own: str) -> Callable[[ChainClient], Ranking]:
+    """Choose a friend alone, as high as the chain allows; the rest stays with oneself."""
 
     def choose(chain: ChainClient) -> Ranking:
-        known = [chain.metagraph().find(hotkey) for hotkey in hotkeys]
-        uids = [neuron.uid for neuron in known if neuron is not None]
-        return {uid: U32_MAXIMUM // max(len(uids), 2) for uid in uids}
+        metagraph, limit = chain.metagraph(), chain.parameters().max_weight_limit_u32
+        known, me = metagraph.find(friend), metagraph.find(own)
+        if known is None or me is None:
+            return {}
+        return {known.uid: limit, me.uid: U32_MAXIMUM - limit}
 
     return choose

@@ -12,6 +12,7 @@ from chain_service.schemas import Parameters
 from server_service.client import ServerClient
 from taonet.kit.db import open_pool
 from taonet.kit.keys import Keypair, load_hotkey
+from validator_service.dialling import GuardedTransport
 from validator_service.domain.prompts import Text
 from validator_service.ledger.deposits import load_seed
 from validator_service.rounds.asking import CONCURRENCY_MAX
@@ -70,8 +71,10 @@ class Context:
 
     @cached_property
     def servers(self) -> ServerClient:
-        http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=CONCURRENCY_MAX, keepalive_expiry=60),
-            trust_env=False,
+        limits = httpx.Limits(max_connections=CONCURRENCY_MAX, keepalive_expiry=60)
+        transport = GuardedTransport(
+            httpx.AsyncHTTPTransport(limits=limits, trust_env=False),
+            private_allowed=self.settings.validator_private_addresses,
         )
+        http = httpx.AsyncClient(transport=transport, trust_env=False)
         return ServerClient(self.hotkey, http, vocabulary_size=self.vocabulary_size)

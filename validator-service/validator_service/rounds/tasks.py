@@ -218,7 +218,6 @@ def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
     rules = AskingRules(
         top_k=settings.validator_top_k,
         answer_seconds=settings.validator_answer_seconds,
-        private_allowed=settings.validator_private_addresses,
     )
     replies = held.runner.run(ask_servers(held.servers, asked, rules))
     with begin(held.pool) as conn:
