@@ -16,7 +16,7 @@ from validator_service.dialling import GuardedTransport
 from validator_service.domain.prompts import Text
 from validator_service.ledger.deposits import load_seed
 from validator_service.rounds.asking import CONCURRENCY_MAX
-from validator_service.rounds.text import load_text
+from validator_service.rounds.text import corpus_stamp, load_text
 from validator_service.settings import ValidatorSettings
 from validator_service.tokenizing import load_tokenizer
 
@@ -29,6 +29,7 @@ class Context:
 
     def __init__(self, settings: ValidatorSettings) -> None:
         self.settings = settings
+        self._text: tuple[str, Text] | None = None
 
     @cached_property
     def pool(self) -> ConnectionPool:
@@ -60,9 +61,15 @@ class Context:
         size: int = self.tokenizer.get_vocab_size()
         return size
 
-    @cached_property
+    @property
     def text(self) -> Text:
-        return load_text(self.settings.corpus_path, self.tokenizer, self.settings.shape())
+        """The held-out text, read again when the corpus was built anew."""
+        built = corpus_stamp(self.settings.corpus_path)
+        if self._text is None or self._text[0] != built:
+            settings = self.settings
+            text = load_text(settings.corpus_path, self.tokenizer, settings.shape())
+            self._text = (built, text)
+        return self._text[1]
 
     @cached_property
     def runner(self) -> asyncio.Runner:
