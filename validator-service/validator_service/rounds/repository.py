@@ -179,6 +179,25 @@ def retry_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, s
     ).fetchall()
 
 
+def load_parked(conn: Connection) -> list[tuple[int, int, int, int]]:
+    """Return number, height, attempts and count of answers of rounds that were given up."""
+    return conn.execute(
+        """SELECT number, height, attempts, count(answer.id)
+           FROM round LEFT JOIN answer ON round_id = round.id
+           WHERE state = 'parked' GROUP BY round.id ORDER BY number"""
+    ).fetchall()
+
+
+def unpark(conn: Connection) -> int:
+    """Give parked rounds their attempts again, from where they stood; return how many."""
+    return conn.execute(
+        """UPDATE round SET attempts = 0, touched_at = 'epoch', state =
+             CASE WHEN EXISTS (SELECT 1 FROM answer WHERE round_id = round.id)
+                  THEN 'asked' ELSE 'asking' END
+           WHERE state = 'parked'"""
+    ).rowcount
+
+
 def forget_rounds(conn: Connection, keep: int) -> None:
     """Delete finished rounds, with their answers, but for the newest."""
     conn.execute(
