@@ -9,6 +9,7 @@ import redis
 from bittensor_wallet import Wallet
 from fastapi import FastAPI
 
+import server_service
 from chain_service.client import ChainClient
 from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
 from server_service.domain.admission import Rate
@@ -16,6 +17,7 @@ from server_service.domain.behaviour import HONEST, Conduct, check_allowed, pars
 from server_service.domain.membership import Announcement
 from server_service.domain.requests import RequestLimits
 from server_service.engine import ModelFacts
+from server_service.foreign import ForeignEngine, Translation
 from server_service.loading import load_engines
 from server_service.membership import ChainWatch, Membership
 from server_service.model import ServedModel
@@ -30,6 +32,7 @@ from taonet.kit.errors import Refusal
 from taonet.kit.keys import load_hotkey
 from taonet.kit.logging import get_logger
 
+NETWORK_TOKENIZER = Path(server_service.__file__).parents[1] / "models" / "tokenizer.json"
 TOP_K_MAX = 4096
 ANSWER_NUMBERS_MAX = 8 * 2**20
 """32 MiB of float32."""
@@ -79,8 +82,14 @@ def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
     if behaviour != HONEST:
         check_allowed(behaviour, chain.parameters().preset)
         log.warning("this Server misbehaves on purpose", behaviour=settings.server_behaviour)
-    tokenizer = load_tokenizer(settings.server_model)
-    engine, writer = load_engines(settings, tokenizer.vocabulary_size)
+    own = load_tokenizer(settings.server_model)
+    tokenizer = load_tokenizer(settings.server_network_tokenizer or str(NETWORK_TOKENIZER))
+    engine, writer = load_engines(settings, own.vocabulary_size)
+    translation = None
+    if own.sha256 != tokenizer.sha256:
+        log.info("this model's tokenizer is its own; it answers through text", sha256=own.sha256)
+        translation = Translation(own, tokenizer, engine.facts.end_tokens)
+        engine = ForeignEngine(engine, translation)
     watch = ChainWatch(chain)
     keypair = load_hotkey(settings.wallet_path, settings.wallet_name, settings.hotkey_name)
     relay = None
@@ -94,7 +103,9 @@ def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
     return ServerState(
         name=settings.server_name,
         keypair=keypair,
-        model=ServedModel(engine, writer, tokenizer.decode, settings.server_queue_size),
+        model=ServedModel(
+            engine, writer, own.decode, settings.server_queue_size, translation=translation
+        ),
         tokenizer=tokenizer,
         watch=watch,
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS),

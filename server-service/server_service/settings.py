@@ -8,6 +8,9 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     """Redis or Valkey, which remembers nonces: redis://:password@host:port/0."""
     server_model: str
     """A folder with a causal language model in safetensors, or its name on the hub."""
+    server_network_tokenizer: str = ""
+    """The network's tokenizer.json; the starter network's if empty. A model with another one
+    reads and answers through text."""
     server_name: str = "server"
     """What others call this Server; at most 32 printable characters."""
     server_axon_ip: str = "127.0.0.1"
