@@ -48,7 +48,7 @@ MANY_REQUESTS = 10_000
 PAGE = Path("docs/benchmarks/serve.md")
 PLOT = Path("docs/images/server-memory.png")
 PROMPTS = [
-    f"def read_{name}(path):\n    \"\"\"Read the {name} from a file.\n\n    The file is opened once.\n"
+    f'def read_{name}(path):\n    """Read the {name} from a file.\n\n    The file is opened once.\n'
     for name in ("header", "index", "table", "record", "footer", "message", "value", "options")
 ]
 QUIET = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -276,11 +276,20 @@ def render_page(
     peer = next(iter(table.values()))
     head = ["", *[f"{n} stream{'s' if n > 1 else ''}" for n in AT_ONCE]]
     speeds = [
-        [name, *[f"{m.tokens_per_second:,.0f} ({m.lowest:,.0f} … {m.highest:,.0f})" for m in row.values()]]
+        [
+            name,
+            *[
+                f"{m.tokens_per_second:,.0f} ({m.lowest:,.0f} … {m.highest:,.0f})"
+                for m in row.values()
+            ],
+        ]
         for name, row in table.items()
     ]
     ratios = [
-        [f"{name}: times the peer", *[f"{row[n].tokens_per_second / peer[n].tokens_per_second:.1f}" for n in AT_ONCE]]
+        [
+            f"{name}: times the peer",
+            *[f"{row[n].tokens_per_second / peer[n].tokens_per_second:.1f}" for n in AT_ONCE],
+        ]
         for name, row in list(table.items())[1:]
     ]
     required = [["required", *[f"{times}" for times in REQUIRED.values()]]]
