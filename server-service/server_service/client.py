@@ -26,8 +26,11 @@ from server_service.domain.answers import (
 )
 from server_service.domain.errors import MalformedAnswer
 from server_service.domain.streams import is_end, split_signature
+from server_service.grammars import Grammars, UnusableSchema
 from server_service.schemas import (
     NETWORK_VOCABULARY_SIZE,
+    TIMEOUT_HEADER,
+    FinishReason,
     GenerateEnd,
     GeneratePiece,
     GenerateRequest,
@@ -41,10 +44,13 @@ from taonet.kit.errors import Unauthenticated
 from taonet.kit.keys import Keypair
 
 __all__ = [
+    "TIMEOUT_HEADER",
     "FailureCode",
+    "FinishReason",
     "GenerateEnd",
     "GeneratePiece",
     "GenerateRequest",
+    "Grammars",
     "Info",
     "NextPhrases",
     "RequestKind",
@@ -53,6 +59,7 @@ __all__ = [
     "ServerFailure",
     "SignedAnswer",
     "TokenProbabilities",
+    "UnusableSchema",
     "verify_next_phrases",
 ]
 

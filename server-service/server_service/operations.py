@@ -25,9 +25,11 @@ from server_service.domain.requests import (
     parse_top_k,
 )
 from server_service.domain.sampling import Sampling
+from server_service.domain.steering import Steering
 from server_service.domain.streams import append_signature, bytes_to_sign
 from server_service.forwarding import Arrays, ForwardJob
 from server_service.generation import Finish, GenerateJob, Piece
+from server_service.grammars import UnusableSchema
 from server_service.schemas import GenerateRequest, Info, Limits, RequestKind
 from server_service.state import ServerState
 from server_service.tensors import pack_tensors, unpack_tensors
@@ -220,6 +222,10 @@ def parse_generation(
         raise Malformed(describe(error.errors()[0])) from None
     prompt = request.prompt_tokens or state.tokenizer.encode(request.prompt or "")
     check_prompt(prompt, request.max_new_tokens, state.limits)
+    try:
+        grammar = request.json_schema and state.tokenizer.grammars.compile(request.json_schema)
+    except UnusableSchema as error:
+        raise Malformed(f"json_schema: {error}") from None
     return GenerateJob(
         prompt=prompt,
         new_tokens=request.max_new_tokens,
@@ -230,6 +236,8 @@ def parse_generation(
         stake_rao=asked.stake_rao,
         deadline_seconds=asked.deadline_seconds,
         emit=emit,
+        steering=Steering(request.frequency_penalty, request.presence_penalty, request.logit_bias),
+        grammar=grammar or None,
     )
 
 

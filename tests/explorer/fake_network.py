@@ -57,6 +57,8 @@ class FakeNetwork:
             time_ms=self.time_ms(height),
             extrinsics_root=hash_of(height + 10**6),
             state_root=hash_of(height + 10**7),
+            author=ALICE,
+            signature="00" * 64,
         )
         events = self.extra_events.get(height, []) + self._usual_events(height)
         return schemas.Block(header=header, extrinsics=self._extrinsics(height), events=events)

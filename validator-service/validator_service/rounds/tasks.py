@@ -20,11 +20,12 @@ from chain_service.schemas import Metagraph
 from taonet.corpus import CorpusError
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
-from validator_service.domain.prompts import draw_questions
+from validator_service.domain.passages import count_places, put_passages
+from validator_service.domain.prompts import Questions, draw_questions
 from validator_service.domain.scores import Judgement
 from validator_service.domain.weights import U32_MAXIMUM
 from validator_service.membership import ensure_registered, load_coldkey_address
-from validator_service.rounds import operations, repository
+from validator_service.rounds import operations, passage_repository, repository
 from validator_service.rounds.asking import AskingRules, Target, ask_servers
 from validator_service.rounds.context import Context
 from validator_service.rounds.repository import Round, WeightsRow
@@ -217,10 +218,7 @@ def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
         for neuron in metagraph.neurons
         if neuron.axon is not None and neuron.hotkey != held.hotkey.ss58_address
     ]
-    asked = [
-        (target, draw_questions(held.text, opened.seed, target.hotkey, settings.shape()))
-        for target in targets
-    ]
+    asked = list(zip(targets, draw_all(held, opened, targets), strict=True))
     rules = AskingRules(
         top_k=settings.validator_top_k,
         answer_seconds=settings.validator_answer_seconds,
@@ -230,6 +228,21 @@ def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
         recorded = operations.record_answers(conn, opened.id, replies, held.text.digest)
     if recorded:
         score_answers.delay(opened.id)
+
+
+def draw_all(held: Context, opened: Round, targets: list[Target]) -> list[Questions]:
+    """Return each Server's questions; some are about consumers' text, each passage asked once."""
+    shape = held.settings.shape()
+    each, length = count_places(shape), shape.context_tokens + shape.hidden_tokens
+    with begin(held.pool) as conn:
+        passages = passage_repository.take_passages(conn, each * len(targets), length)
+    return [
+        put_passages(
+            draw_questions(held.text, opened.seed, target.hotkey, shape),
+            passages[place :: len(targets)],
+        )
+        for place, target in enumerate(targets)
+    ]
 
 
 def join(held: Context) -> None:
