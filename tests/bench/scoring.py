@@ -24,9 +24,9 @@ from validator_service.domain.outcomes import measure_answer
 TASKS, PHRASES, HIDDEN, CANARIES = 32, 4096, 8, 4
 LIMIT = 1000
 """Answers a second and core."""
-WHY = """The network's own vocabulary has 2048 tokens: an answer there has at most 2048 phrases a
-task. With 50,257, the original's, which tokens no phrase names must be counted, task by task, in a table
-of 1.6 MB that does not fit the core's cache."""
+WHY = """The network's own vocabulary has 2048 tokens: an answer there has at most 2048 phrases
+a task. With 50,257, the original's, which tokens no phrase names must be counted, task by task, in
+a table of 1.6 MB that does not fit the core's cache."""
 REPORT = Path("docs/benchmarks/scoring.md")
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 CASES = {
