@@ -63,6 +63,41 @@ def build(
             build_one(recipe, places)
 
 
+@model_app.command("finetune")
+def finetune(
+    path: Annotated[Path, typer.Argument(help="A model's folder, with its tokenizer.json.")],
+    target: Annotated[Path, typer.Option(help="Where the taught model goes.")],
+    steps: Annotated[int, typer.Option(min=1, max=STEPS_LIMIT, help="Steps to learn.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="The order of the text.")] = 0,
+    corpus: CorpusOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    threads: ThreadsOption = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Teach a model the train split, or go on where an interrupted lesson stopped."""
+    with told_plainly():
+        from server_service.training.curve import LossCurve
+        from server_service.training.finetune import finetune as teach
+
+        text = prepare_corpus(corpus, home)
+        use_threads(threads)
+        recipe = Recipe(target.name, steps=steps, seed=seed)
+        curve = LossCurve(target.with_name(f"{target.name}.losses"))
+        with tqdm(total=steps, desc=path.name, unit="step", disable=quiet) as bar:
+
+            def show(steps_done: int, loss: float) -> None:
+                curve.add(steps_done, loss)
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update(steps_done - bar.n)
+
+            lesson = teach(path, target, text, recipe, home.expanduser() / "training", show)
+        curve.plot(target / "loss.png", f"{path.name}: {steps} steps, seed {seed}")
+    typer.echo(
+        f"{target}: loss on the validation slice {lesson.nats_before:.3f} → "
+        f"{lesson.nats_after:.3f} nats/token"
+    )
+
+
 @model_app.command("eval")
 def evaluate(
     path: Annotated[Path, typer.Argument(help="A model's folder, with its tokenizer.json.")],

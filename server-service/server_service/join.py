@@ -29,6 +29,9 @@ RedisOption = Annotated[str | None, typer.Option(help="Redis or Valkey, for nonc
 IpOption = Annotated[str | None, typer.Option(help="The address that others reach you at.")]
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The port to serve on.")]
 WalletOption = Annotated[str | None, typer.Option(help="The wallet's name.")]
+LearnOption = Annotated[
+    bool | None, typer.Option("--learn", help="Learn from the train split while serving.")
+]
 BehaviourOption = Annotated[
     str | None, typer.Option(help="See `docs/interfaces.md`; honest by default.")
 ]
@@ -44,6 +47,7 @@ def run(
     port: PortOption = None,
     wallet: WalletOption = None,
     behaviour: BehaviourOption = None,
+    learn: LearnOption = None,
 ) -> None:
     """Serve with an existing wallet. Whatever is left out comes from the environment."""
     export(
@@ -55,6 +59,7 @@ def run(
         SERVER_AXON_PORT=port,
         WALLET_NAME=wallet,
         SERVER_BEHAVIOUR=behaviour,
+        SERVER_LEARN=learn,
     )
     serve()
 
@@ -68,6 +73,7 @@ def join(
     ip: IpOption = None,
     port: PortOption = None,
     wallet: WalletOption = None,
+    learn: LearnOption = None,
 ) -> None:
     """Join a network: make or load a wallet, register by work, announce, serve."""
     from taonet.kit.keys import ensure_wallet
@@ -79,7 +85,7 @@ def join(
     made = ensure_wallet(path, keys.wallet_name, [keys.hotkey_name])
     typer.echo(f"wallet {keys.wallet_name} in {path}; its money belongs to ", nl=False)
     typer.echo(made.coldkeypub.ss58_address)
-    run(model, name, chain, redis, ip, port, keys.wallet_name, None)
+    run(model, name, chain, redis, ip, port, keys.wallet_name, None, learn)
 
 
 def export(**options: object) -> None:

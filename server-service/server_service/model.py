@@ -5,6 +5,7 @@ from collections.abc import Callable
 from server_service.batcher import Batcher
 from server_service.domain.text import Decode
 from server_service.engine import Engine, ModelFacts
+from server_service.foreign import Translation, translate_job
 from server_service.forwarding import ForwardJob
 from server_service.generation import GenerateJob, Generation
 from server_service.lanes import Lanes
@@ -18,9 +19,15 @@ class ServedModel:
     """Routes each request to what can answer it exactly. Safe to use from any thread."""
 
     def __init__(
-        self, engine: Engine, writer: FastWriter | None, decode: Decode, queue_size: int
+        self,
+        engine: Engine,
+        writer: FastWriter | None,
+        decode: Decode,
+        queue_size: int,
+        translation: Translation | None = None,
     ) -> None:
         self.facts: ModelFacts = engine.facts
+        self._translation = translation
         self._decode = decode
         self._batcher = Batcher(engine, queue_size)
         self._lanes = Lanes(writer, LANES_MAX, queue_size) if writer else None
@@ -47,6 +54,8 @@ class ServedModel:
         self._batcher.submit_forward(job)
 
     def submit_text(self, job: GenerateJob) -> None:
+        if self._translation:
+            translate_job(job, self._translation, self.facts.context_length)
         text = Generation(job, self._decode, self.facts.end_tokens)
         submit: Callable[[Generation], None] = self._batcher.submit_generation
         if self._lanes and job.is_plain:

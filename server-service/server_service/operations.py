@@ -71,7 +71,7 @@ def admit(state: ServerState, kind: RequestKind, headers: Mapping[str, str], bod
     if kind not in state.requests:
         raise SwitchedOff(f"{kind} is switched off here; /info names what is served")
     hotkey = signing.verify_request(headers, "POST", kind.path, body, state.keypair.ss58_address)
-    stake_rao = check_caller(state.watch.callers, Hotkey(hotkey), state.stake_floor_rao)
+    stake_rao = check_caller(state.watch.callers, Hotkey(hotkey), state.stake_floors[kind])
     claim_nonce(state, hotkey, headers[signing.NONCE])
     state.buckets.take(hotkey, arrived)
     timeout_seconds = parse_timeout(headers.get(schemas.TIMEOUT_HEADER, ""))

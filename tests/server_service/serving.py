@@ -96,6 +96,7 @@ class Surroundings:
             "WALLET_NAME": name,
             "HOTKEY_NAME": "default",
             "SERVER_MODEL": self.model,
+            "SERVER_NETWORK_TOKENIZER": self.model / "tokenizer.json",
             "SERVER_NAME": name,
             "SERVER_AXON_PORT": port,
             "SERVER_CACHE_PATH": self.wallets / "cache",

@@ -226,6 +226,8 @@ class StubServer:
     text: list[int] = field(default_factory=list)
     """Token ids it generates."""
     piece_seconds: float = 0.0
+    pause_seconds: float = 0.0
+    """Before each answer to a Validator."""
     wishes: list[GenerateRequest] = field(default_factory=list)
     """What texts it was asked for."""
     contexts: list[list[int]] = field(default_factory=list)
@@ -286,6 +288,7 @@ class StubWire:
         stub.asked += 1
         path = "/v1/text-causal-lm-next"
         signing.verify_request(request.headers, "POST", path, received, stub.hotkey)
+        await asyncio.sleep(stub.pause_seconds)
         if stub.behaviour == "slow":  # Longer than any deadline of the tests.
             await asyncio.sleep(5)
         if stub.behaviour == "garbage":

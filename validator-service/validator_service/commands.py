@@ -51,6 +51,29 @@ def epochs(
 
 
 @validator_app.command()
+def parked(
+    retry: Annotated[bool, typer.Option("--retry", help="Take them up again.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the rounds that were given up after several attempts; a worker retries them."""
+    held = Context(ValidatorSettings())
+    with closing(held.pool), begin(held.pool) as conn:
+        found = repository.load_parked(conn)
+        if retry:
+            repository.unpark(conn)
+    names = ("round", "height", "attempts", "answers")
+    if as_json:
+        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
+        return
+    table = Table(*names, box=None, header_style="dim")
+    for row in found:
+        table.add_row(*map(str, row))
+    Console().print(table)
+    if retry:
+        typer.echo(f"{len(found)} rounds are taken up again by the next reconciliation")
+
+
+@validator_app.command()
 def audit(epoch: int, as_json: JsonOption = False) -> None:
     """Judge an epoch again from the signed answers, and compare with the weights that were set."""
     settings = ValidatorSettings()

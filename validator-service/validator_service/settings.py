@@ -25,7 +25,7 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """How many phrases a Server may name for each question."""
     validator_weight_cap: float = 0.5
     """The greatest share of the weights that one Server may have; the chain may allow less."""
-    validator_first_weights_rounds: int = 4
+    validator_first_weights_rounds: int = 6
     """Rounds to score before the first weights are set."""
     validator_scoring: Literal["scaling-law", "shapley"] = "scaling-law"
     """What a Server is worth: by the loss of its own answers, or by what it adds to all others'."""

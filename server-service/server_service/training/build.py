@@ -28,7 +28,7 @@ from server_service.training.tokenizer import (
 from taonet.corpus import load_manifest, read_chunks
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+    from transformers import PreTrainedModel
 
 TOKENIZER = "tokenizer.json"
 
@@ -77,7 +77,7 @@ def prepare_tokenizer(places: Places) -> Path:
     return path
 
 
-def write_model(folder: Path, model: "LlamaForCausalLM", tokenizer_bytes: bytes) -> None:
+def write_model(folder: Path, model: "PreTrainedModel", tokenizer_bytes: bytes) -> None:
     """Weights as float16, half the bytes; the config says float32, and so they are computed with.
 
     The output matrix is the embedding again, and is not stored twice.

@@ -175,6 +175,9 @@ class Simulation:
         colluders = self.plan.validators + np.flatnonzero(roles == "collude")
         honest = np.flatnonzero(roles == HONEST)
         waiting: list[Row] = [()] * self.plan.validators
+        # Servers are known when the clock starts, as in a network that has run before.
+        for early in range(1, self.plan.rules.probation_rounds):
+            bench.work(Task(-early, models, honest[:0]))
         for number in range(self.plan.epochs):
             started = time.perf_counter()
             leaving = random.random(len(honest)) < self.plan.churn

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validator_service.domain.averages import Averages, no_averages
@@ -107,6 +107,7 @@ def test_only_those_that_told_a_value_move() -> None:
     assert (after.total[1], after.weight[1]) == (1.0, 0.5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40))
 def test_whoever_is_always_wrong_goes_to_zero(good_rounds: int) -> None:
     honest = [[Player(1, 3.0), Player(2, 3.0)]] * good_rounds
@@ -131,6 +132,7 @@ def test_a_new_hotkey_on_an_old_uid_starts_again() -> None:
     assert base(4.0) == pytest.approx(score(judgement, 1))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 6))
 def test_copies_of_one_model_are_paid_once(copies: int) -> None:
     alone = play([[Player(0, 3.0)]] * 4)

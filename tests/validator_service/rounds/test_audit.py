@@ -71,7 +71,7 @@ def play_epoch(
         async def ask() -> Any:
             async with httpx.AsyncClient(trust_env=False) as http:
                 client = ServerClient(hotkey, http, vocabulary_size=VOCABULARY)
-                return await ask_servers(client, asked, AskingRules(TOP_K, 10.0, True))
+                return await ask_servers(client, asked, AskingRules(TOP_K, 10.0))
 
         replies = asyncio.run(ask())
         with begin(pool) as conn:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import psycopg
+import redis
 
 
 @contextmanager
@@ -98,4 +99,33 @@ def test_without_a_chain_a_worker_waits_and_goes_on(
         wait(lambda: chain.refused > 2)
         assert rows(environment, "SELECT count(*) FROM round") == [(0,)]
         chain.down = False
+        wait(lambda: chain.weights)
+
+
+def test_whatever_a_validator_stands_on_may_go_and_come_back(
+    chain: Any, make_server: Any, environment: dict[str, str], wait: Any
+) -> None:
+    """Nobody answers; the broker forgets all; every session with Postgres is cut: it goes on."""
+    gone = make_server(0.5)
+    gone.http.stop()
+
+    def scored() -> int:
+        return int(rows(environment, "SELECT count(*) FROM round WHERE state = 'scored'")[0][0])
+
+    with celery(environment, *WORKER), celery(environment, "beat", "-l", "warning"):
+        wait(lambda: scored() >= 2)
+        assert rows(environment, "SELECT DISTINCT code FROM answer") == [("unavailable",)]
+        assert not chain.weights
+        make_server(0.5)
+        with redis.Redis.from_url(environment["TAONET_REDIS_URL"]) as client:
+            client.flushall()
+        before = scored()
+        wait(lambda: scored() >= before + 2)
+        with psycopg.connect(environment["TAONET_DATABASE_URL"]) as conn:
+            conn.execute(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE usename = current_user AND pid <> pg_backend_pid()"""
+            )
+        before = scored()
+        wait(lambda: scored() >= before + 2)
         wait(lambda: chain.weights)

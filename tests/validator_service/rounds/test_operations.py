@@ -165,6 +165,20 @@ def test_a_round_that_stands_still_is_taken_up_again_and_parked_in_the_end(
         assert ("round", "parked", 2) in repository.load_tallies(conn)
 
 
+def test_parked_rounds_are_taken_up_again_on_demand(pool: ConnectionPool) -> None:
+    asking, asked = open_round(pool), open_round(pool)
+    record(pool, asked.id, [reply(1)])
+    with begin(pool) as conn:
+        conn.execute("UPDATE round SET state = 'parked', attempts = 3")
+        assert repository.load_parked(conn) == [(1, 5, 3, 0), (2, 5, 3, 1)]
+        assert repository.unpark(conn) == 2
+
+    with begin(pool) as conn:
+        overdue = operations.find_overdue(conn, overdue_seconds=20)
+    assert sorted(overdue) == sorted([(asking.id, "asking"), (asked.id, "asked")])
+    assert score(pool, asked.id) is not None
+
+
 def test_too_many_rounds_under_way_leave_the_next_one_out(pool: ConnectionPool) -> None:
     for _ in range(operations.UNFINISHED_MAX):
         open_round(pool)

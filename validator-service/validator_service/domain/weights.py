@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 U32_MAXIMUM = 2**32 - 1
 """The whole, on chain."""
-MINIMUM_OF_MEAN = 1e-3
-"""Whoever would get less than this part of the mean is given nothing, so that the silent come to 0
-in the end."""
+MINIMUM_OF_MEAN = 0.05
+"""Whoever would get less than this part of the mean is given nothing: under Nakamoto any weight,
+however small, is full trust, by which a colluding minority's large weight would come to count."""
 ROUNDING = 2**12
 """The most that rounding down can have left over: one for each of 4096 uids."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from server_service.client import ServerAddress, ServerClient, ServerFailure, SignedAnswer
 from taonet.kit.logging import get_logger
-from validator_service.domain.addresses import ForbiddenAddress, check_dialable
+from validator_service.domain.addresses import ForbiddenAddress
 from validator_service.domain.prompts import Questions
 
 CONCURRENCY_MAX = 64
@@ -43,7 +43,6 @@ class Reply:
 class AskingRules:
     top_k: int
     answer_seconds: float
-    private_allowed: bool
 
 
 async def ask_servers(
@@ -70,7 +69,6 @@ async def ask_one(
     started = time.monotonic()
     signed, code = None, OK
     try:
-        check_dialable(target.ip, target.port, private_allowed=rules.private_allowed)
         signed = await client.signed_next_phrases(
             ServerAddress(target.hotkey, target.ip, target.port),
             questions.context,

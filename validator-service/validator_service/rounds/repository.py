@@ -14,6 +14,8 @@ from validator_service.domain.scores import Standings
 
 ROUND_LOCK = 0x7A2
 """Advisory lock key: one round is opened, and one scored, at a time."""
+WEIGHTS_LOCK = 0x7A3
+"""Advisory lock key: one process talks to the chain about weights."""
 
 ROUND_COLUMNS = """SELECT round.id, number, height, block_hash, secret.value AS secret, state,
                           attempts, text_digest
@@ -84,6 +86,14 @@ class WeightsRow:
 
 def lock_rounds(conn: Connection) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (ROUND_LOCK,))
+
+
+def try_lock_weights(conn: Connection) -> bool:
+    """Hold until the end of the transaction; False where somebody else holds it."""
+    row = conn.execute(
+        "SELECT pg_try_advisory_xact_lock(hashtext(current_schema()), %s)", (WEIGHTS_LOCK,)
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def load_newest_secret(conn: Connection) -> tuple[int, str] | None:
@@ -177,6 +187,25 @@ def retry_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, s
            RETURNING id, state""",
         (overdue_seconds,),
     ).fetchall()
+
+
+def load_parked(conn: Connection) -> list[tuple[int, int, int, int]]:
+    """Return number, height, attempts and count of answers of rounds that were given up."""
+    return conn.execute(
+        """SELECT number, height, attempts, count(answer.id)
+           FROM round LEFT JOIN answer ON round_id = round.id
+           WHERE state = 'parked' GROUP BY round.id ORDER BY number"""
+    ).fetchall()
+
+
+def unpark(conn: Connection) -> int:
+    """Give parked rounds their attempts again, from where they stood; return how many."""
+    return conn.execute(
+        """UPDATE round SET attempts = 0, touched_at = 'epoch', state =
+             CASE WHEN EXISTS (SELECT 1 FROM answer WHERE round_id = round.id)
+                  THEN 'asked' ELSE 'asking' END
+           WHERE state = 'parked'"""
+    ).rowcount
 
 
 def forget_rounds(conn: Connection, keep: int) -> None:

@@ -107,9 +107,9 @@ def score_answers(round_id: str) -> None:
         due = operations.are_weights_due(
             conn, held.parameters.blocks_per_step, settings.validator_first_weights_rounds
         )
+        promised = repository.load_committed_weights(conn) is not None
     if judgement is not None:
         log.info("round scored", **describe(judgement))
-        promised = repository.load_committed_weights(conn) is not None
     if due or promised:
         set_weights.delay()
 
@@ -130,6 +130,12 @@ def set_weights() -> None:
     """Reveal what was promised, if its step has passed; promise anew, if an epoch has."""
     held = context()
     with begin(held.pool) as conn:
+        if repository.try_lock_weights(conn):  # Else another process is at it.
+            change_weights(held)
+
+
+def change_weights(held: Context) -> None:
+    with begin(held.pool) as conn:
         promised = repository.load_committed_weights(conn)
     if promised is not None and not reveal(held, promised):
         return
@@ -138,6 +144,8 @@ def set_weights() -> None:
     if own is None:
         log.warning("no weights to set: not registered")
         return
+    if metagraph.height + 1 - own.last_update_block < parameters.weights_rate_limit_blocks:
+        return  # The chain would say no; the next round rings again.
     own_limit = int(held.settings.validator_weight_cap * U32_MAXIMUM)
     with begin(held.pool) as conn:
         if not operations.are_weights_due(
@@ -214,7 +222,6 @@ def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
     rules = AskingRules(
         top_k=settings.validator_top_k,
         answer_seconds=settings.validator_answer_seconds,
-        private_allowed=settings.validator_private_addresses,
     )
     replies = held.runner.run(ask_servers(held.servers, asked, rules))
     with begin(held.pool) as conn:
