@@ -133,13 +133,14 @@ def run_light(flow: list[Step]) -> tuple[float, int]:
     from lightmatchingengine.lightmatchingengine import Side as LightSide
 
     engine = LightMatchingEngine()
-    ids: dict[int, int] = {}
+    resting: dict[int, Any] = {}
     trades = 0
     started = time.process_time()
     for step in flow:
         if step.kind == "cancel":
-            if step.number in ids:
-                engine.cancel_order(ids[step.number], "TAOBTC")
+            # It fails on what has traded already.
+            if (order := resting.pop(step.number)).leaves_qty:
+                engine.cancel_order(order.order_id, "TAOBTC")
             continue
         # It has no market orders: the worst price there is does the same.
         price = step.price_ticks or (10_000 if step.buying else 1)
@@ -147,7 +148,7 @@ def run_light(flow: list[Step]) -> tuple[float, int]:
         order, made = engine.add_order("TAOBTC", price, step.steps, side)
         trades += len(made)
         if step.kind == "limit":
-            ids[step.number] = order.order_id
+            resting[step.number] = order
         elif order.leaves_qty:
             engine.cancel_order(order.order_id, "TAOBTC")
     return time.process_time() - started, trades // 2
