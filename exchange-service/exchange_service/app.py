@@ -14,16 +14,12 @@ from fastapi import APIRouter, FastAPI
 from psycopg_pool import ConnectionPool
 from starlette.routing import WebSocketRoute
 
-from chain_service.client import ChainClient
 from exchange_service.auditing import Auditor
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
-from exchange_service.funds import operations as funds_operations
 from exchange_service.funds import routes as funds
-from exchange_service.funds.deposits import Bookkeeper
-from exchange_service.funds.wallet import Wallet, ensure_seed
-from exchange_service.funds.withdrawals import Payer
+from exchange_service.funds.watching import open_desk, watching_chains
 from exchange_service.gate import Gate
 from exchange_service.keys import operations as keys_operations
 from exchange_service.keys import repository as keys_repository
@@ -35,7 +31,11 @@ from exchange_service.openapi import describe
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
 from exchange_service.recovery import recover
+from exchange_service.reserves import routes as reserves
+from exchange_service.reserves.operations import Prover
 from exchange_service.settings import ExchangeSettings
+from exchange_service.signer.client import SignerClient, Signing
+from exchange_service.signer.vault import ensure_secret
 from exchange_service.streams import routes as streams
 from exchange_service.streams.api_socket import ApiSocket
 from exchange_service.streams.hub import Hub
@@ -53,7 +53,7 @@ ENGINE_FAILED: Final = 70
 EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
-"""How long the end waits for the threads that look at the chain."""
+"""How long the end waits for the thread that shares the limits."""
 GIL_SECONDS: Final = 0.001
 GARBAGE_OBJECTS: Final = 50_000
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
@@ -81,46 +81,6 @@ def settle_runtime() -> None:
     gc.set_threshold(GARBAGE_OBJECTS)
 
 
-def describe_terms(settings: ExchangeSettings, wallet: Wallet) -> funds.FundsTerms:
-    return funds.FundsTerms(
-        wallet,
-        settings.exchange_maker_fee_ppm,
-        settings.exchange_taker_fee_ppm,
-        settings.exchange_withdrawal_fee_rao,
-        settings.exchange_deposit_confirmations,
-    )
-
-
-@contextmanager
-def watching_chain(
-    settings: ExchangeSettings, engine: Engine, pool: ConnectionPool, wallet: Wallet
-) -> Iterator[None]:
-    """Run the two threads that look at the chain: one reads, one pays."""
-    stop = threading.Event()
-
-    def keep_books() -> None:
-        with ChainClient(settings.chain_url) as chain:
-            bookkeeper = Bookkeeper(chain, engine, pool, wallet)
-            bookkeeper.follow(settings.exchange_deposit_confirmations, stop)
-
-    def pay() -> None:
-        with ChainClient(settings.chain_url) as chain:
-            Payer(chain, pool, wallet).pay(stop)
-
-    # Daemons: one that waits for the next block when the process ends loses nothing by it.
-    threads = [
-        threading.Thread(target=work, name=work.__name__, daemon=True)
-        for work in (keep_books, pay)
-        if settings.chain_url
-    ]
-    for thread in threads:
-        thread.start()
-    yield
-    stop.set()
-    for thread in threads:
-        thread.join(STOP_SECONDS)
-
-
 @contextmanager
 def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
     """Have a thread work in the background; it ends when its last argument, an event, is set."""
@@ -132,44 +92,48 @@ def working(name: str, work: Callable[..., None], *arguments: Any) -> Iterator[N
     thread.join(STOP_SECONDS)
 
 
+def load_keyring(pool: ConnectionPool, settings: ExchangeSettings) -> Keyring:
+    with begin(pool) as conn:
+        rows = keys_repository.load_keys(conn)
+    secret = ensure_secret(settings.api_secret_path())
+    return Keyring(secret, [keys_operations.read_key(row) for row in rows])
+
+
 def create_app(
-    settings: ExchangeSettings | None = None, on_engine_failure: Callable[[], None] = exit_soon
+    settings: ExchangeSettings | None = None,
+    on_engine_failure: Callable[[], None] = exit_soon,
+    signer: Signing | None = None,
 ) -> FastAPI:
+    """Return the exchange; `signer` takes the place of the process that holds the keys."""
     settings = settings or ExchangeSettings()
+    signer = signer or SignerClient(settings.exchange_signer_url, settings.exchange_signer_token)
     limits = Limits(settings.budget())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
-        seed = ensure_seed(settings.wallet_seed_path())
-        wallet = Wallet(seed)
+        desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             recovered, history = recover(conn), History(conn)
-            hub = Hub()
-            publisher = Publisher(
-                hub,
-                recovered.market,
-                history,
-                Reporter(recovered.exchange, limits.forgive),
-                pool,
-                asyncio.get_running_loop(),
-            )
+            hub, loop = Hub(), asyncio.get_running_loop()
+            reporter = Reporter(recovered.exchange, limits.forgive)
+            publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)
             listeners = [history.follow, publisher.follow]
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             settle_runtime()
             engine.start()
-            with begin(pool) as first_conn:
-                rows = keys_repository.load_keys(first_conn)
-                keyring = Keyring(seed, [keys_operations.read_key(row) for row in rows])
-                funds_operations.check_wallet(first_conn, wallet)
-            app.state.pool, app.state.engine, app.state.keyring = pool, engine, keyring
+            app.state.pool, app.state.engine = pool, engine
+            app.state.keyring = load_keyring(pool, settings)
             app.state.history, app.state.hub = history, hub
             app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
-            app.state.wallet, app.state.funds_terms = wallet, describe_terms(settings, wallet)
+            app.state.funds_terms = funds.FundsTerms(
+                desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
+            )
+            app.state.prover = Prover(engine, pool, desk, settings.chain_url)
             app.state.checks["engine"] = lambda: engine.failure
             with (
-                watching_chain(settings, engine, pool, wallet),
+                watching_chains(settings, engine, pool, desk),
                 working("limits", keep_sharing, limits, settings.redis_url),
                 working("history", history.keep_writing, pool),
                 working("audit", auditor.follow),
@@ -186,26 +150,28 @@ def create_app(
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
     app.add_middleware(Turnstile, limits=limits)
-    for router in (
-        market.router,
-        orders.router,
-        order_lists.router,
-        funds.account_router,
-        funds.router,
-        keys.router,
-        streams.router,
-        unknown,
-    ):
-        app.include_router(router)
-    add_sockets(app)
+    add_doors(app)
     describe(app)
     # Before all middleware: what goes through the gate shall not pay for what it does not use.
     app.middleware_stack = Gate(app.build_middleware_stack(), app.state)
     return app
 
 
-def add_sockets(app: FastAPI) -> None:
-    """Add the doors that stay open: market streams, and the WebSocket API."""
+def add_doors(app: FastAPI) -> None:
+    """Add all routes, and the doors that stay open: market streams, and the WebSocket API."""
+    for router in (
+        market.router,
+        orders.router,
+        order_lists.router,
+        funds.account_router,
+        funds.router,
+        funds.own_router,
+        keys.router,
+        reserves.router,
+        streams.router,
+        unknown,
+    ):
+        app.include_router(router)
     for path in ("/ws", "/ws/{streams:path}", "/stream"):
         app.router.routes.append(WebSocketRoute(path, MarketSocket(app.state)))
     app.router.routes.append(WebSocketRoute("/ws-api/v3", ApiSocket(app.state)))

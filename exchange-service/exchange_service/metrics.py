@@ -39,6 +39,10 @@ INVARIANT_CHECKED = Gauge(
     ["invariant"],
 )
 CHAIN_HEIGHT = Gauge("taonet_exchange_chain_height", "Next block to look through for deposits.")
+BITCOIN_HEIGHT = Gauge("taonet_exchange_bitcoin_height", "Last block of Bitcoin booked.")
+BITCOIN_MISSING = Gauge(
+    "taonet_exchange_bitcoin_coins_missing", "Credited coins that are in no block; 0 is well."
+)
 WITHDRAWALS_PENDING = Gauge("taonet_exchange_withdrawals_pending", "Withdrawals not yet settled.")
 STREAM_SUBSCRIBERS = Gauge("taonet_exchange_stream_subscribers", "Open WebSocket connections.")
 STREAM_MESSAGES = Counter(

@@ -28,7 +28,7 @@ def running_exchange(
         "TAONET_REDIS_URL": redis_url,
         "TAONET_CHAIN_URL": "",
         "TAONET_LOG_LEVEL": "warning",
-        "TAONET_EXCHANGE_WALLET_SEED_FILE": str(home / "seed"),
+        "TAONET_EXCHANGE_API_SECRET_FILE": str(home / "api-secret"),
         "TAONET_EXCHANGE_REQUEST_WEIGHT_PER_MINUTE": UNLIMITED,
         "TAONET_EXCHANGE_RAW_REQUESTS_PER_5_MINUTES": UNLIMITED,
         "TAONET_EXCHANGE_ORDERS_PER_10_SECONDS": UNLIMITED,

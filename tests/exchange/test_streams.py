@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.exchange.live import open_trader
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from exchange_service.authentication import sign
@@ -86,8 +88,11 @@ def test_who_talks_too_much_is_cut_off(exchange: str) -> None:
     with open_socket(exchange, "/ws") as socket:
         for _ in range(40):
             socket.send('{"method": "LIST_SUBSCRIPTIONS", "id": 1}')
-        answers = list(socket)
-    assert len(answers) < 40
+        answers = 0
+        with suppress(ConnectionClosed):
+            for _ in socket:
+                answers += 1
+    assert answers < 40
     assert socket.close_code == 1008
 
 

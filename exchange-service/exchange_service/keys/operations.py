@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from exchange_service.auditing import Auditor
 from exchange_service.authentication import Key, Keyring, Permission, generate_api_key
+from exchange_service.bitcoin.repository import find_missing_coins
 from exchange_service.domain.accounts import (
     BTC_FAUCET,
     BTC_WALLET,
@@ -20,20 +21,24 @@ from exchange_service.domain.accounts import (
     TAO_WALLET,
 )
 from exchange_service.domain.audit import find_faults
-from exchange_service.domain.commands import OpenAccount
+from exchange_service.domain.commands import Asset, OpenAccount
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import AccountOpened, Rejected
 from exchange_service.domain.snapshot import calculate_fingerprint
 from exchange_service.domain.symbol import SAT_PER_BTC
 from exchange_service.engine import ANSWER_SECONDS, Engine
+from exchange_service.funds.operations import Desk, give_test_coins
 from exchange_service.keys import repository
 from exchange_service.keys.schemas import AuditView, KeyRequest, KeyTerms, KeyView
 from exchange_service.metrics import AUDIT_FAULTS
 from taonet.kit.db import begin
 from taonet.kit.errors import Forbidden, Malformed, Refusal
+from taonet.kit.logging import get_logger
 
 FAUCET_SAT: Final = SAT_PER_BTC
 KEYS_MAX: Final = 30
+
+log = get_logger(__name__)
 
 
 class NameTaken(Refusal):
@@ -53,15 +58,21 @@ class FeeRates:
 
 
 def open_account(
-    engine: Engine, pool: ConnectionPool, keyring: Keyring, rates: FeeRates, wanted: KeyRequest
+    engine: Engine,
+    pool: ConnectionPool,
+    keyring: Keyring,
+    rates: FeeRates,
+    wanted: KeyRequest,
+    desk: Desk,
 ) -> KeyView:
-    """Open an account and make its first key.
+    """Open an account and make its first key; the faucet's coins come by Bitcoin's chain.
 
-    The engine decides about the name and gives the money, at once. A crash before the key is
-    stored leaves an account that nobody can use, which harms nobody but its name.
+    Without a chain the engine gives test coins from an account of the house, at once. A crash
+    before the key is stored leaves an account that nobody can use, which harms only its name.
     """
     public_key = read_public_key(wanted.public_key)
-    faucet_sat = FAUCET_SAT if wanted.funded else 0
+    by_chain = desk.is_on_chain(Asset.BTC)
+    faucet_sat = FAUCET_SAT if wanted.funded and not by_chain else 0
     command = OpenAccount(0, 0, wanted.name, rates.maker_ppm, rates.taker_ppm, faucet_sat)
     opened = engine.submit(command).result(ANSWER_SECONDS)[0]
     if isinstance(opened, Rejected):
@@ -72,7 +83,20 @@ def open_account(
     with begin(pool) as conn:
         repository.insert_key(conn, describe(key, wanted.name, opened.time_ms))
     keyring.add(key)
-    return show_once(keyring, key, wanted.name)
+    view = show_once(keyring, key, wanted.name)
+    if not (wanted.funded and by_chain):
+        return view
+    return view.model_copy(update={"faucet_txid": ask_faucet(pool, desk, opened.account_id)})
+
+
+def ask_faucet(pool: ConnectionPool, desk: Desk, account_id: int) -> str:
+    """Return the faucet's transaction; empty if it gives nothing now, for the key is good as is."""
+    try:
+        with begin(pool) as conn:
+            return give_test_coins(conn, desk, account_id, FAUCET_SAT)
+    except Refusal as refusal:
+        log.warning("the faucet gave nothing", account=account_id, reason=str(refusal))
+        return ""
 
 
 def add_key(
@@ -145,6 +169,7 @@ def audit(conn: Connection, engine: Engine, auditor: Auditor, deep: bool) -> Aud
         faults += repository.find_wrong_balances(conn)
         faults += repository.find_wrong_orders(conn)
         faults += repository.find_journal_gap(conn)
+        faults += find_missing_coins(conn)
     if auditor.fault is not None:
         faults.append(auditor.fault)
     AUDIT_FAULTS.set(len(faults))

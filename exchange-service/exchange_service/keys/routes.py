@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
+from exchange_service.domain.commands import Asset
 from exchange_service.funds import operations as funds
 from exchange_service.funds.routes import Terms
 from exchange_service.keys import operations, repository
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/exchange/v1", tags=["exchange"])
 def create_key(body: KeyRequest, request: Request, engine: RunningEngine, terms: Terms) -> KeyView:
     state = request.app.state
     rates = operations.FeeRates(terms.maker_ppm, terms.taker_ppm)
-    return operations.open_account(engine, state.pool, state.keyring, rates, body)
+    return operations.open_account(engine, state.pool, state.keyring, rates, body, terms.desk)
 
 
 @router.post("/account/keys", status_code=201)
@@ -72,15 +73,13 @@ def show_audit(
 
 
 @router.get("/market-maker")
-def show_market_maker(
-    request: Request, conn: Transaction, engine: RunningEngine
-) -> MarketMakerView:
+def show_market_maker(conn: Transaction, engine: RunningEngine, terms: Terms) -> MarketMakerView:
     account_id = repository.find_account(conn, MARKET_MAKER)
     if account_id is None:
         raise NotFound("the market maker has not opened its account yet; ask again in a moment")
     balance = engine.market.balance(account_id)
     return MarketMakerView(
-        deposit_address=funds.find_deposit_address(conn, request.app.state.wallet, account_id),
+        deposit_address=funds.find_deposit_address(conn, terms.desk, account_id, Asset.TAO),
         tao_rao=balance.free_rao + balance.locked_rao,
         btc_sat=balance.free_sat + balance.locked_sat,
     )

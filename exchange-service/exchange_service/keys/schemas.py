@@ -42,6 +42,8 @@ class KeyView(BaseModel):
     api_key: str
     secret: str
     """Shown this once; empty for a key with a public key."""
+    faucet_txid: str = ""
+    """The Bitcoin transaction that brings the faucet's coins; they count once it is confirmed."""
 
 
 class KeyLine(BaseModel):
