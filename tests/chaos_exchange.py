@@ -153,7 +153,7 @@ def main() -> int:
             database_url=make_schema(store.url, "exchange_service"),
             redis_url="redis://127.0.0.1:1/0",
             chain_url="",
-            exchange_wallet_seed_file=str(store.home / "seed"),
+            exchange_api_secret_file=str(store.home / "api-secret"),
         )
         for number in tqdm(range(count + 1), desc="starts"):
             port = free_port()
