@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from exchange_service import recovery
 from exchange_service.client import ExchangeClient, ExchangeRefusal, ExchangeUnavailable
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.journal import GENESIS_HASH
+from exchange_service.domain.snapshot import calculate_fingerprint
 from exchange_service.keys.schemas import KeyView
 from exchange_service.settings import ExchangeSettings
 
@@ -36,6 +38,16 @@ PAGE = Path(__file__).parents[1] / "docs/benchmarks/exchange-kills.md"
 
 
 class Round(NamedTuple):
+    """What was killed, and what its clients remember."""
+
+    killed: str
+    keys: list[KeyView]
+    acknowledged: set[int]
+
+
+class Found(NamedTuple):
+    """What the next start found of a round."""
+
     killed: str
     acknowledged: int
     lost: int
@@ -45,31 +57,31 @@ class Round(NamedTuple):
     sound: bool
 
 
-def run_round(store: Store, settings: ExchangeSettings, number: int, rng: random.Random) -> Round:
-    killed = "engine" if number % 2 else "Postgres"
-    port, acknowledged = free_port(), set[int]()
-    with started(settings, port) as process:
-        url = f"http://127.0.0.1:{port}"
-        with ExchangeClient(url) as public:
-            names = [f"trader-{number}-{trader}" for trader in range(TRADERS)]
-            keys = [public.create_key(name, funded=True) for name in names]
-        threads = [
-            threading.Thread(target=trade_until_cut, args=(url, key, acknowledged)) for key in keys
-        ]
-        for thread in threads:
-            thread.start()
-        wanted, deadline = rng.randint(10, ORDERS_MAX), time.monotonic() + SECONDS_MAX
-        while len(acknowledged) < wanted and time.monotonic() < deadline:
-            time.sleep(0.002)
-        if killed == "engine":
-            os.kill(process.pid, signal.SIGKILL)
-        else:
-            store.stop_at_once()
-        for thread in threads:
-            thread.join()
+def trade_and_kill(
+    store: Store, process: "subprocess.Popen[bytes]", url: str, number: int, rng: random.Random
+) -> Round:
+    """Trade with several accounts until the kill."""
+    killed, acknowledged = "engine" if number % 2 else "Postgres", set[int]()
+    with ExchangeClient(url) as public:
+        names = [f"trader-{number}-{trader}" for trader in range(TRADERS)]
+        keys = [public.create_key(name, funded=True) for name in names]
+    threads = [
+        threading.Thread(target=trade_until_cut, args=(url, key, acknowledged)) for key in keys
+    ]
+    for thread in threads:
+        thread.start()
+    wanted, deadline = rng.randint(10, ORDERS_MAX), time.monotonic() + SECONDS_MAX
+    while len(acknowledged) < wanted and time.monotonic() < deadline:
+        time.sleep(0.002)
+    if killed == "engine":
+        os.kill(process.pid, signal.SIGKILL)
+    else:
+        store.stop_at_once()
+    for thread in threads:
+        thread.join()
     if killed == "Postgres":
         store.start()
-    return compare(settings, keys, acknowledged, killed)
+    return Round(killed, keys, acknowledged)
 
 
 def trade_until_cut(url: str, key: KeyView, acknowledged: set[int]) -> None:
@@ -86,33 +98,29 @@ def trade_until_cut(url: str, key: KeyView, acknowledged: set[int]) -> None:
                 client.cancel(orderId=order["orderId"])
 
 
-def compare(
-    settings: ExchangeSettings, keys: list[KeyView], acknowledged: set[int], killed: str
-) -> Round:
-    port = free_port()
-    with started(settings, port):
-        url = f"http://127.0.0.1:{port}"
-        with ExchangeClient(url) as public:
-            audit = public.audit()
-        durable: set[int] = set()
-        for key in keys:
-            with ExchangeClient(url, key.api_key, key.secret) as client:
-                durable |= {order["orderId"] for order in client.all_orders(limit=1_000)}
+def compare(settings: ExchangeSettings, url: str, past: Round) -> Found:
+    """Ask an exchange that has just started what it knows of the round before."""
+    with ExchangeClient(url) as public:
+        audit = public.audit()
+    durable: set[int] = set()
+    for key in past.keys:
+        with ExchangeClient(url, key.api_key, key.secret) as client:
+            durable |= {order["orderId"] for order in client.all_orders(limit=1_000)}
     with psycopg.connect(settings.database_url, autocommit=True) as conn, conn.transaction():
-        # From the first entry on, not from the snapshot: the whole chain, and the same balances.
-        nothing = recovery.Replayed(Exchange(), 0, GENESIS_HASH)
-        entries = recovery.replay(conn, nothing).sequence
-    return Round(
-        killed,
-        len(acknowledged),
-        len(acknowledged - durable),
-        len(durable - acknowledged),
-        entries,
-        audit.sound,
+        # From the first entry on, not from the snapshot: the whole chain, and the same state.
+        replayed = recovery.replay(conn, recovery.Replayed(Exchange(), 0, GENESIS_HASH))
+    same = calculate_fingerprint(replayed.exchange) == audit.fingerprint
+    return Found(
+        past.killed,
+        len(past.acknowledged),
+        len(past.acknowledged - durable),
+        len(durable - past.acknowledged),
+        replayed.sequence,
+        audit.sound and same,
     )
 
 
-def write(rounds: list[Round]) -> str:
+def write(rounds: list[Found]) -> str:
     lines = []
     for killed in ("engine", "Postgres"):
         some = [one for one in rounds if one.killed == killed]
@@ -123,9 +131,10 @@ def write(rounds: list[Round]) -> str:
         )
     return f"""# Killed under load
 
-`make chaos-exchange`, seed {SEED}, {TRADERS} traders at once. Every round goes on with the record
-that the one before left; at its end the whole journal ({rounds[-1].entries:,} entries after the
-last round) is replayed from the first entry. The engine is killed by SIGKILL, Postgres by an
+`make chaos-exchange`, seed {SEED}, {TRADERS} traders at once, {len(rounds)} kills. Every round goes
+on with the record that the one before left. After each kill the exchange is started and audited;
+the whole journal ({rounds[-1].entries:,} entries after the last kill) is replayed from the
+first entry: its state must have the same hash. The engine is killed by SIGKILL, Postgres by an
 immediate stop. Written but not acknowledged is what a client has to ask for by its own order id: at
 most one order for each trader.
 
@@ -137,21 +146,27 @@ most one order for each trader.
 
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    rng, rounds = random.Random(SEED), []
+    rng, past = random.Random(SEED), None
+    found: list[Found] = []
     with open_store() as store:
         settings = ExchangeSettings(
             database_url=make_schema(store.url, "exchange_service"),
             redis_url="redis://127.0.0.1:1/0",
             chain_url="",
-            exchange_wallet_seed_file=str(store.home / "seed"),
+            exchange_api_secret_file=str(store.home / "api-secret"),
         )
-        for number in tqdm(range(count), desc="kills"):
-            rounds.append(run_round(store, settings, number, rng))
-    page = write(rounds)
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page)
-    sys.stdout.write(page)
-    return 1 if any(one.lost or not one.sound for one in rounds) else 0
+        for number in tqdm(range(count + 1), desc="starts"):
+            port = free_port()
+            with started(settings, port) as process:
+                url = f"http://127.0.0.1:{port}"
+                if past is not None:
+                    found.append(compare(settings, url, past))
+                    PAGE.parent.mkdir(parents=True, exist_ok=True)
+                    PAGE.write_text(write(found))
+                if number < count:
+                    past = trade_and_kill(store, process, url, number, rng)
+    sys.stdout.write(write(found))
+    return 1 if any(one.lost or not one.sound for one in found) else 0
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def running_exchange(database_url: str) -> Iterator[str]:
         "TAONET_REDIS_URL": "redis://127.0.0.1:1/0",
         "TAONET_CHAIN_URL": "",
         "TAONET_WALLET_PATH": home,
-        "TAONET_EXCHANGE_API_SECRET_FILE": f"{home}/secret",
+        "TAONET_EXCHANGE_API_SECRET_FILE": f"{home}/api-secret",
         "TAONET_EXCHANGE_REQUEST_WEIGHT_PER_MINUTE": "1000000000",
         "TAONET_EXCHANGE_RAW_REQUESTS_PER_5_MINUTES": "1000000000",
         "TAONET_EXCHANGE_ORDERS_PER_10_SECONDS": "1000000000",

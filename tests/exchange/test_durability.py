@@ -181,7 +181,7 @@ def started(settings: ExchangeSettings, port: int) -> Iterator["subprocess.Popen
 
 
 def wait_until_answering(client: ExchangeClient) -> None:
-    for _ in range(200):
+    for _ in range(600):
         try:
             client.depth()
             return

@@ -1,6 +1,5 @@
 """Failure modes of markets that need the running service, by their numbers (FAILURE_MODES.md)."""
 
-import contextlib
 import os
 import signal
 import time
@@ -96,7 +95,7 @@ def test_12_a_frozen_engine_is_fenced_and_another_takes_over(
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -106,11 +105,13 @@ def test_14_no_number_is_our_mistake(box: Any, fields: dict[str, str], market: b
     order = {"symbol": "TAOBTC", "side": "SELL", "type": "MARKET" if market else "LIMIT"}
     limit = {} if market else {"price": "0.005", "timeInForce": "GTC"}
     asked = {**order, "quantity": "1", **limit, **fields}
+    statuses = []
     for method in ("POST", "DELETE"):
-        with contextlib.suppress(ExchangeRefusal):
+        try:
             box.fuzzed._signed(method, "/api/v3/order", **asked)
-    # Refused or taken, as it may be; a mistake of ours would have been counted as a 500.
-    assert 'route="/api/v3/order",status="500"' not in box.http.get("/metrics").text
+        except ExchangeRefusal as refusal:
+            statuses.append(refusal.status)
+    assert all(400 <= status < 500 for status in statuses), fields
 
 
 @pytest.mark.parametrize(

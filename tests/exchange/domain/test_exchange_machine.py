@@ -36,7 +36,7 @@ from exchange_service.domain.triggers import LOSSES, STOPS, waits_for_rise
 
 from .book_model import STEP, Model, Order, ceil_ppm
 
-START_SAT = 40_000_000
+START_SAT = 20_000_000
 START_RAO = 60_000_000_000
 ACCOUNTS = {1001: (1000, 2000), 1002: (0, 0), 1003: (3000, 500)}
 OWNERS = st.sampled_from(list(ACCOUNTS))
@@ -44,6 +44,7 @@ SIDES = st.sampled_from(Side)
 MODES = st.sampled_from(SelfTrade)
 PRICES = st.integers(min_value=4990, max_value=5010).map(lambda ticks: ticks * 100)
 QUANTITIES = st.integers(min_value=1, max_value=900).map(lambda steps: steps * STEP)
+RARELY = st.integers(0, 7).map(lambda draw: draw == 0)
 SLICES = st.one_of(st.just(0), st.integers(10, 100).map(lambda steps: steps * STEP))
 
 
@@ -261,8 +262,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         for order in known:
             self.model.drop(order)
 
-    @rule(owner=OWNERS)
-    def cancel_all(self, owner: int) -> None:
+    @rule(owner=OWNERS, really=RARELY)
+    def cancel_all(self, owner: int, really: bool) -> None:
+        if not really:
+            return
         self.apply(CancelAllOrders(0, owner))
         self.expect_none_of(owner)
 
@@ -281,8 +284,10 @@ class ExchangeMachine(RuleBasedStateMachine):
             assert len([fact for fact in facts if isinstance(fact, OrderCancelled)]) == 2
             self.model.drop(leg)
 
-    @rule(owner=OWNERS, after_ms=st.integers(0, 3), passes=st.integers(0, 3))
-    def dead_mans_switch(self, owner: int, after_ms: int, passes: int) -> None:
+    @rule(owner=OWNERS, after_ms=st.integers(0, 3), passes=st.integers(0, 3), really=RARELY)
+    def dead_mans_switch(self, owner: int, after_ms: int, passes: int, really: bool) -> None:
+        if not really:
+            return
         self.apply(SetDeadline(self.now_ms, owner, after_ms))
         due = self.now_ms + after_ms if after_ms else None
         self.now_ms += passes
