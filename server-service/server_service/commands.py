@@ -47,6 +47,9 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start and order of the text.")] = None,
     target: Annotated[Path, typer.Option(help="The folder of models.")] = DEFAULT_MODELS,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer.json of your own, for a new folder of models.")
+    ] = None,
     corpus: CorpusOption = None,
     home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
@@ -57,6 +60,8 @@ def build(
 
         recipes = choose_recipes(name, every, steps, seed)
         text = prepare_corpus(corpus, home)
+        if tokenizer is not None:
+            take_tokenizer(tokenizer, target)
         places = Places(target, text, home.expanduser() / "training")
         use_threads(threads)
         for recipe in recipes:
@@ -154,6 +159,15 @@ def choose_recipes(
             seed=recipe.seed if seed is None else seed,
         )
     ]
+
+
+def take_tokenizer(path: Path, models: Path) -> None:
+    """Every model of a folder has one tokenizer, so another one needs another folder."""
+    there = models / "tokenizer.json"
+    if there.exists() and there.read_bytes() != path.read_bytes():
+        raise TrainingError(f"{models} has another tokenizer already; name a new --target")
+    models.mkdir(parents=True, exist_ok=True)
+    there.write_bytes(path.read_bytes())
 
 
 def build_one(recipe: Recipe, places: "Places") -> None:
