@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from prometheus_client import Counter
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from server_service import operations
@@ -79,6 +80,8 @@ async def read_body(request: Request) -> bytes:
             return await request.body()
     except TimeoutError:
         raise BodyTooSlow(f"the body took more than {BODY_SECONDS_MAX:g} s to arrive") from None
+    except ClientDisconnect:
+        raise CallerGone("the caller hung up in the middle of its body") from None
 
 
 State = Annotated[ServerState, Depends(get_state)]

@@ -138,6 +138,14 @@ def test_a_caller_that_vanishes_leaves_nothing_behind(server: RunningServer) -> 
     assert is_served(server)
 
 
+def test_a_caller_that_vanishes_in_its_body_is_no_mistake_of_ours(server: RunningServer) -> None:
+    before = server.metric('taonet_server_requests_total{code="CallerGone",kind="generate"}')
+    with connect(server) as caller:
+        caller.sendall(raw_wish(server, 5)[:-5])
+    name = 'taonet_server_requests_total{code="CallerGone",kind="generate"}'
+    wait_until(lambda: server.metric(name) == before + 1, seconds=10)
+
+
 def test_half_closed_connections_are_not_kept(server: RunningServer) -> None:
     process = psutil.Process()
     before = process.num_fds()
