@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,6 +77,9 @@ def finetune(
     corpus: CorpusOption = None,
     home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
+    converted: Annotated[
+        Path | None, typer.Option(help="Convert the taught model for CTranslate2 here, too.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Teach a model the train split, or go on where an interrupted lesson stopped."""
@@ -97,6 +100,8 @@ def finetune(
 
             lesson = teach(path, target, text, recipe, home.expanduser() / "training", show)
         curve.plot(target / "loss.png", f"{path.name}: {steps} steps, seed {seed}")
+        if converted is not None:
+            convert_if_possible(target, converted)
     typer.echo(
         f"{target}: loss on the validation slice {lesson.nats_before:.3f} → "
         f"{lesson.nats_after:.3f} nats/token"
@@ -159,6 +164,13 @@ def choose_recipes(
             seed=recipe.seed if seed is None else seed,
         )
     ]
+
+
+def convert_if_possible(folder: Path, converted: Path) -> None:
+    from server_service.conversion import NotConvertible, convert
+
+    with suppress(NotConvertible):  # torch serves what has no place there
+        convert(folder, converted)
 
 
 def take_tokenizer(path: Path, models: Path) -> None:

@@ -22,8 +22,11 @@ STEPS = 12
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
-    library = Path(asyncio.__file__).parent
-    build_corpus(folder / "corpus", [Source("asyncio", "1", "PSF-2.0", library.parent / "asyncio")])
+    documents = folder / "documents"
+    documents.mkdir()
+    for path in sorted(Path(asyncio.__file__).parents[1].glob("[a-h]*.py")):
+        shutil.copy(path, documents)
+    build_corpus(folder / "corpus", [Source("library", "1", "PSF-2.0", documents)])
     return folder / "corpus"
 
 
