@@ -8,7 +8,9 @@ import redis
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
-from chain_service import operations
+from chain_service import operations, sync_repository
+from chain_service.intake import Intake
+from chain_service.live_routes import live_router
 from chain_service.routes import router
 from chain_service.settings import ChainSettings
 from chain_service.stream import BlockWatch
@@ -30,11 +32,14 @@ def create_app() -> FastAPI:
             settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
         )
         watch = BlockWatch(settings.database_url, pool)
-        app.state.pool, app.state.redis, app.state.watch = pool, client, watch
-        app.state.checks["author"] = lambda: check_genesis(pool)
+        intake = Intake(pool, client)
+        app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
+        app.state.leader = settings.chain_follow
+        app.state.checks["author"] = lambda: check_standing(pool)
         watching = asyncio.create_task(watch.run())
         try:
-            yield
+            async with intake.running():
+                yield
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -45,12 +50,14 @@ def create_app() -> FastAPI:
     app = web.create_app(
         "chain", title="Taonet chain", log_level=settings.log_level, lifespan=lifespan
     )
+    app.include_router(live_router)
     app.include_router(router)
     return app
 
 
-def check_genesis(pool: ConnectionPool) -> str | None:
+def check_standing(pool: ConnectionPool) -> str | None:
     """Say what keeps the chain from answering, if anything does."""
     with begin(pool) as conn:
         operations.load_head(conn)
-    return None
+        halt = sync_repository.load_halt(conn)
+    return None if halt is None else f"it stopped following: {halt}"

@@ -8,30 +8,25 @@ was never made, and nothing is remembered that was not committed.
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg import Connection
 
 from chain_service import ledger_repository, repository
-from chain_service.domain.blocks import (
-    AppliedBlock,
-    Header,
-    InvariantBroken,
-    apply_block,
-    check_totals,
-    make_genesis,
-)
+from chain_service.domain.blocks import AppliedBlock, apply_block, check_loaded, make_genesis
 from chain_service.domain.execution import Event
+from chain_service.domain.headers import Header
 from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
-from chain_service.domain.supply import calculate_issuance
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
-from chain_service.orders import read_order
-from chain_service.schemas import Extrinsic
+from chain_service.orders import restore_order
 from taonet.kit import outbox
 from taonet.kit.errors import Refusal
+from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
 
 SILENCE_BLOCKS = 5
@@ -39,7 +34,8 @@ SILENCE_SECONDS_MIN = 10.0
 """An author that wrote nothing for so long is taken to be dead, or frozen."""
 STANDBY_SECONDS = 1.0
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.2, 5.0
-POOL_MAX = 50_000
+READ_MAX = 5_000
+"""Extrinsics read from the mempool at once."""
 
 log = get_logger(__name__)
 
@@ -52,6 +48,7 @@ def write_blocks(
     database_url: str,
     bell: Doorbell,
     parameters: ChainParameters,
+    keypair: Keypair,
     stop: threading.Event,
 ) -> None:
     """Lead whenever nobody else does, until told to stop; a Postgres that is away is waited for."""
@@ -60,7 +57,7 @@ def write_blocks(
         try:
             with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
                 pause = RETRY_SECONDS_FIRST
-                _take_turns(conn, bell, parameters, stop)
+                _take_turns(conn, bell, parameters, keypair, stop)
         except (psycopg.Error, ledger_repository.NotLeading) as error:
             log.warning("the author begins again", error=str(error).strip())
             stop.wait(pause)
@@ -68,34 +65,40 @@ def write_blocks(
 
 
 def _take_turns(
-    conn: Connection, bell: Doorbell, parameters: ChainParameters, stop: threading.Event
+    conn: Connection,
+    bell: Doorbell,
+    parameters: ChainParameters,
+    keypair: Keypair,
+    stop: threading.Event,
 ) -> None:
     """Stand by until the lock is free, then lead."""
     silence = max(SILENCE_SECONDS_MIN, SILENCE_BLOCKS * parameters.block_milliseconds / 1000)
     while not ledger_repository.try_to_lead(conn, silence):
         if stop.wait(STANDBY_SECONDS):
             return
-    author = Author(conn, parameters)
+    author = Author(conn, parameters, keypair)
     log.info("leading", height=author.head.height, preset=parameters.preset)
     while not stop.is_set():
         remaining = author.seconds_to_slot()
         if remaining <= 0:
             author.seal_block()
-        elif bell.wait(remaining, stop):
-            author.fetch_waiting()
+        elif not author.fetch_waiting():
+            bell.wait(remaining, stop)
 
 
 class Author:
     """One who leads: a connection with the lock, and the chain's state as of its newest block."""
 
-    def __init__(self, conn: Connection, parameters: ChainParameters) -> None:
+    def __init__(self, conn: Connection, parameters: ChainParameters, keypair: Keypair) -> None:
         self._conn = conn
-        self.parameters = ensure_genesis(conn, parameters)
+        self._keypair = keypair
+        self.parameters = ensure_genesis(conn, parameters, keypair)
         self.head: Header = ledger_repository.load_header(conn)
         self.state = ledger_repository.load_state(conn)
         self._waiting: dict[int, Waiting] = {}
+        self._last_sequence = 0
         self._next_slot = self.head.time_ms / 1000 + self._block_seconds
-        self._check_loaded()
+        check_loaded(self.state, self.head, self.parameters)
 
     @property
     def _block_seconds(self) -> float:
@@ -106,13 +109,14 @@ class Author:
         self._next_slot = min(self._next_slot, time.time() + self._block_seconds)
         return self._next_slot - time.time()
 
-    def fetch_waiting(self) -> None:
-        """Read what came into the mempool since the last look."""
-        for sequence, _, body in repository.load_waiting(
-            self._conn, list(self._waiting), POOL_MAX - len(self._waiting)
-        ):
-            order = read_order(Extrinsic.model_validate(body))
+    def fetch_waiting(self) -> bool:
+        """Read what came into the mempool since the last look; say whether anything did."""
+        rows = repository.load_waiting(self._conn, self._last_sequence, READ_MAX)
+        for sequence, extrinsic_hash, length, body in rows:
+            order = restore_order(extrinsic_hash, length, orjson.loads(body))
             self._waiting[sequence] = Waiting(sequence, order)
+            self._last_sequence = sequence
+        return bool(rows)
 
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
@@ -123,12 +127,13 @@ class Author:
         block = apply_block(
             self.state, self.head, time.time_ns() // 1_000_000, choice.orders, self.parameters
         )
+        block = sign_block(block, self._keypair)
         microseconds = int((time.perf_counter() - started) * 1e6)
         with self._conn.transaction():
             bodies = [tell_fields(event) for _, event in block.events]
             ledger_repository.save_block(self._conn, block, bodies, microseconds)
             self._expire(choice.expired)
-            outbox.record(self._conn, BLOCKS_STREAM, tell_block(block, bodies))
+            outbox.record(self._conn, BLOCKS_STREAM, tell_block(block))
         self._accept(block, [entry.sequence for entry in choice.expired])
         return block
 
@@ -147,26 +152,25 @@ class Author:
         for entry in expired:
             nonce = first_nonces.get(entry.order.signer, entry.order.nonce)
             first_nonces[entry.order.signer] = min(nonce, entry.order.nonce)
-        for signer, nonce in sorted(first_nonces.items()):
-            repository.lock_signer(self._conn, signer)
+        if first_nonces:
+            repository.lock_mempool(self._conn)
+        for signer, nonce in first_nonces.items():
             ledger_repository.expire_waiting(self._conn, signer, nonce)
 
-    def _check_loaded(self) -> None:
-        """Count everything once: what Postgres holds must be a chain that could go on."""
-        check_totals(self.state)
-        counters = self.state.counters
-        issuance_rao = calculate_issuance(counters.height, self.parameters)
-        if counters.free_rao + counters.stake_rao + counters.pot_rao != issuance_rao:
-            raise InvariantBroken(f"the stored state of block {counters.height} does not add up")
-        if counters.height != self.head.height:
-            raise InvariantBroken("the stored state is not of the newest block")
+
+def sign_block(block: AppliedBlock, keypair: Keypair) -> AppliedBlock:
+    """Return the block with the author's signature over its hash."""
+    signature = bytes(keypair.sign(bytes.fromhex(block.header.block_hash))).hex()
+    return replace(block, header=replace(block.header, signature=signature))
 
 
-def ensure_genesis(conn: Connection, parameters: ChainParameters) -> ChainParameters:
+def ensure_genesis(
+    conn: Connection, parameters: ChainParameters, keypair: Keypair
+) -> ChainParameters:
     """Start a new chain by these parameters, or refuse to go on with one that has others."""
     stored = ledger_repository.load_genesis(conn)
     if stored is None:
-        block = make_genesis(parameters, time.time_ns() // 1_000_000)
+        block = sign_block(make_genesis(parameters, time.time_ns() // 1_000_000), keypair)
         with conn.transaction():
             ledger_repository.insert_genesis(conn, block.header.block_hash, parameters)
             ledger_repository.save_block(conn, block, [], 0)
@@ -189,21 +193,13 @@ def tell_fields(event: Event) -> dict[str, Any]:
     }
 
 
-def tell_block(block: AppliedBlock, bodies: list[dict[str, Any]]) -> BlockSealed:
+def tell_block(block: AppliedBlock) -> BlockSealed:
     """Return what others are told of a block."""
-    header = block.header
-    events = [
-        {
-            **body,
-            "kind": event.kind,
-            "height": header.height,
-            "index": index,
-            "extrinsic_index": extrinsic_index,
-        }
-        for index, ((extrinsic_index, event), body) in enumerate(
-            zip(block.events, bodies, strict=True)
-        )
-    ]
     return BlockSealed(
-        header.height, header.block_hash, header.time_ms, str(block.issuance_rao), events
+        block.header.height,
+        block.header.block_hash,
+        block.header.time_ms,
+        str(block.issuance_rao),
+        len(block.orders),
+        len(block.events),
     )

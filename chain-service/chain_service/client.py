@@ -9,16 +9,14 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from chain_service.domain.encoding import hash_value
 from chain_service.domain.work import search_seal
 from chain_service.schemas import (
-    ARGUMENTS,
     Account,
     Block,
     Extrinsic,
@@ -26,16 +24,16 @@ from chain_service.schemas import (
     Metagraph,
     Neuron,
     Parameters,
+    Proof,
     Receipt,
     Supply,
 )
+from chain_service.signing import VALID_BLOCKS, cut_bodies, sign_extrinsic, sign_many
 from taonet.kit.errors import RemoteRefusal
 from taonet.kit.keys import Keypair
 
 TIMEOUT_SECONDS = 10.0
 STREAM_SILENCE_SECONDS = 60.0
-VALID_BLOCKS = 150
-"""How many blocks a submitted extrinsic stays valid for."""
 POLL_SECONDS = 0.25
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.25, 5.0
 WORK_SLICE = 250_000
@@ -90,6 +88,12 @@ class ChainClient:
     def account(self, address: str) -> Account:
         return Account.model_validate(self._get(f"/accounts/{address}"))
 
+    def account_proof(self, address: str) -> Proof:
+        return Proof.model_validate(self._get(f"/accounts/{address}/proof"))
+
+    def neuron_proof(self, uid: int) -> Proof:
+        return Proof.model_validate(self._get(f"/neurons/{uid}/proof"))
+
     def supply(self, at: int | None = None) -> Supply:
         return Supply.model_validate(self._get("/supply", {} if at is None else {"at": at}))
 
@@ -120,6 +124,21 @@ class ChainClient:
                 if refusal.code != "WrongNonce":
                     raise
         return self._submit_once(keypair, call, arguments)
+
+    def submit_many(
+        self, keypair: Keypair, calls: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[str | ChainRefusal]:
+        """Sign calls in order and send them together; return each one's hash, or its refusal."""
+        head, account = self.head(), self.account(keypair.ss58_address)
+        return self.send_many(sign_many(keypair, head, account.nonce, calls))
+
+    def send_many(self, extrinsics: Sequence[Extrinsic]) -> list[str | ChainRefusal]:
+        """Send what was signed before; return each one's hash, or its refusal."""
+        return [
+            _read_submitted(answer)
+            for body in cut_bodies(extrinsics)
+            for answer in self._request("POST", "/extrinsics/batch", json=body)
+        ]
 
     def send(self, extrinsic: Extrinsic) -> str:
         """Send what was signed before, the same bytes each time; return its hash."""
@@ -198,7 +217,7 @@ class ChainClient:
         ) as response:
             if response.is_error:
                 response.read()
-            _check_answer(response)
+            check_answer(response)
             for line in response.iter_lines():
                 if line.startswith("data:"):
                     yield Block.model_validate_json(line[5:])
@@ -211,7 +230,7 @@ class ChainClient:
             response = self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise _unavailable(self._http.base_url, error) from None
-        return _check_answer(response)
+        return check_answer(response)
 
 
 class AsyncChainClient:
@@ -249,6 +268,12 @@ class AsyncChainClient:
     async def account(self, address: str) -> Account:
         return Account.model_validate(await self._get(f"/accounts/{address}"))
 
+    async def account_proof(self, address: str) -> Proof:
+        return Proof.model_validate(await self._get(f"/accounts/{address}/proof"))
+
+    async def neuron_proof(self, uid: int) -> Proof:
+        return Proof.model_validate(await self._get(f"/neurons/{uid}/proof"))
+
     async def supply(self, at: int | None = None) -> Supply:
         return Supply.model_validate(await self._get("/supply", {} if at is None else {"at": at}))
 
@@ -280,6 +305,21 @@ class AsyncChainClient:
                     raise
         return await self._submit_once(keypair, call, arguments)
 
+    async def submit_many(
+        self, keypair: Keypair, calls: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[str | ChainRefusal]:
+        """Sign calls in order and send them together; return each one's hash, or its refusal."""
+        head, account = await self.head(), await self.account(keypair.ss58_address)
+        return await self.send_many(sign_many(keypair, head, account.nonce, calls))
+
+    async def send_many(self, extrinsics: Sequence[Extrinsic]) -> list[str | ChainRefusal]:
+        """Send what was signed before; return each one's hash, or its refusal."""
+        return [
+            _read_submitted(answer)
+            for body in cut_bodies(extrinsics)
+            for answer in await self._request("POST", "/extrinsics/batch", json=body)
+        ]
+
     async def wait(self, extrinsic_hash: str, timeout_seconds: float = 60) -> Receipt:
         """Wait until the extrinsic is no longer pending."""
         deadline = time.monotonic() + timeout_seconds
@@ -310,7 +350,7 @@ class AsyncChainClient:
         ) as response:
             if response.is_error:
                 await response.aread()
-            _check_answer(response)
+            check_answer(response)
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
                     yield Block.model_validate_json(line[5:])
@@ -323,7 +363,7 @@ class AsyncChainClient:
             response = await self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise _unavailable(self._http.base_url, error) from None
-        return _check_answer(response)
+        return check_answer(response)
 
 
 REGISTER_AGAIN = {
@@ -335,32 +375,15 @@ REGISTER_AGAIN = {
 """Refusals of a registration that new work mends, or that say it is done."""
 
 
-def sign_extrinsic(
-    keypair: Keypair,
-    genesis_hash: str,
-    nonce: int,
-    last_valid_block: int,
-    call: str,
-    arguments: Mapping[str, Any],
-    tip_rao: int = 0,
-) -> Extrinsic:
-    """Return a signed extrinsic: sr25519 over blake2b-256 of the canonical bytes of the rest."""
-    if call not in ARGUMENTS:
-        raise ChainRefusal("UnknownCall", f"{call!r} is no call; known: {', '.join(ARGUMENTS)}")
-    payload = {
-        "genesis_hash": genesis_hash,
-        "signer": keypair.ss58_address,
-        "nonce": nonce,
-        "last_valid_block": last_valid_block,
-        "tip_rao": str(tip_rao),
-        "call": call,
-        "arguments": ARGUMENTS[call].model_validate(dict(arguments)).model_dump(mode="json"),
-    }
-    signature = bytes(keypair.sign(hash_value(payload))).hex()
-    return Extrinsic.model_validate({**payload, "signature": signature})
+def _read_submitted(answer: dict[str, Any]) -> str | ChainRefusal:
+    if (error := answer.get("error")) is None:
+        extrinsic_hash: str = answer["hash"]
+        return extrinsic_hash
+    return ChainRefusal(error.pop("code"), error.pop("message"), **error)
 
 
-def _check_answer(response: httpx.Response) -> Any:
+def check_answer(response: httpx.Response) -> Any:
+    """Return what the chain answered, or raise its refusal."""
     if not response.is_error:
         return response.json() if "json" in response.headers.get("content-type", "") else None
     try:

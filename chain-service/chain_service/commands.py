@@ -187,6 +187,17 @@ def parameters(chain: ChainOption = CHAIN_URL) -> None:
         typer.echo(client.parameters().model_dump_json(indent=2))
 
 
+@chain_app.command("proof")
+def proof(
+    whom: Annotated[str, typer.Argument(metavar="ADDRESS|UID", help="An account, or a neuron.")],
+    chain: ChainOption = CHAIN_URL,
+) -> None:
+    """Fetch a proof of what an account holds, as JSON; verify_proof.py checks it without trust."""
+    with ChainClient(chain) as client:
+        found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
+    typer.echo(found.model_dump_json(indent=2))
+
+
 def step(
     rule: Annotated[str, typer.Option(help="nakamoto or yuma.")] = "nakamoto",
 ) -> None:

@@ -14,17 +14,17 @@ import redis
 from chain_service.events import MEMPOOL_STREAM
 from taonet.kit.logging import get_logger
 
-STREAM_LENGTH_MAX = 10_000
+STREAM_LENGTH_MAX = 1_000
 AWAY_SECONDS = 1.0
 READ_SECONDS_MAX = 1.0
 
 log = get_logger(__name__)
 
 
-def ring(client: redis.Redis, extrinsic_hash: str) -> None:
-    """Say that an extrinsic waits."""
+def ring(client: redis.Redis, count: int) -> None:
+    """Say that so many extrinsics came."""
     try:
-        client.xadd(MEMPOOL_STREAM, {"hash": extrinsic_hash}, maxlen=STREAM_LENGTH_MAX)
+        client.xadd(MEMPOOL_STREAM, {"count": count}, maxlen=STREAM_LENGTH_MAX, approximate=True)
     except redis.RedisError as error:
         log.warning("the doorbell is out of order", error=str(error))
 

@@ -141,5 +141,6 @@ class BlockSealed:
     block_hash: str
     time_ms: int
     issuance_rao: str
-    events: list[dict[str, Any]]
-    """As in `GET /blocks/{n}`."""
+    extrinsics: int
+    events: int
+    """How many; `GET /blocks/{height}` tells them."""

@@ -5,20 +5,23 @@ A block is one transaction: block, extrinsics, events, changed state, outbox. It
 true, with the authorship checked in the same breath, or nothing of it does.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from chain_service.domain.blocks import AppliedBlock, Header
+from chain_service.domain.blocks import AppliedBlock
+from chain_service.domain.headers import Header
 from chain_service.domain.network import Row
 from chain_service.domain.parameters import ChainParameters, read_parameters
-from chain_service.domain.rows import pack_row
-from chain_service.domain.state import Account, Counters, Neuron, Scores, State
+from chain_service.domain.roots import StateChange
+from chain_service.domain.rows import pack_row, unpack_row
+from chain_service.domain.state import State, plant_tree
+from chain_service.domain.values import Account, Counters, Neuron, Scores
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
@@ -26,14 +29,12 @@ NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
 SCORE_FIELDS = tuple(field.name for field in fields(Scores))
-UPSERT_NEURON = (
-    f"INSERT INTO neuron ({', '.join(NEURON_FIELDS + SCORE_FIELDS)}, stake_rao, stakes_rao) "  # noqa: S608 (our own columns)
-    f"VALUES ({', '.join(['%s'] * (len(NEURON_FIELDS + SCORE_FIELDS) + 2))}) "
+NEURON_COLUMNS = (*NEURON_FIELDS, *SCORE_FIELDS, "stake_rao", "leaf_hash")
+UPSERT_NEURONS = (
+    f"INSERT INTO neuron ({', '.join(NEURON_COLUMNS)}) "  # noqa: S608 (our own columns)
+    f"SELECT {', '.join(NEURON_COLUMNS)} FROM json_populate_recordset(NULL::neuron, %s::json) "
     "ON CONFLICT (uid) DO UPDATE SET "
-    + ", ".join(
-        f"{name} = excluded.{name}"
-        for name in (*NEURON_FIELDS[1:], *SCORE_FIELDS, "stake_rao", "stakes_rao")
-    )
+    + ", ".join(f"{name} = excluded.{name}" for name in NEURON_COLUMNS[1:])
 )
 
 
@@ -74,6 +75,12 @@ def load_genesis(conn: Connection) -> ChainParameters | None:
     return read_parameters(row[0])
 
 
+def load_genesis_hash(conn: Connection) -> str:
+    row = conn.execute("SELECT block_hash FROM genesis").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def insert_genesis(conn: Connection, block_hash: str, parameters: ChainParameters) -> None:
     conn.execute(
         "INSERT INTO genesis (block_hash, parameters) VALUES (%s, %s)",
@@ -95,21 +102,49 @@ def load_header(conn: Connection) -> Header:
 def load_state(conn: Connection) -> State:
     """Return the state after the newest block."""
     state = State()
-    for address, free_rao, nonce in conn.execute("SELECT address, free_rao, nonce FROM account"):
-        state.accounts[address] = Account(int(free_rao), nonce)
-    with conn.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute("SELECT * FROM neuron"):
-            neuron = _read_neuron(row)
-            state.put_neuron(neuron)
-            state.uids[neuron.hotkey] = neuron.uid
-    for uid, entries in conn.execute("SELECT uid, entries FROM weights"):
-        state.weights[uid] = pack_row(entries)
-    for uid, entries in conn.execute("SELECT uid, entries FROM bonds"):
-        state.bonds[uid] = pack_row(entries)
-    counters = conn.execute("SELECT entries FROM counters").fetchone()
-    assert counters is not None
-    state.counters = _read_counters(counters[0])
+    for address, free_rao, nonce, slot in conn.execute(
+        "SELECT address, free_rao, nonce, slot FROM account ORDER BY slot"
+    ):
+        state.accounts[address] = Account(int(free_rao), nonce, slot)
+    for neuron in load_neurons(conn):
+        state.put_neuron(neuron)
+        state.uids[neuron.hotkey] = neuron.uid
+    state.weights.update(load_rows(conn, "weights"))
+    state.bonds.update(load_rows(conn, "bonds"))
+    state.counters = load_counters(conn)
+    state.tree = plant_tree(state)
     return state
+
+
+def load_neurons(conn: Connection, uid: int | None = None) -> Iterator[Neuron]:
+    """Yield all neurons, or the one of a uid."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "SELECT neuron.*, (SELECT coalesce(jsonb_object_agg(stake.coldkey, stake.stake_rao), "
+            "'{}') FROM stake WHERE stake.uid = neuron.uid) AS stakes_rao FROM neuron "
+            "WHERE %(uid)s::integer IS NULL OR uid = %(uid)s",
+            {"uid": uid},
+        )
+        for row in cursor:
+            yield _read_neuron(row)
+
+
+def load_rows(conn: Connection, table: str, uid: int | None = None) -> Iterator[tuple[int, Row]]:
+    """Yield all rows of weights or bonds by uid, or the one of a uid."""
+    assert table in ("weights", "bonds")
+    statement = (
+        f"SELECT uid, packed FROM {table} "  # noqa: S608 (one of two names)
+        "WHERE %(uid)s::integer IS NULL OR uid = %(uid)s"
+    )
+    for known, packed in conn.execute(statement, {"uid": uid}, binary=True):
+        yield known, unpack_row(packed)
+
+
+def load_counters(conn: Connection) -> Counters:
+    row = conn.execute("SELECT entries FROM counters").fetchone()
+    assert row is not None
+    lists = ("reassigned_uids", "permitted_uids", "recent_hashes")
+    return Counters(**{**row[0], **{name: tuple(row[0][name]) for name in lists}})
 
 
 def save_block(
@@ -121,24 +156,31 @@ def save_block(
     """Write all of a block, or raise NotLeading; `events` are the block's as they are told."""
     _insert_block(conn, block, apply_microseconds)
     _insert_extrinsics(conn, block)
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO event (height, index, extrinsic_index, kind, body) "
-            "VALUES (%s, %s, %s, %s, %s)",
-            [
-                (block.header.height, index, extrinsic_index, event.kind, Jsonb(told))
-                for index, ((extrinsic_index, event), told) in enumerate(
-                    zip(block.events, events, strict=True)
-                )
-            ],
-        )
-    _save_state(conn, block.layer)
+    with conn.cursor().copy(
+        "COPY event (height, index, extrinsic_index, kind, body) FROM STDIN"
+    ) as copy:
+        for index, ((extrinsic_index, event), told) in enumerate(
+            zip(block.events, events, strict=True)
+        ):
+            body = orjson.dumps(told).decode()
+            copy.write_row((block.header.height, index, extrinsic_index, event.kind, body))
+    save_state(conn, block.layer)
+    beat(conn)
+    notify(conn, block.header.height)
+
+
+def beat(conn: Connection) -> None:
+    """Tell that this writer lives, or raise NotLeading where another took over."""
     row = conn.execute(
         "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING single"
     ).fetchone()
     if row is None:
         raise NotLeading("another author took over")
-    conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(block.header.height),))
+
+
+def notify(conn: Connection, height: int) -> None:
+    """Wake those who watch for blocks, once this is committed."""
+    conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(height),))
 
 
 def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
@@ -159,8 +201,8 @@ def _insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int
     header, counters = block.header, block.layer.counters
     conn.execute(
         "INSERT INTO block (height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, "
-        "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "author, signature, issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             header.height,
             header.block_hash,
@@ -168,6 +210,8 @@ def _insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int
             header.time_ms,
             header.extrinsics_root,
             header.state_root,
+            header.author,
+            header.signature,
             block.issuance_rao,
             counters.free_rao,
             counters.stake_rao,
@@ -183,40 +227,48 @@ def _insert_extrinsics(conn: Connection, block: AppliedBlock) -> None:
         return
     hashes = [outcome.hash for outcome in block.outcomes]
     moved = conn.execute(
+        "WITH taken AS (DELETE FROM mempool WHERE hash = ANY(%(hashes)s) RETURNING hash, body) "
         "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body) "
-        "SELECT mempool.hash, %s, outcome.index, "
+        "SELECT taken.hash, %(height)s, outcome.index, "
         "CASE WHEN outcome.error IS NULL THEN 'included' ELSE 'failed' END, outcome.error, "
-        "outcome.fee_rao, mempool.body "
-        "FROM unnest(%s::text[], %s::integer[], %s::text[], %s::numeric[]) "
-        "AS outcome (hash, index, error, fee_rao) JOIN mempool USING (hash)",
-        (
-            block.header.height,
-            hashes,
-            list(range(len(hashes))),
-            [outcome.error for outcome in block.outcomes],
-            [outcome.fee_rao for outcome in block.outcomes],
-        ),
+        "outcome.fee_rao, taken.body "
+        "FROM unnest(%(hashes)s, %(indexes)s::integer[], %(errors)s::text[], %(fees)s::bigint[]) "
+        "AS outcome (hash, index, error, fee_rao) JOIN taken USING (hash)",
+        {
+            "height": block.header.height,
+            "hashes": hashes,
+            "indexes": list(range(len(hashes))),
+            "errors": [outcome.error for outcome in block.outcomes],
+            "fees": [outcome.fee_rao for outcome in block.outcomes],
+        },
     ).rowcount
     if moved != len(hashes):
         raise NotLeading("the mempool changed under this author")
-    conn.execute("DELETE FROM mempool WHERE hash = ANY(%s)", (hashes,))
 
 
-def _save_state(conn: Connection, layer: State) -> None:
-    accounts = layer.accounts.items()
+def save_state(conn: Connection, layer: State) -> None:
+    """Write what a block, or several, changed."""
+    accounts, change = layer.accounts.items(), layer.tree_change
+    assert change is not None, "the layer of a sealed block"
     conn.execute(
-        "INSERT INTO account (address, free_rao, nonce) "
-        "SELECT * FROM unnest(%s::text[], %s::numeric[], %s::bigint[]) "
+        "INSERT INTO account (address, free_rao, nonce, slot) "
+        "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) "
         "ON CONFLICT (address) DO UPDATE SET free_rao = excluded.free_rao, nonce = excluded.nonce",
         (
             [address for address, _ in accounts],
             [account.free_rao for _, account in accounts],
             [account.nonce for _, account in accounts],
+            [account.slot for _, account in accounts],
         ),
     )
-    with conn.cursor() as cursor:
-        rows = [_write_neuron(row) for row in layer.neurons.values() if row is not None]
-        cursor.executemany(UPSERT_NEURON, rows)
+    neurons = [
+        (layer.neuron(uid), leaf_hash) for uid, leaf_hash in change.neurons.levels[0].items()
+    ]
+    if neurons:
+        described = [_write_neuron(neuron, leaf_hash) for neuron, leaf_hash in neurons]
+        conn.execute(UPSERT_NEURONS, (orjson.dumps(described).decode(),))
+        _save_stakes(conn, [neuron for neuron, _ in neurons])
+    _save_pages(conn, change)
     _save_rows(conn, "weights", layer.weights)
     _save_rows(conn, "bonds", layer.bonds)
     conn.execute(
@@ -226,25 +278,59 @@ def _save_state(conn: Connection, layer: State) -> None:
     )
 
 
+def _save_pages(conn: Connection, change: StateChange) -> None:
+    pages = change.accounts.pages
+    conn.execute(
+        "INSERT INTO account_page (page, hash) SELECT * FROM unnest(%s::integer[], %s::bytea[]) "
+        "ON CONFLICT (page) DO UPDATE SET hash = excluded.hash",
+        (list(pages), list(pages.values())),
+    )
+
+
+def _save_stakes(conn: Connection, neurons: Sequence[Neuron]) -> None:
+    """Write who stands behind these neurons: only the rows that differ."""
+    stakes = [
+        (coldkey, neuron.uid, stake_rao)
+        for neuron in neurons
+        for coldkey, stake_rao in neuron.stakes_rao.items()
+        if stake_rao
+    ]
+    columns = {
+        "neurons": [neuron.uid for neuron in neurons],
+        "coldkeys": [stake[0] for stake in stakes],
+        "uids": [stake[1] for stake in stakes],
+        "stakes": [stake[2] for stake in stakes],
+    }
+    conn.execute(
+        "DELETE FROM stake WHERE uid = ANY(%(neurons)s) AND (coldkey, uid) NOT IN "
+        "(SELECT * FROM unnest(%(coldkeys)s::text[], %(uids)s::integer[]))",
+        columns,
+    )
+    conn.execute(
+        "INSERT INTO stake (coldkey, uid, stake_rao) SELECT * FROM "
+        "unnest(%(coldkeys)s::text[], %(uids)s::integer[], %(stakes)s::bigint[]) "
+        "ON CONFLICT (coldkey, uid) DO UPDATE SET stake_rao = excluded.stake_rao "
+        "WHERE stake.stake_rao <> excluded.stake_rao",
+        columns,
+    )
+
+
 def _save_rows(conn: Connection, table: str, rows: Mapping[int, Row]) -> None:
-    if not rows:
-        return
     statement = (
-        f"INSERT INTO {table} (uid, entries) "  # noqa: S608 (one of two names)
-        "SELECT * FROM unnest(%s::integer[], %s::text[]::jsonb[]) "
-        "ON CONFLICT (uid) DO UPDATE SET entries = excluded.entries"
+        f"INSERT INTO {table} (uid, packed) VALUES (%s, %b) "  # noqa: S608 (one of two names)
+        "ON CONFLICT (uid) DO UPDATE SET packed = excluded.packed"
     )
-    values = (list(rows), [json.dumps(list(row)) for row in rows.values()])
-    conn.execute(statement, values)
+    with conn.cursor() as cursor:
+        cursor.executemany(statement, [(uid, pack_row(row).packed) for uid, row in rows.items()])
 
 
-def _write_neuron(neuron: Neuron) -> tuple[Any, ...]:
-    return (
-        *(getattr(neuron, name) for name in NEURON_FIELDS),
-        *(getattr(neuron.scores, name) for name in SCORE_FIELDS),
-        neuron.stake_rao,
-        Jsonb(dict(neuron.stakes_rao)),
-    )
+def _write_neuron(neuron: Neuron, leaf_hash: bytes) -> dict[str, Any]:
+    return {
+        **{name: getattr(neuron, name) for name in NEURON_FIELDS},
+        **{name: getattr(neuron.scores, name) for name in SCORE_FIELDS},
+        "stake_rao": neuron.stake_rao,
+        "leaf_hash": f"\\x{leaf_hash.hex()}",
+    }
 
 
 def _read_neuron(row: Mapping[str, Any]) -> Neuron:
@@ -254,11 +340,6 @@ def _read_neuron(row: Mapping[str, Any]) -> Neuron:
         stakes_rao=row["stakes_rao"],
         scores=Scores(**scores),
     )
-
-
-def _read_counters(entries: dict[str, Any]) -> Counters:
-    lists: Iterable[str] = ("reassigned_uids", "permitted_uids", "recent_hashes")
-    return Counters(**{**entries, **{name: tuple(entries[name]) for name in lists}})
 
 
 def _as_integer(value: Any) -> Any:

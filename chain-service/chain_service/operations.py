@@ -1,6 +1,7 @@
 """What the chain does when asked: take an extrinsic, or answer a question. One transaction each."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from psycopg import Connection
 
@@ -9,6 +10,7 @@ from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
     Expired,
+    FollowsOnly,
     InsufficientBalance,
     InvalidDifficulty,
     InvalidSeal,
@@ -24,12 +26,10 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.parameters import read_parameters
 from chain_service.domain.work import calculate_seal, meets_difficulty
-from chain_service.orders import verify_order
-from chain_service.repository import AccountRow, HeadRow
+from chain_service.orders import SignedOrder
+from chain_service.repository import HeadRow, StandingRow, WaitingRow
 from chain_service.schemas import (
     Account,
-    Axon,
-    Extrinsic,
     Head,
     Metagraph,
     Neuron,
@@ -38,70 +38,125 @@ from chain_service.schemas import (
     Submitted,
     Supply,
 )
-from taonet.kit.errors import Unavailable
+from taonet.kit.errors import Refusal, Unavailable
 
-WAITING_MAX = 50_000
+WAITING_MAX = 100_000
 """Extrinsics that wait at once; more are told to come again."""
+WAITING_PER_SIGNER_MAX = 5_000
 VALID_BLOCKS_MAX = 10_000
 """How far ahead an extrinsic's last valid block may lie."""
 BLOCKS_PER_PAGE = 100
-UINT64_MAX = 2**64 - 1
+EVENT_BLOCKS_PER_PAGE = 1_000
+EVENTS_PER_PAGE = 20_000
+"""What a page of events looks through, at most; a filter leaves fewer."""
 
 
-def submit_extrinsic(conn: Connection, extrinsic: Extrinsic) -> Submitted:
-    """Take an extrinsic that may go into a block; once this is committed, it is not lost."""
+@dataclass(frozen=True)
+class Page:
+    """What was asked for, of some blocks in a row."""
+
+    entries: Sequence[tuple[str, str]]
+    """Each by its name on the chain, height or height-index, and as JSON."""
+    next_height: int
+    """The first block that was not looked at."""
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    kinds: Sequence[str] = ()
+    """Of these kinds; of all, where none is named."""
+    account: str | None = None
+    """That name this address."""
+
+
+def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[Submitted | Refusal]:
+    """
+    Take in each extrinsic that may go into a block, and say why not of each other.
+
+    Once this is committed, none that was taken is lost.
+    """
+    repository.lock_mempool(conn)
     head = load_head(conn)
-    check_envelope(extrinsic, head)
-    order = verify_order(extrinsic)
-    repository.lock_signer(conn, order.signer)
-    account = repository.load_account(conn, order.signer)
-    check_nonce(order, account)
-    check_standing(conn, order, account, head)
-    if repository.count_waiting(conn) >= WAITING_MAX:
-        raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again a little later")
+    parameters = read_parameters(head.parameters)
+    standings = repository.load_standings(conn, sorted({entry.order.signer for entry in signed}))
+    room = WAITING_MAX - repository.count_waiting(conn)
+    answers: list[Submitted | Refusal] = []
+    rows: list[WaitingRow] = []
+    for entry in signed:
+        order, standing = entry.order, standings[entry.order.signer]
+        try:
+            check_envelope(entry, head)
+            fee_rao = calculate_fee(order, parameters)
+            check_order(conn, order, standing, fee_rao, head)
+            if len(rows) >= room:
+                raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again later")
+        except Refusal as refusal:
+            answers.append(refusal)
+            continue
+        standing.next_nonce += 1
+        standing.waiting += 1
+        standing.fees_rao += fee_rao
+        rows.append((order.hash, order.signer, order.nonce, fee_rao, order.length, entry.body))
+        answers.append(Submitted(hash=order.hash))
+    repository.insert_waiting(conn, rows)
+    return answers
 
-    body = extrinsic.model_dump(mode="json")
-    repository.insert_waiting(conn, order.hash, order.signer, order.nonce, body)
-    return Submitted(hash=order.hash)
+
+def check_writable(leader: str) -> None:
+    """Refuse where this chain only follows another."""
+    if leader:
+        raise FollowsOnly(f"this chain only follows; send extrinsics to {leader}", leader=leader)
 
 
-def check_envelope(extrinsic: Extrinsic, head: HeadRow) -> None:
-    """Refuse what was signed for another chain, for the past, or for the far future."""
-    if extrinsic.genesis_hash != head.genesis_hash:
-        raise WrongGenesis(f"signed for another chain; this one's genesis is {head.genesis_hash}")
-    if extrinsic.last_valid_block <= head.height:
-        raise Expired(
-            f"valid until block {extrinsic.last_valid_block}, the chain is at {head.height}"
+def check_order(
+    conn: Connection, order: Order, standing: StandingRow, fee_rao: int, head: HeadRow
+) -> None:
+    """Refuse an order that is not its signer's next, or that nobody would pay for."""
+    if order.nonce != standing.next_nonce:
+        raise WrongNonce(
+            f"expected {standing.next_nonce}, got {order.nonce}", next_nonce=standing.next_nonce
         )
-    if extrinsic.last_valid_block > head.height + VALID_BLOCKS_MAX:
+    if standing.waiting >= WAITING_PER_SIGNER_MAX:
+        raise MempoolFull(
+            f"{WAITING_PER_SIGNER_MAX} extrinsics of {order.signer} wait already; "
+            "send it again once some are in a block",
+            next_nonce=standing.next_nonce,
+        )
+    check_standing(conn, order, standing, fee_rao, head)
+
+
+def check_envelope(signed: SignedOrder, head: HeadRow) -> None:
+    """Refuse what was signed for another chain, for the past, or for the far future."""
+    order = signed.order
+    if signed.genesis_hash != head.genesis_hash:
+        raise WrongGenesis(f"signed for another chain; this one's genesis is {head.genesis_hash}")
+    if order.last_valid_block <= head.height:
+        raise Expired(f"valid until block {order.last_valid_block}, the chain is at {head.height}")
+    if order.last_valid_block > head.height + VALID_BLOCKS_MAX:
         raise ValidTooLong(f"the last valid block may be {VALID_BLOCKS_MAX} ahead, no more")
 
 
-def check_nonce(order: Order, account: AccountRow) -> None:
-    if order.nonce != account.next_nonce:
-        raise WrongNonce(
-            f"expected {account.next_nonce}, got {order.nonce}", next_nonce=account.next_nonce
-        )
-
-
-def check_standing(conn: Connection, order: Order, account: AccountRow, head: HeadRow) -> None:
+def check_standing(
+    conn: Connection, order: Order, standing: StandingRow, fee_rao: int, head: HeadRow
+) -> None:
     """
     Refuse signers who could fill blocks for nothing.
 
-    They must have the fee, and money, stake or a neuron; or else bring the work of a registration.
+    They must have the fees of all they have waiting, and money, stake or a neuron; or else bring
+    the work of a registration.
     """
-    fee_rao = calculate_fee(order, read_parameters(head.parameters))
-    if account.free_rao < fee_rao:
+    if fee_rao and standing.free_rao < standing.fees_rao + fee_rao:
+        waiting = f", {standing.fees_rao} are due for what waits" if standing.fees_rao else ""
         raise InsufficientBalance(
-            f"the fee is {fee_rao} rao, {order.signer} holds {account.free_rao}",
-            next_nonce=account.next_nonce,
+            f"the fee is {fee_rao} rao{waiting}, {order.signer} holds {standing.free_rao}",
+            next_nonce=standing.next_nonce,
         )
     if order.call == "register":
         check_seal(conn, order, head)
-    elif not (account.free_rao or account.stake_rao or account.is_hotkey):
+    elif not (standing.free_rao or standing.is_known):
         raise UnknownSigner(
             f"{order.signer} has no money, no stake and no neuron; register it first",
-            next_nonce=account.next_nonce,
+            next_nonce=standing.next_nonce,
         )
 
 
@@ -143,18 +198,43 @@ def read_head(conn: Connection) -> Head:
 def describe_parameters(conn: Connection) -> Parameters:
     head = load_head(conn)
     live = {name: head.counters[name] for name in ("difficulty", "burn_rao", "last_step_block")}
-    return Parameters.model_validate({**head.parameters, **live, "burn_rao": str(live["burn_rao"])})
+    return Parameters.model_validate({**head.parameters, **live})
 
 
-def read_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str, Any]]:
-    return repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
+def read_blocks(conn: Connection, from_height: int, limit: int) -> Page:
+    """Return a page of blocks; Postgres composed their JSON."""
+    rows = repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
+    following = rows[-1][0] + 1 if rows else from_height
+    return Page([(str(height), block) for height, block in rows], following)
 
 
-def read_block(conn: Connection, height: int) -> dict[str, Any]:
-    blocks = repository.load_blocks(conn, height, 1)
-    if not blocks or blocks[0]["header"]["height"] != height:
+def read_block(conn: Connection, height: int) -> str:
+    page = read_blocks(conn, height, 1)
+    if page.next_height != height + 1:
         raise NoSuchBlock(f"there is no block {height}; the chain is at {load_head(conn).height}")
-    return blocks[0]
+    return page.entries[0][1]
+
+
+def read_events(conn: Connection, wanted: EventFilter, from_height: int, from_index: int) -> Page:
+    """Return a page of events, from a block and an index in it on."""
+    last = repository.find_last_height(conn, from_height, EVENT_BLOCKS_PER_PAGE, EVENTS_PER_PAGE)
+    if last is None:
+        return Page([], from_height)
+    rows = repository.load_events(conn, from_height, last, wanted.kinds, wanted.account)
+    entries = [
+        (f"{height}-{index}", told)
+        for height, index, told in rows
+        if height > from_height or index >= from_index
+    ]
+    return Page(entries, last + 1)
+
+
+def read_changed_metagraph(conn: Connection, from_height: int) -> Page:
+    """Return the metagraph as it is, if a neuron changed since a block."""
+    height = load_head(conn).height
+    if not repository.has_network_changed(conn, from_height):
+        return Page([], height + 1)
+    return Page([(str(height), repository.load_metagraph(conn))], height + 1)
 
 
 def read_receipt(conn: Connection, extrinsic_hash: str) -> Receipt:
@@ -171,18 +251,19 @@ def read_account(conn: Connection, address: str) -> Account:
     )
 
 
-def read_metagraph(conn: Connection) -> Metagraph:
-    height, rows = repository.load_neurons(conn)
-    return Metagraph(height=height, neurons=[_as_neuron(row) for row in rows])
+def read_metagraph(conn: Connection) -> str:
+    return repository.load_metagraph(conn)
 
 
 def read_neuron(conn: Connection, uid: int) -> Neuron:
-    _, rows = repository.load_neurons(conn, uid)
-    if not rows:
+    neurons = Metagraph.model_validate_json(repository.load_metagraph(conn, uid)).neurons
+    if not neurons:
         raise NoSuchNeuron(f"there is no neuron {uid}")
-    weights = repository.load_row(conn, "weights", uid)
-    bonds = repository.load_row(conn, "bonds", uid)
-    return _as_neuron({**rows[0], "weights": weights, "bonds_rao": bonds})
+    rows = {
+        "weights": repository.load_row(conn, "weights", uid),
+        "bonds_rao": repository.load_row(conn, "bonds", uid),
+    }
+    return neurons[0].model_copy(update=rows)
 
 
 def read_supply(conn: Connection, at: int | None) -> Supply:
@@ -190,13 +271,3 @@ def read_supply(conn: Connection, at: int | None) -> Supply:
     if row is None:
         raise NoSuchBlock("there is no block at this height")
     return Supply.model_validate(row, from_attributes=True)
-
-
-def _as_neuron(row: dict[str, Any]) -> Neuron:
-    shares = {
-        name: int(row[name]) / UINT64_MAX
-        for name in ("rank", "trust", "consensus", "incentive", "dividends")
-    }
-    axon = Axon(ip=row["ip"], port=row["port"]) if row["port"] else None
-    amounts = {name: int(row[name]) for name in ("stake_rao", "emission_rao")}
-    return Neuron.model_validate({**row, **shares, **amounts, "axon": axon})

@@ -10,12 +10,19 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
-from psycopg.types.json import Jsonb
 
-NEURON_COLUMNS = (
-    "uid, hotkey, coldkey, registered_block, last_update_block, name, ip, port, stake_rao, active, "
-    "rank, trust, consensus, incentive, dividends, emission_rao"
+from chain_service.domain.rows import unpack_row
+
+MEMPOOL_LOCK = 0x7A2
+"""Advisory lock key of whoever adds to the mempool, or expires from it."""
+WaitingRow = tuple[str, str, int, int, int, str]
+"""Of the mempool: hash, signer, nonce, fee, length, body."""
+EXTRINSICS_PER_PAGE = 2_000
+SHARES = ", ".join(
+    f"{name}::float8 / 18446744073709551615 AS {name}"
+    for name in ("rank", "trust", "consensus", "incentive", "dividends")
 )
+"""A neuron's scores as numbers of 0…1; they are kept as floor(x · (2^64 − 1))."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,20 @@ class AccountRow:
     free_rao: int
     stake_rao: int
     next_nonce: int
-    is_hotkey: bool
+
+
+@dataclass
+class StandingRow:
+    """Where a signer stands while its extrinsics are taken in."""
+
+    signer: str
+    free_rao: int
+    next_nonce: int
+    waiting: int
+    fees_rao: int
+    """What those that wait will pay."""
+    is_known: bool
+    """Is a hotkey with a neuron, or a coldkey with stake."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +97,74 @@ def load_block_hash(conn: Connection, height: int) -> str | None:
     return None if row is None else row[0]
 
 
-def load_blocks(conn: Connection, from_height: int, limit: int) -> list[dict[str, Any]]:
-    """Return blocks as JSON values, each with its extrinsics and events in order."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            """
-            SELECT
-                jsonb_build_object(
-                    'height', block.height, 'block_hash', block.block_hash,
-                    'parent_hash', block.parent_hash, 'time_ms', block.time_ms,
-                    'extrinsics_root', block.extrinsics_root, 'state_root', block.state_root
-                ) AS header,
-                (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'hash', hash, 'status', status, 'error', error, 'fee_rao', fee_rao::text,
-                    'extrinsic', body) ORDER BY index), '[]')
-                 FROM extrinsic WHERE extrinsic.height = block.height) AS extrinsics,
-                (SELECT coalesce(jsonb_agg(body || jsonb_build_object(
-                    'height', height, 'index', index, 'extrinsic_index', extrinsic_index,
-                    'kind', kind) ORDER BY index), '[]')
-                 FROM event WHERE event.height = block.height) AS events
-            FROM block WHERE block.height >= %s ORDER BY block.height LIMIT %s
-            """,
-            (from_height, limit),
-        ).fetchall()
+def load_blocks(conn: Connection, from_height: int, limit: int) -> list[tuple[int, str]]:
+    """
+    Return (height, block as JSON), each with its extrinsics and events in order.
+
+    The page ends early with the block in which its extrinsics pass a number, so it stays small.
+    """
+    return conn.execute(
+        """
+        WITH page AS (
+            SELECT least(%(from)s + %(limit)s - 1, (SELECT height FROM extrinsic
+                WHERE height >= %(from)s ORDER BY height OFFSET %(extrinsics)s LIMIT 1)) AS last)
+        SELECT height, '{"header":' || json_build_object(
+                'height', height, 'block_hash', block_hash, 'parent_hash', parent_hash,
+                'time_ms', time_ms, 'extrinsics_root', extrinsics_root,
+                'state_root', state_root, 'author', author, 'signature', signature)
+            || ',"extrinsics":[' || coalesce((
+                SELECT string_agg('{"hash":"' || hash || '","status":"' || status || '","error":'
+                    || coalesce(to_json(error)::text, 'null') || ',"fee_rao":"' || fee_rao
+                    || '","extrinsic":' || body || '}', ',' ORDER BY index)
+                FROM extrinsic WHERE extrinsic.height = block.height), '')
+            || '],"events":[' || coalesce((
+                SELECT string_agg(told, ',' ORDER BY index) FROM told_event
+                WHERE told_event.height = block.height), '')
+            || ']}'
+        FROM page, block WHERE height BETWEEN %(from)s AND page.last ORDER BY height
+        """,
+        {"from": from_height, "limit": limit, "extrinsics": EXTRINSICS_PER_PAGE},
+    ).fetchall()
+
+
+def load_events(
+    conn: Connection, first: int, last: int, kinds: Sequence[str], account: str | None
+) -> list[tuple[int, int, str]]:
+    """Return (height, index, event as JSON) of the blocks first…last, all kinds where none are."""
+    return conn.execute(
+        """
+        SELECT height, index, told FROM told_event
+        WHERE height BETWEEN %(first)s AND %(last)s
+            AND (%(kinds)s::text[] = '{}' OR kind = ANY(%(kinds)s))
+            AND (%(account)s::text IS NULL OR accounts @> ARRAY[%(account)s])
+        ORDER BY height, index
+        """,
+        {"first": first, "last": last, "kinds": list(kinds), "account": account},
+    ).fetchall()
+
+
+def find_last_height(conn: Connection, first: int, blocks: int, events: int) -> int | None:
+    """
+    Return where a page of events that begins at a block ends; none where no block is that high.
+
+    A page has at most so many blocks, and ends with the block in which its events pass a number.
+    """
+    row = conn.execute(
+        "SELECT least(max(height), %(first)s + %(blocks)s - 1, (SELECT height FROM event "
+        "WHERE height >= %(first)s ORDER BY height OFFSET %(events)s LIMIT 1)) "
+        "FROM block HAVING max(height) >= %(first)s",
+        {"first": first, "blocks": blocks, "events": events},
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def has_network_changed(conn: Connection, from_height: int) -> bool:
+    """Say whether anything but money moved since a block."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM event WHERE height >= %s AND kind <> 'Transferred')",
+        (from_height,),
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def load_block_times(conn: Connection, from_height: int, limit: int) -> list[BlockTimes]:
@@ -127,13 +192,11 @@ def load_account(conn: Connection, address: str) -> AccountRow:
         row = cursor.execute(
             """
             SELECT
-                coalesce((SELECT free_rao FROM account WHERE address = %(address)s), 0)::bigint
-                    AS free_rao,
-                coalesce((SELECT sum((stakes_rao ->> %(address)s)::numeric) FROM neuron
-                    WHERE stakes_rao ? %(address)s), 0)::bigint AS stake_rao,
+                coalesce((SELECT free_rao FROM account WHERE address = %(address)s), 0) AS free_rao,
+                coalesce((SELECT sum(stake_rao) FROM stake WHERE coldkey = %(address)s), 0)::bigint
+                    AS stake_rao,
                 coalesce((SELECT max(nonce) + 1 FROM mempool WHERE signer = %(address)s),
-                    (SELECT nonce FROM account WHERE address = %(address)s), 0) AS next_nonce,
-                EXISTS (SELECT FROM neuron WHERE hotkey = %(address)s) AS is_hotkey
+                    (SELECT nonce FROM account WHERE address = %(address)s), 0) AS next_nonce
             """,
             {"address": address},
         ).fetchone()
@@ -141,69 +204,100 @@ def load_account(conn: Connection, address: str) -> AccountRow:
     return row
 
 
-def load_neurons(conn: Connection, uid: int | None = None) -> tuple[int, list[dict[str, Any]]]:
-    """Return the height and the neurons, or the one of a uid, as they are after that block."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            f"SELECT head.height AS head_height, {NEURON_COLUMNS} "  # noqa: S608 (our own columns)
-            "FROM (SELECT max(height) AS height FROM block) AS head "
-            "LEFT JOIN neuron ON %(uid)s::integer IS NULL OR uid = %(uid)s ORDER BY uid",
-            {"uid": uid},
-        ).fetchall()
-    return rows[0]["head_height"] or 0, [row for row in rows if row["uid"] is not None]
+def load_metagraph(conn: Connection, uid: int | None = None) -> str:
+    """Return, as JSON, the height and the neurons, or the one of a uid, after that block."""
+    row = conn.execute(
+        f"""
+        SELECT '{{"height":' || (SELECT coalesce(max(height), 0) FROM block) || ',"neurons":['
+            || coalesce(string_agg(row_to_json(told)::text, ',' ORDER BY told.uid), '') || ']}}'
+        FROM (
+            SELECT uid, name, hotkey, coldkey, stake_rao::text, {SHARES},
+                emission_rao::text, active, last_update_block, registered_block, take,
+                CASE WHEN port > 0 THEN json_build_object('ip', ip, 'port', port) END AS axon
+            FROM neuron WHERE %(uid)s::integer IS NULL OR uid = %(uid)s
+        ) AS told
+        """,  # noqa: S608 (our own columns)
+        {"uid": uid},
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
-def load_row(conn: Connection, table: str, uid: int) -> list[list[int]]:
+def load_row(conn: Connection, table: str, uid: int) -> list[tuple[int, int]]:
     """Return a neuron's weights or bonds."""
     assert table in ("weights", "bonds")
-    statement = f"SELECT entries FROM {table} WHERE uid = %s"  # noqa: S608 (one of two names)
-    row = conn.execute(statement, (uid,)).fetchone()
-    return [] if row is None else row[0]
+    statement = f"SELECT packed FROM {table} WHERE uid = %s"  # noqa: S608 (one of two names)
+    row = conn.execute(statement, (uid,), binary=True).fetchone()
+    return [] if row is None else list(unpack_row(row[0]))
 
 
 def load_receipt(conn: Connection, extrinsic_hash: str) -> dict[str, Any] | None:
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
-            "SELECT hash, status, height, error, fee_rao::bigint FROM extrinsic "
+            "SELECT hash, status, height, error, fee_rao FROM extrinsic "
             "WHERE hash = %(hash)s "
             "UNION ALL SELECT hash, 'pending', NULL, NULL, 0 FROM mempool WHERE hash = %(hash)s",
             {"hash": extrinsic_hash},
         ).fetchone()
 
 
-def lock_signer(conn: Connection, signer: str) -> None:
-    """Let one transaction at a time add to, or expire from, a signer's row in the mempool."""
-    conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext(%s))", (signer,)
-    )
+def lock_mempool(conn: Connection) -> None:
+    """
+    Let one transaction at a time add to the mempool, or expire from it.
+
+    So sequences become visible in their order, and a nonce is built on nothing that goes away.
+    """
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (MEMPOOL_LOCK,))
+
+
+def load_standings(conn: Connection, signers: Sequence[str]) -> dict[str, StandingRow]:
+    """Return where each signer stands, with what it has waiting."""
+    with conn.cursor(row_factory=class_row(StandingRow)) as cursor:
+        rows = cursor.execute(
+            """
+            SELECT asked.signer, coalesce(account.free_rao, 0) AS free_rao,
+                coalesce(mine.last_nonce + 1, account.nonce, 0) AS next_nonce,
+                mine.waiting, mine.fees_rao,
+                (EXISTS (SELECT FROM neuron WHERE hotkey = asked.signer)
+                    OR EXISTS (SELECT FROM stake WHERE coldkey = asked.signer)) AS is_known
+            FROM unnest(%s::text[]) AS asked (signer)
+            LEFT JOIN account ON account.address = asked.signer
+            CROSS JOIN LATERAL (
+                SELECT max(nonce) AS last_nonce, count(*) AS waiting,
+                    coalesce(sum(fee_rao), 0)::bigint AS fees_rao
+                FROM mempool WHERE mempool.signer = asked.signer) AS mine
+            """,
+            (list(signers),),
+        ).fetchall()
+    return {row.signer: row for row in rows}
 
 
 def count_waiting(conn: Connection) -> int:
-    """Return about how many extrinsics wait; never too few, and at the same cost at any number."""
-    row = conn.execute(
-        "SELECT coalesce(max(sequence) - min(sequence) + 1, 0) FROM mempool"
-    ).fetchone()
+    """Return how many extrinsics wait."""
+    row = conn.execute("SELECT count(*) FROM mempool").fetchone()
     assert row is not None
     return int(row[0])
 
 
-def insert_waiting(
-    conn: Connection, extrinsic_hash: str, signer: str, nonce: int, body: dict[str, Any]
-) -> None:
+def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
+    """Add extrinsics; what expired before and came again waits again."""
     conn.execute(
-        "INSERT INTO mempool (hash, signer, nonce, body) VALUES (%s, %s, %s, %s)",
-        (extrinsic_hash, signer, nonce, Jsonb(body)),
+        "DELETE FROM extrinsic WHERE status = 'expired' AND hash = ANY(%s)",
+        ([row[0] for row in rows],),
     )
+    with conn.cursor().copy(
+        "COPY mempool (hash, signer, nonce, fee_rao, length, body) FROM STDIN"
+    ) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
-def load_waiting(
-    conn: Connection, known: Sequence[int], limit: int
-) -> list[tuple[int, str, dict[str, Any]]]:
-    """Return extrinsics that wait and are not known yet: (sequence, hash, body), by arrival."""
+def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, str, int, str]]:
+    """Return extrinsics that wait, by arrival: (sequence, hash, length, body)."""
     return conn.execute(
-        "SELECT sequence, hash, body FROM mempool WHERE sequence <> ALL(%s) "
+        "SELECT sequence, hash, length, body::text FROM mempool WHERE sequence > %s "
         "ORDER BY sequence LIMIT %s",
-        (list(known), limit),
+        (after, limit),
     ).fetchall()
 
 

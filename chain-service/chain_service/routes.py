@@ -2,35 +2,57 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+import orjson
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
 
-from chain_service import operations
-from chain_service.doorbell import ring
+from chain_service import operations, proofs
+from chain_service.intake import Intake
+from chain_service.live_routes import HEIGHT_MAX, FromHeight, FromIndex, Wanted
 from chain_service.schemas import (
+    EXTRINSICS_PER_REQUEST_MAX,
     Account,
     Address,
     Block,
-    Extrinsic,
+    Events,
     Head,
     Metagraph,
     Neuron,
     Parameters,
+    Proof,
     Receipt,
     Submitted,
+    SubmittedOrRefused,
     Supply,
 )
-from chain_service.stream import BlockWatch, read_stream
-from taonet.kit.db import Transaction, begin
+from taonet.kit.db import Transaction
+from taonet.kit.errors import Malformed, Refusal
 
-HEIGHT_MAX = 2**53 - 1
 UID_MAX = 2**31 - 1
+JSON = "application/json"
 
 Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
-FromHeight = Annotated[int, Query(alias="from", ge=0, le=HEIGHT_MAX)]
 ExtrinsicHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
+EXTRINSIC = {"$ref": "#/components/schemas/Extrinsic"}
+
 router = APIRouter(tags=["chain"])
+
+
+def describe_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what `/docs` tells of a body that is read as it came."""
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def answer_list(page: operations.Page) -> Response:
+    return Response(f"[{','.join(body for _, body in page.entries)}]", media_type=JSON)
+
+
+def read_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
 
 
 @router.get("/head")
@@ -43,45 +65,63 @@ def get_parameters(conn: Transaction) -> Parameters:
     return operations.describe_parameters(conn)
 
 
-# Blocks leave as Postgres composed them: reading each into a model first would only cost time.
+# What is large leaves as Postgres composed it: reading it into a model first would only cost time.
 @router.get("/blocks", response_model=list[Block])
 def get_blocks(
     conn: Transaction,
     from_height: FromHeight = 0,
     limit: Annotated[int, Query(ge=1, le=operations.BLOCKS_PER_PAGE)] = 20,
-) -> JSONResponse:
-    return JSONResponse(operations.read_blocks(conn, from_height, limit))
-
-
-@router.get("/blocks/stream", response_class=StreamingResponse)
-def get_block_stream(request: Request, from_height: FromHeight = 0) -> StreamingResponse:
-    """Server-sent events: every block from a height on, then each new one as it is sealed."""
-    watch: BlockWatch = request.app.state.watch
-    watch.check_room()
-    pool = request.app.state.pool
-
-    def load(height: int) -> list[dict[str, Any]]:
-        with begin(pool) as conn:
-            return operations.read_blocks(conn, height, operations.BLOCKS_PER_PAGE)
-
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(
-        read_stream(watch, load, from_height), media_type="text/event-stream", headers=headers
-    )
+) -> Response:
+    """A page of blocks; it ends early where its blocks are full."""
+    return answer_list(operations.read_blocks(conn, from_height, limit))
 
 
 @router.get("/blocks/{height}", response_model=Block)
-def get_block(height: Height, conn: Transaction) -> JSONResponse:
-    return JSONResponse(operations.read_block(conn, height))
+def get_block(height: Height, conn: Transaction) -> Response:
+    return Response(operations.read_block(conn, height), media_type=JSON)
 
 
-@router.post("/extrinsics", status_code=202)
-def post_extrinsic(
-    extrinsic: Extrinsic, request: Request, conn: Transaction, after: BackgroundTasks
-) -> Submitted:
-    submitted = operations.submit_extrinsic(conn, extrinsic)
-    after.add_task(ring, request.app.state.redis, submitted.hash)
-    return submitted
+@router.get("/events", response_model=Events)
+def get_events(
+    conn: Transaction, wanted: Wanted, from_height: FromHeight = 0, index: FromIndex = 0
+) -> Response:
+    """The events of some blocks, from a block and an index in it on; and where to go on."""
+    page = operations.read_events(conn, wanted, from_height, index)
+    told = ",".join(body for _, body in page.entries)
+    return Response(f'{{"events":[{told}],"next_from":{page.next_height}}}', media_type=JSON)
+
+
+@router.post(
+    "/extrinsics", status_code=202, openapi_extra={"requestBody": describe_body(EXTRINSIC)}
+)
+async def post_extrinsic(request: Request) -> Submitted:
+    """Take one extrinsic; it is durable once this is answered."""
+    operations.check_writable(request.app.state.leader)
+    intake: Intake = request.app.state.intake
+    [answer] = await intake.submit([read_json(await request.body())])
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+@router.post(
+    "/extrinsics/batch",
+    status_code=202,
+    response_model=list[SubmittedOrRefused],
+    openapi_extra={"requestBody": describe_body({"type": "array", "items": EXTRINSIC})},
+)
+async def post_extrinsics(request: Request) -> JSONResponse:
+    """Take up to 1000 extrinsics; each is answered by itself, by its hash or its refusal."""
+    operations.check_writable(request.app.state.leader)
+    items = read_json(await request.body())
+    if not isinstance(items, list) or not 1 <= len(items) <= EXTRINSICS_PER_REQUEST_MAX:
+        raise Malformed(f"send a list of 1 to {EXTRINSICS_PER_REQUEST_MAX} extrinsics")
+    intake: Intake = request.app.state.intake
+    told = [
+        answer.as_json() if isinstance(answer, Refusal) else {"hash": answer.hash}
+        for answer in await intake.submit(items)
+    ]
+    return JSONResponse(told, status_code=202)
 
 
 @router.get("/extrinsics/{extrinsic_hash}")
@@ -94,14 +134,24 @@ def get_account(address: Address, conn: Transaction) -> Account:
     return operations.read_account(conn, address)
 
 
-@router.get("/metagraph")
-def get_metagraph(conn: Transaction) -> Metagraph:
-    return operations.read_metagraph(conn)
+@router.get("/accounts/{address}/proof")
+def get_account_proof(address: Address, conn: Transaction) -> Proof:
+    return proofs.prove_account(conn, address)
+
+
+@router.get("/metagraph", response_model=Metagraph)
+def get_metagraph(conn: Transaction) -> Response:
+    return Response(operations.read_metagraph(conn), media_type=JSON)
 
 
 @router.get("/neurons/{uid}")
 def get_neuron(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Neuron:
     return operations.read_neuron(conn, uid)
+
+
+@router.get("/neurons/{uid}/proof")
+def get_neuron_proof(uid: Annotated[int, Path(ge=0, le=UID_MAX)], conn: Transaction) -> Proof:
+    return proofs.prove_neuron(conn, uid)
 
 
 @router.get("/supply")

@@ -1,9 +1,8 @@
 """What the chain says and takes over HTTP, as other services and the command line see it."""
 
-import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from chain_service.events import ChainEvent
 from taonet.kit.keys import check_address
@@ -16,8 +15,7 @@ NEURONS_PER_CALL_MAX = 4096
 UINT32_MAX = 2**32 - 1
 SAFE_INTEGER_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8785)."""
-ARGUMENTS_LENGTH_MAX = 300_000
-"""Characters of a call's arguments: 4096 weights with room to spare."""
+EXTRINSICS_PER_REQUEST_MAX = 1_000
 
 
 def _check_label(text: str) -> str:
@@ -142,13 +140,6 @@ class Extrinsic(BaseModel):
     arguments: dict[str, Any]
     signature: Annotated[str, Field(pattern="^[0-9a-f]{128}$")]
 
-    @field_validator("arguments")
-    @classmethod
-    def _check_size(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        if len(json.dumps(arguments)) > ARGUMENTS_LENGTH_MAX:
-            raise ValueError(f"the arguments are longer than {ARGUMENTS_LENGTH_MAX} characters")
-        return arguments
-
     def payload(self) -> dict[str, Any]:
         """Return what the signature covers: every field but itself."""
         return self.model_dump(mode="json", exclude={"signature"})
@@ -156,6 +147,22 @@ class Extrinsic(BaseModel):
 
 class Submitted(BaseModel):
     hash: str
+
+
+class Told(BaseModel):
+    """Why an extrinsic was refused: `{code, message}`, and what a program may use."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+
+
+class SubmittedOrRefused(BaseModel):
+    """One extrinsic's part of the answer to many: its hash, or why it was refused."""
+
+    hash: str | None = None
+    error: Told | None = None
 
 
 ExtrinsicStatus = Literal["pending", "included", "failed", "expired"]
@@ -189,6 +196,10 @@ class Header(BaseModel):
     time_ms: int
     extrinsics_root: str
     state_root: str
+    author: str
+    """Who may write this chain; the genesis parameters name the same address."""
+    signature: str
+    """The author's sr25519 over the block hash, which covers all the other fields."""
 
 
 class IncludedExtrinsic(BaseModel):
@@ -220,6 +231,22 @@ class Account(BaseModel):
     """The next extrinsic's nonce; those still pending are counted."""
 
 
+class PathLevel(BaseModel):
+    """A level of a path to the state root: where the known hash stands among the others."""
+
+    position: int
+    siblings: list[str]
+
+
+class Proof(BaseModel):
+    """What an account or a neuron is, in a form that `verify_proof.py` checks without trust."""
+
+    leaf: dict[str, Any]
+    path: list[PathLevel]
+    """From the leaf up; the last level joins accounts, neurons and counters."""
+    header: Header
+
+
 class Axon(BaseModel):
     ip: str
     port: int
@@ -242,10 +269,19 @@ class Neuron(BaseModel):
     last_update_block: int
     registered_block: int
     axon: Axon | None
+    take: int | None = None
+    """Of 65,535: what a delegate keeps of its delegators' pay; none while it is no delegate."""
     weights: list[tuple[int, int]] | None = None
     """(uid, weight of 2^32 - 1); only when one neuron is asked for."""
     bonds_rao: list[tuple[int, AmountInJson]] | None = None
     """(uid, rao); only when one neuron is asked for."""
+
+
+class Events(BaseModel):
+    """A page of events; the next begins at `next_from`, which may be above the newest block."""
+
+    events: list[ChainEvent]
+    next_from: int
 
 
 class Metagraph(BaseModel):
@@ -271,6 +307,8 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     preset: str
+    author: str = ""
+    """Who signs every block."""
     block_milliseconds: int
     blocks_per_step: int
     activity_cutoff_blocks: int
@@ -281,7 +319,7 @@ class Parameters(BaseModel):
     existential_deposit_rao: AmountInJson
     transfer_fee_rao: AmountInJson
     fee_rao_per_byte: AmountInJson
-    difficulty: int
+    difficulty: AmountInJson
     """Live: hashes that a registration takes on average."""
     burn_rao: AmountInJson
     """Live: what a burned registration costs."""

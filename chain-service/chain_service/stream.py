@@ -1,21 +1,23 @@
 """
-New blocks as they come: one watcher per process, and any number of readers that it wakes.
+Blocks, events and the metagraph as they come: one watcher per process wakes any number of readers.
 
-A reader takes blocks from Postgres by height, each exactly once and in order; waking tells it only
+A reader takes pages from Postgres by height, each exactly once and in order; waking tells it only
 that there may be another. So nothing is lost or repeated whatever happens to a connection.
 """
 
 import asyncio
-import json
+import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, Connection, sql
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chain_service import metrics, operations, repository
+from chain_service.operations import Page
+from chain_service.schemas import Metagraph
 from taonet.kit.db import begin
 from taonet.kit.errors import TooMany
 from taonet.kit.logging import get_logger
@@ -29,6 +31,9 @@ LOOK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 READERS_MAX = 500
 
+Load = Callable[[int], Page]
+"""Returns the page that begins at a height."""
+
 log = get_logger(__name__)
 
 
@@ -40,6 +45,7 @@ class BlockWatch:
         self._pool = pool
         self._changed = asyncio.Condition()
         self._last_time_ms: int | None = None
+        self._neurons_shown = False
         self.height = -1
         self.readers = 0
 
@@ -96,14 +102,16 @@ class BlockWatch:
             rows = repository.load_block_times(conn, from_height, PAGE)
             if rows:
                 metrics.MEMPOOL.set(repository.count_waiting(conn))
-                metrics.show_neurons(operations.read_metagraph(conn).neurons)
-                self._count_events(conn, rows)
+                self._count_events(conn, rows[0].height, rows[-1].height)
             return rows
 
-    def _count_events(self, conn: Any, rows: list[repository.BlockTimes]) -> None:
-        first, last = rows[0].height, rows[-1].height
+    def _count_events(self, conn: Connection, first: int, last: int) -> None:
         for uid, amount_rao in repository.sum_payouts(conn, first, last):
             metrics.PAID.labels(str(uid)).inc(amount_rao)
+        if not self._neurons_shown or repository.has_network_changed(conn, first):
+            graph = Metagraph.model_validate_json(operations.read_metagraph(conn))
+            metrics.show_neurons(graph.neurons)
+            self._neurons_shown = True
         for reason, count in repository.count_failures(conn, first, last):
             metrics.FAILED.labels(reason).inc(count)
 
@@ -117,22 +125,45 @@ class BlockWatch:
         self._last_time_ms = row.time_ms
 
 
-async def read_stream(
-    watch: BlockWatch, load: Callable[[int], list[dict[str, Any]]], from_height: int
-) -> AsyncIterator[str]:
-    """Yield server-sent events: every block from a height on, then each new one, for ever."""
+async def follow(watch: BlockWatch, load: Load, from_height: int) -> AsyncIterator[Page]:
+    """Yield pages from a height on for ever; one without entries tells that nothing came."""
     following = from_height
     watch.readers += 1
     try:
-        yield ": welcome\n\n"
         while True:
             if not await watch.wait_above(following - 1, SILENCE_SECONDS):
-                yield ": alive\n\n"
+                yield Page([], following)
                 continue
-            for block in await run_in_threadpool(load, following):
-                height = block["header"]["height"]
-                assert height == following, "heights have no gaps"
-                following = height + 1
-                yield f"id: {height}\nevent: block\ndata: {json.dumps(block)}\n\n"
+            page = await run_in_threadpool(load, following)
+            following = page.next_height
+            yield page
     finally:
         watch.readers -= 1
+
+
+async def send_events(pages: AsyncIterator[Page], kind: str) -> AsyncIterator[str]:
+    """Write pages as server-sent events; their ids name what a browser saw last."""
+    yield ": welcome\n\n"
+    async for page in pages:
+        told = (f"id: {name}\nevent: {kind}\ndata: {body}\n\n" for name, body in page.entries)
+        yield "".join(told) or ": alive\n\n"
+
+
+async def send_messages(socket: WebSocket, pages: AsyncIterator[Page]) -> None:
+    """Write each entry as a message of a WebSocket, until the other side goes."""
+    await socket.accept()
+    sending = asyncio.create_task(_send_all(socket, pages))
+    try:
+        # Nothing is expected from the other side, but its going is heard only by listening.
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+    finally:
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await sending
+
+
+async def _send_all(socket: WebSocket, pages: AsyncIterator[Page]) -> None:
+    async for page in pages:
+        for _, body in page.entries:
+            await socket.send_text(body)

@@ -1,9 +1,15 @@
-"""The author as a process: `python -m chain_service.worker`."""
+"""
+The author, or a follower, as a process: `python -m chain_service.worker`.
+
+With the word `resume` it lets a follower that stopped try the block again.
+"""
 
 import signal
 import sys
 import threading
+from dataclasses import replace
 
+import psycopg
 import redis
 
 from chain_service.author import OtherChain, write_blocks
@@ -11,8 +17,11 @@ from chain_service.domain.blocks import InvariantBroken
 from chain_service.domain.errors import InvalidParameters
 from chain_service.domain.parameters import choose_parameters
 from chain_service.doorbell import Doorbell
+from chain_service.follower import Halted, OtherAuthor, follow_chain, resume
 from chain_service.settings import ChainSettings
 from taonet.kit.db import open_pool
+from taonet.kit.errors import Refusal
+from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.outbox import relay_until
 
@@ -24,12 +33,19 @@ log = get_logger(__name__)
 
 
 def main() -> int:
-    """Write blocks and relay them, until SIGTERM or SIGINT."""
+    """Write blocks and relay them, or follow another chain's, until SIGTERM or SIGINT."""
     settings = ChainSettings()
     configure_logging("chain-author", settings.log_level)
+    if sys.argv[1:] == ["resume"]:
+        return _resume(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if settings.chain_follow:
+        # It mostly waits for the next block: that must not hold up its end.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
+        return _follow(settings, stop)
     client = redis.Redis.from_url(settings.redis_url)
     with open_pool(settings.database_url, RELAY_CONNECTIONS) as pool:
         relay = threading.Thread(target=relay_until, args=(stop, pool, client), name="relay")
@@ -41,11 +57,54 @@ def main() -> int:
             relay.join()
 
 
+class NoKey(Refusal):
+    """There is no key to sign blocks with."""
+
+
+def _load_key(settings: ChainSettings) -> Keypair:
+    wallet, hotkey = settings.wallet_name, settings.hotkey_name
+    try:
+        return load_hotkey(settings.wallet_path, wallet, hotkey)
+    except Exception as error:
+        raise NoKey(
+            f"the author signs its blocks by the hotkey {hotkey!r} of the wallet {wallet!r} in "
+            f"{settings.wallet_path}, which can't be read ({error}); make it: taonet wallet new"
+        ) from None
+
+
+def _resume(settings: ChainSettings) -> int:
+    with psycopg.connect(settings.database_url) as conn:
+        log.info("the follower may go on" if resume(conn) else "the follower had not stopped")
+    return 0
+
+
+def _follow(settings: ChainSettings, stop: threading.Event) -> int:
+    author, leader = settings.chain_follow_author, settings.chain_follow
+    try:
+        follow_chain(settings.database_url, leader, author, stop)
+    except OtherAuthor as refusal:
+        log.error("the follower refuses to start", reason=refusal.message)
+        return WRONG_SETTINGS
+    except Halted as refusal:
+        log.critical(
+            "THE FOLLOWED CHAIN IS WRONG, the follower stops and stays stopped",
+            reason=refusal.message,
+            then="find out why; to try the block again: python -m chain_service.worker resume",
+        )
+        return BROKEN_LEDGER
+    except InvariantBroken as error:
+        log.critical("THE LEDGER IS BROKEN, the follower stops", reason=str(error))
+        return BROKEN_LEDGER
+    return 0
+
+
 def _write(settings: ChainSettings, client: redis.Redis, stop: threading.Event) -> int:
     try:
+        keypair = _load_key(settings)
         parameters = choose_parameters(settings.chain_preset, settings.chain_parameters)
-        write_blocks(settings.database_url, Doorbell(client), parameters, stop)
-    except (OtherChain, InvalidParameters) as refusal:
+        parameters = replace(parameters, author=keypair.ss58_address)
+        write_blocks(settings.database_url, Doorbell(client), parameters, keypair, stop)
+    except (OtherChain, InvalidParameters, NoKey) as refusal:
         log.error("the author refuses to start", reason=refusal.message)
         return WRONG_SETTINGS
     except InvariantBroken as error:

@@ -4,20 +4,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 from prometheus_client import Histogram
 
-from server_service.domain.sampling import TEMPERATURE_MIN, Choice, Sampling, choose_token
-from server_service.domain.text import Decode, StopFilter, TextStream
-from server_service.engine import Floats
+from server_service.choosing import Chooser, Reader
+from server_service.domain.sampling import TEMPERATURE_MIN, Choice, Sampling
+from server_service.domain.steering import Floats, Steering
+from server_service.domain.text import Decode
+from server_service.grammars import END_TOKEN, Grammar
 from server_service.schemas import FinishReason
 from taonet.kit.errors import Refusal
 from taonet.kit.metrics import HTTP_BUCKETS
-
-CONTEXT_TOKENS = 4
-"""Of the prompt's end, decoded along so that the first words join it rightly."""
-CHANCE = np.random.default_rng()
-"""For texts without a seed."""
 
 FIRST_TOKEN = Histogram(
     "taonet_server_first_token_seconds",
@@ -68,6 +64,9 @@ class GenerateJob:
     deadline_seconds: float
     """On `time.monotonic`'s clock; the wait is part of it."""
     emit: Emit
+    steering: Steering = field(default_factory=Steering)
+    grammar: Grammar | None = None
+    """What the answer must follow."""
     arrived_seconds: float = field(default_factory=time.monotonic)
     gone: bool = False
     """Set by the owner when nobody listens any more."""
@@ -76,10 +75,13 @@ class GenerateJob:
     def is_plain(self) -> bool:
         """Whether each choice needs only the model's logits and chance of any kind.
 
-        A seed asks for our own chance, and `top_logprobs` for all logits of every step.
+        A seed asks for our own chance, `top_logprobs` for all logits of every step, and steering
+        or a schema changes them.
         """
         chance_matters = self.sampling.temperature >= TEMPERATURE_MIN
-        return not self.top_logprobs and not (chance_matters and self.seed is not None)
+        seeded = chance_matters and self.seed is not None
+        steered = self.steering.active or self.grammar is not None
+        return not (self.top_logprobs or seeded or steered)
 
 
 class Generation:
@@ -88,10 +90,10 @@ class Generation:
     def __init__(self, job: GenerateJob, decode: Decode, end_tokens: frozenset[int]) -> None:
         self.job = job
         self._decode = decode
-        self._end_tokens = end_tokens
-        self._stream = TextStream(decode, job.prompt[-CONTEXT_TOKENS:])
-        self._stops = StopFilter(job.stops)
-        self._random = np.random.default_rng(job.seed) if job.seed is not None else CHANCE
+        # A text that must follow a schema ends by the network's end, whatever the model's is.
+        ends = end_tokens | {END_TOKEN} if job.grammar else end_tokens
+        self._reader = Reader(decode, job.prompt, job.stops, ends, job.new_tokens)
+        self._chooser = Chooser(job.sampling, job.seed, job.top_logprobs, job.steering, job.grammar)
         self.tokens = list(job.prompt)
         """The prompt and what was produced."""
         self.finish_reason: FinishReason | None = None
@@ -128,9 +130,7 @@ class Generation:
 
     def choose(self, logits: Floats) -> None:
         """Choose the next token from its logits, [V]."""
-        job = self.job
-        draw = float(self._random.random())
-        choice = choose_token(logits, job.sampling, draw, job.top_logprobs)
+        choice = self._chooser.choose(logits)
         self.accept(choice.token, choice.logprob, self._name_top(choice))
 
     def accept(self, token: int, logprob: float, top: tuple[Top, ...] = ()) -> None:
@@ -138,19 +138,9 @@ class Generation:
         if self.produced == 0:
             FIRST_TOKEN.observe(time.monotonic() - self.job.arrived_seconds)
         self.tokens.append(token)
-        text = self._read(token)
-        self.finish_reason = self._find_end(token)
-        if self.finish_reason is not None and not self._stops.stopped:
-            text += self._stops.flush()
+        text = self._reader.read(token)
+        self.finish_reason = self._reader.finish_reason
         self.job.emit(Piece(token, text, logprob, top))
-
-    def _read(self, token: int) -> str:
-        return "" if token in self._end_tokens else self._stops.push(self._stream.push(token))
-
-    def _find_end(self, token: int) -> FinishReason | None:
-        if token in self._end_tokens or self._stops.stopped:
-            return FinishReason.STOP
-        return FinishReason.LENGTH if self.produced >= self.job.new_tokens else None
 
     def _name_top(self, choice: Choice) -> tuple[Top, ...]:
         return tuple(Top(token, self._decode([token]), logprob) for token, logprob in choice.top)

@@ -25,9 +25,11 @@ from server_service.domain.requests import (
     parse_top_k,
 )
 from server_service.domain.sampling import Sampling
+from server_service.domain.steering import Steering
 from server_service.domain.streams import append_signature, bytes_to_sign
 from server_service.forwarding import Arrays, ForwardJob
 from server_service.generation import Finish, GenerateJob, Piece
+from server_service.grammars import UnusableSchema
 from server_service.nonces import LocalNonces
 from server_service.schemas import GenerateRequest, Info, Limits, RequestKind
 from server_service.state import ServerState
@@ -225,6 +227,12 @@ def parse_generation(
         raise Malformed(describe(error.errors()[0])) from None
     prompt = request.prompt_tokens or state.tokenizer.encode(request.prompt or "")
     check_prompt(prompt, request.max_new_tokens, state.limits)
+    if state.model.translated and (request.json_schema or request.logit_bias):
+        raise Malformed("this model has a tokenizer of its own: no json_schema, no logit_bias")
+    try:
+        grammar = request.json_schema and state.tokenizer.grammars.compile(request.json_schema)
+    except UnusableSchema as error:
+        raise Malformed(f"json_schema: {error}") from None
     return GenerateJob(
         prompt=prompt,
         new_tokens=request.max_new_tokens,
@@ -235,6 +243,8 @@ def parse_generation(
         stake_rao=asked.stake_rao,
         deadline_seconds=asked.deadline_seconds,
         emit=emit,
+        steering=Steering(request.frequency_penalty, request.presence_penalty, request.logit_bias),
+        grammar=grammar or None,
     )
 
 

@@ -26,7 +26,13 @@ import numpy as np
 import orjson
 import psutil
 from tests.bench.memory import plot_memory
-from tests.bench.streams import Measured, Request, measure_streams, median_seconds, render_table
+from tests.bench.stream_client import (
+    Measured,
+    Request,
+    measure_streams,
+    median_seconds,
+    render_table,
+)
 from tests.server_service.fake_chain import FakeChain, create_chain_app
 from tests.server_service.serving import free_port, serving
 from tqdm import tqdm

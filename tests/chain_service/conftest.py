@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import free_port, wait_until
 
 from chain_service.client import ChainClient
-from taonet.kit.keys import Keypair
+from taonet.kit.keys import Keypair, ensure_wallet
 
 FAST: dict[str, Any] = {
     "block_milliseconds": 100,
@@ -32,13 +32,20 @@ class RunningChain:
 
     def __init__(self, database_url: str, redis_url: str, logs: Path) -> None:
         self.database_url, self.redis_url, self.logs = database_url, redis_url, logs
+        self.wallets = logs / "wallets"
+        ensure_wallet(self.wallets, "default", ["default"])
         self.port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.client = ChainClient(f"http://127.0.0.1:{self.port}")
+        self.client = ChainClient(self.url)
 
-    def start_web(self, name: str = "web") -> None:
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start_web(self, name: str = "web", **settings: str) -> None:
         listen = ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
-        self._start(name, ["uvicorn", "--factory", "chain_service.app:create_app", *listen])
+        module = ["uvicorn", "--factory", "chain_service.app:create_app", *listen]
+        self._start(name, module, settings)
 
     def start_author(self, name: str = "author", **settings: str) -> None:
         self._start(name, ["chain_service.worker"], settings)
@@ -71,7 +78,7 @@ class RunningChain:
             process.kill()
             process.wait()
         # pytest shows this where a test failed.
-        for log in sorted(self.logs.iterdir()):
+        for log in sorted(path for path in self.logs.iterdir() if path.is_file()):
             sys.stdout.write(f"{log.name}\n{log.read_text()[-3000:]}\n")
 
     def _start(self, name: str, module: list[str], settings: dict[str, str] | None = None) -> None:
@@ -79,6 +86,7 @@ class RunningChain:
             "TAONET_DATABASE_URL": self.database_url,
             "TAONET_REDIS_URL": self.redis_url,
             "TAONET_PRESET": "box",
+            "TAONET_WALLET_PATH": str(self.wallets),
             "TAONET_CHAIN_PARAMETERS": json.dumps(FAST),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             **(settings or {}),

@@ -34,6 +34,9 @@ class KillableStores:
         db.migrate(url, "chain_service")
         return url
 
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, process in self._processes.items()}
+
     def kill(self, name: str) -> None:
         """Kill a store outright, and start it again."""
         self._processes[name].kill()

@@ -9,8 +9,9 @@ import redis
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 from tests.conftest import wait_until
 
-from chain_service.client import ChainRefusal, sign_extrinsic
+from chain_service.client import ChainRefusal
 from chain_service.schemas import Block, Extrinsic
+from chain_service.signing import sign_extrinsic
 
 ALICE, BOB = key("Alice"), key("Bob")
 SERVER, VALIDATOR = key("server"), key("validator")
@@ -100,8 +101,8 @@ def test_hostile_extrinsics_are_refused_and_change_nothing(chain: RunningChain) 
         "for ever": (resigned(last_valid_block=2**50), (409, "ValidTooLong")),
         "nonce ahead": (resigned(nonce=nonce + 1), (409, "WrongNonce")),
         "nonce behind": (resigned(nonce=nonce - 1), (409, "WrongNonce")),
-        "unknown call": (changed(call="mint"), (401, "Unauthenticated")),
-        "no address": (changed(arguments=unreadable), (401, "Unauthenticated")),
+        "unknown call": (changed(call="mint"), (422, "UnknownCall")),
+        "no address": (changed(arguments=unreadable), (422, "Malformed")),
         "huge integer": (changed(arguments={"amount": 2**70}), (422, "Malformed")),
         "not JSON": ([], (422, "Malformed")),
         "a field too many": (changed(more=1), (422, "Malformed")),

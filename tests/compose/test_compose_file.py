@@ -15,7 +15,7 @@ LOOPS = {"chain-author", "market-maker", "treasury"}
 WRITES_ITS_ROOT = {"postgres", "grafana"}
 """Images of others that write beside their volumes."""
 OPEN_TO_THE_MACHINE = {
-    *("chain", "gateway", "gateway-2", "exchange", "explorer"),
+    *("chain", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
     *("prometheus", "grafana"),
 }
 

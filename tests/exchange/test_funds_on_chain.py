@@ -16,7 +16,9 @@ from chain_service.client import ChainClient, ChainRefusal
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
 from exchange_service.settings import ExchangeSettings
-from taonet.kit.keys import Keypair
+from taonet.kit.keys import Keypair, ensure_wallet
+
+from .conftest import signing
 
 FAST: dict[str, Any] = {
     "block_milliseconds": 100,
@@ -34,10 +36,12 @@ WAIT_SECONDS = 40.0
 def chain_url(
     database: Callable[[str], str], redis_url: str, free_port: int, tmp_path: Path
 ) -> Iterator[str]:
+    ensure_wallet(tmp_path, "default", ["default"])
     environment = os.environ | {
         "TAONET_DATABASE_URL": database("chain_service"),
         "TAONET_REDIS_URL": redis_url,
         "TAONET_PRESET": "box",
+        "TAONET_WALLET_PATH": str(tmp_path),
         "TAONET_CHAIN_PARAMETERS": json.dumps(FAST),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
@@ -63,7 +67,10 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
     with ChainClient(chain_url) as chain:
         wait_for(lambda: chain.head().height > 0)
         mine(chain, miner)
-        with TestClient(create_app(settings, on_engine_failure=lambda: None)) as http:
+        with (
+            signing(settings) as signer,
+            TestClient(create_app(settings, lambda: None, signer)) as http,
+        ):
             public = ExchangeClient(http=http)  # type: ignore[arg-type]
             key = public.create_key("ann", funded=True)
             ann = ExchangeClient(api_key=key.api_key, secret=key.secret, http=http)  # type: ignore[arg-type]
@@ -80,8 +87,8 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
             (withdrawal,), (deposit,) = ann.withdrawals(), ann.deposits()
             assert chain.receipt(withdrawal["txId"]).status == "included"
             assert chain.receipt(deposit["txId"]).status == "included"
-            wallet = http.app.state.wallet  # type: ignore[attr-defined]
-            held_rao = sum(chain.account(each).free_rao for each in (wallet.address, address))
+            owned = (signer.describe().tao, address)
+            held_rao = sum(chain.account(each).free_rao for each in owned)
             wait_for(lambda: public.audit().wallet_rao == held_rao)
             assert public.audit().sound
 

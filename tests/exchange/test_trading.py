@@ -58,7 +58,8 @@ def test_everything_is_the_same_after_a_restart(start_box: Any) -> None:
         again = box.public.audit()
         maker, taker = keys
         assert before.sound, before.faults
-        assert before == again
+        # How far each invariant was checked is no part of the state.
+        assert before.model_copy(update={"invariants": again.invariants}) == again
         assert depth == box.public.depth()
         assert seen == (
             maker.open_orders(),
@@ -113,14 +114,13 @@ def test_nobody_else_can_see_or_cancel_an_order(box: Any) -> None:
         ({"quantity": "9" * 21}, "-1100"),
         ({"quantity": ""}, "-1102: Mandatory parameter 'quantity' was not sent"),
         ({"side": "HOLD"}, "-1117: Invalid side."),
-        ({"type": "STOP_LOSS_LIMIT"}, "-1116: Invalid orderType."),
+        ({"type": "OTO"}, "-1116: Invalid orderType."),
         ({"timeInForce": "GTD"}, "-1115: Invalid timeInForce."),
         ({"timeInForce": ""}, "-1102"),
         ({"quoteOrderQty": "1"}, "-1106: Parameter 'quoteOrderQty' sent when not required."),
         ({"newClientOrderId": "with space"}, "-1100"),
         ({"quantity": "250"}, "-2010: Account has insufficient balance for requested action."),
         ({"side": "SELL"}, "-2010: Account has insufficient balance for requested action."),
-        ({"icebergQty": "0.1"}, "-2010: Iceberg orders are not supported for this symbol."),
     ],
 )
 def test_orders_that_are_refused(box: Any, order: dict[str, str], message: str) -> None:

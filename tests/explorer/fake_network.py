@@ -57,6 +57,8 @@ class FakeNetwork:
             time_ms=self.time_ms(height),
             extrinsics_root=hash_of(height + 10**6),
             state_root=hash_of(height + 10**7),
+            author=ALICE,
+            signature="00" * 64,
         )
         events = self.extra_events.get(height, []) + self._usual_events(height)
         return schemas.Block(header=header, extrinsics=self._extrinsics(height), events=events)
@@ -210,9 +212,11 @@ def _add_exchange(app: FastAPI, network: FakeNetwork) -> None:
 
     @app.get("/api/v3/klines")
     def klines(limit: int) -> list[list[Any]]:
+        check()
         start = int(time.time() // 60 - limit) * 60_000
         closes = [0.0042 + 2e-5 * math.sin(i / 7) + 4e-6 * math.sin(i * 1.7) for i in range(limit)]
-        return [[start + i * 60_000, "", "", "", f"{x:.6f}"] for i, x in enumerate(closes)]
+        prices = [f"{close:.6f}" for close in closes]
+        return [[start + i * 60_000, *4 * [price], "7.5"] for i, price in enumerate(prices)]
 
     @app.get("/api/v3/depth")
     def depth() -> dict[str, Any]:

@@ -275,7 +275,7 @@ def test_a_failed_step_is_told_to_all_and_new_texts_are_written(
 def test_one_broken_text_does_not_end_the_others(batcher: Batcher, engine: GatedEngine) -> None:
     broken, sound = Reader(batcher, 10), Reader(batcher, 4)
     sound.wait(1)
-    broken.job.sampling = None  # type: ignore[assignment]  # stands for any mistake of ours
+    broken.text._chooser = None  # type: ignore[assignment]  # stands for any mistake of ours
     engine.gate.release(100)
     assert FinishReason.LENGTH is sound.finish_reason()
     assert isinstance(broken.happened[-1], Refusal)

@@ -5,21 +5,24 @@ A block: what it holds, how it changes the state, and what it is sealed with.
 nothing. Running it again on the same input gives the same hashes on every machine.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chain_service.domain.calls import carry_out, count_paid_calls
 from chain_service.domain.consensus import run_consensus
-from chain_service.domain.encoding import ZERO_HASH, hash_bytes, hash_value
-from chain_service.domain.execution import Event, Execution
+from chain_service.domain.encoding import encode_plainly, hash_bytes
+from chain_service.domain.execution import Event, Execution, check_holds
+from chain_service.domain.headers import NO_PARENT, Header
+from chain_service.domain.merkle import hash_leaf
 from chain_service.domain.network import Graph
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.registration import WORK_BLOCKS, adjust_prices
+from chain_service.domain.roots import StateChange, encode_account, encode_neuron
 from chain_service.domain.staking import split_payout
-from chain_service.domain.state import Counters, Scores, State, as_json, count_totals
+from chain_service.domain.state import State, count_totals
 from chain_service.domain.supply import calculate_issuance, calculate_mint
+from chain_service.domain.values import NO_SLOT, Account, Counters, Scores
 from taonet.kit.errors import Refusal
 
 
@@ -53,24 +56,6 @@ class Outcome:
     fee_rao: int
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What names a block and all it holds."""
-
-    height: int
-    parent_hash: str
-    time_ms: int
-    """Milliseconds since 1970, above the parent's."""
-    extrinsics_root: str
-    """Hash over the extrinsics' hashes and outcomes, and the events."""
-    state_root: str
-    """Hash over the parent's state root and everything this block changed."""
-
-    @property
-    def block_hash(self) -> str:
-        return hash_value({name: getattr(self, name) for name in Header.__slots__}).hex()
-
-
 @dataclass(frozen=True)
 class AppliedBlock:
     """A block made: nothing of it is in the state yet."""
@@ -91,12 +76,14 @@ def make_genesis(parameters: ChainParameters, time_ms: int) -> AppliedBlock:
     layer.counters = Counters(
         difficulty=parameters.starting_difficulty, burn_rao=parameters.starting_burn_rao
     )
+    layer.tree_change = layer.tree.change({}, {}, layer.counters)
     header = Header(
         height=0,
-        parent_hash=ZERO_HASH.hex(),
+        parent_hash=NO_PARENT,
         time_ms=time_ms,
-        extrinsics_root=ZERO_HASH.hex(),
-        state_root=_digest(parameters.as_json()),
+        extrinsics_root=_digest(parameters.as_json()),
+        state_root=layer.tree_change.root.hex(),
+        author=parameters.author,
     )
     layer.counters = replace(layer.counters, recent_hashes=(header.block_hash,))
     return AppliedBlock(header, (), (), (), layer, issuance_rao=0)
@@ -120,7 +107,9 @@ def apply_block(
         outcome, caused = apply_order(layer, order, parameters)
         outcomes.append(outcome)
         events.extend((index, event) for event in caused)
-    header = seal(state, layer, parent, time_ms, outcomes, events)
+    fees_rao = sum(outcome.fee_rao for outcome in outcomes)
+    layer.counters = replace(layer.counters, pot_rao=layer.counters.pot_rao + fees_rao)
+    header = seal(state, layer, parent, time_ms, outcomes, events, parameters.author)
     issuance_rao = check_supply(state, layer, parameters)
     return AppliedBlock(header, orders, outcomes, events, layer, issuance_rao)
 
@@ -191,7 +180,8 @@ def pay(
     """Return a neuron's stakes after its pay, shared as delegation says."""
     if amount_rao:
         for coldkey, part in split_payout(amount_rao, owner, stakes_rao, take).items():
-            stakes_rao[coldkey] = stakes_rao.get(coldkey, 0) + part
+            if part:
+                stakes_rao[coldkey] = stakes_rao.get(coldkey, 0) + part
     return stakes_rao
 
 
@@ -209,19 +199,17 @@ def apply_order(
     Use up the nonce, charge the fee, and carry out the call.
 
     A refused call keeps nonce and fee, and leaves nothing else; one that can't pay its fee is
-    refused for that.
+    refused for that. The block's fees flow into the pot together, at its end.
     """
-    account = layer.accounts[order.signer]
-    assert account.nonce == order.nonce, "orders are chosen in the order of their nonces"
-    layer.accounts[order.signer] = replace(account, nonce=account.nonce + 1)
+    free_rao, nonce, slot = layer.accounts[order.signer]
+    assert nonce == order.nonce, "orders are chosen in the order of their nonces"
     fee_rao = calculate_fee(order, parameters)
-    charge = Execution(layer, parameters, order.signer)
     try:
-        charge.debit(order.signer, fee_rao)
+        check_holds(order.signer, free_rao, fee_rao)
     except Refusal as refusal:
+        layer.accounts[order.signer] = Account(free_rao, nonce + 1, slot)
         return Outcome(order.hash, _tell(refusal), 0), []
-    if fee_rao:
-        charge.fill_pot(fee_rao)
+    layer.accounts[order.signer] = Account(free_rao - fee_rao, nonce + 1, slot)
     run = Execution(layer.branch(), parameters, order.signer)
     try:
         carry_out(run, order.call, order.arguments)
@@ -238,28 +226,57 @@ def seal(
     time_ms: int,
     outcomes: Sequence[Outcome],
     events: Sequence[tuple[int | None, Event]],
+    author: str,
 ) -> Header:
     """Return the header, and note in the layer what the next block needs of it."""
     free_change, stake_change = count_totals(layer, state)
+    account_count = give_slots(layer, state.counters.account_count)
     layer.counters = replace(
         layer.counters,
         free_rao=state.counters.free_rao + free_change,
         stake_rao=state.counters.stake_rao + stake_change,
+        account_count=account_count,
+        recent_hashes=layer.counters.recent_hashes[1 - WORK_BLOCKS :],
     )
     contents = [
         [[outcome.hash, outcome.error, outcome.fee_rao] for outcome in outcomes],
         [[index, event.kind, event.fields] for index, event in events],
     ]
+    layer.tree_change = change_tree(layer)
     header = Header(
         height=parent.height + 1,
         parent_hash=parent.block_hash,
         time_ms=max(time_ms, parent.time_ms + 1),
         extrinsics_root=_digest(contents),
-        state_root=_digest([parent.state_root, as_json(layer)]),
+        state_root=layer.tree_change.root.hex(),
+        author=author,
     )
-    recent = (*layer.counters.recent_hashes, header.block_hash)[-WORK_BLOCKS:]
+    recent = (*layer.counters.recent_hashes, header.block_hash)
     layer.counters = replace(layer.counters, recent_hashes=recent)
     return header
+
+
+def give_slots(layer: State, count: int) -> int:
+    """Number the accounts that are new in this block, by address; return how many there are now."""
+    accounts = layer.accounts
+    for address in sorted(key for key, account in accounts.items() if account.slot == NO_SLOT):
+        accounts[address] = accounts[address]._replace(slot=count)
+        count += 1
+    return count
+
+
+def change_tree(layer: State) -> StateChange:
+    """Return what a block's layer makes of the state's trees."""
+    accounts = {
+        account.slot: hash_leaf(encode_account(address, account))
+        for address, account in layer.accounts.items()
+    }
+    uids = sorted({*layer.neurons, *layer.weights, *layer.bonds})
+    neurons = {
+        uid: hash_leaf(encode_neuron(layer.neuron(uid), layer.weights[uid], layer.bonds[uid]))
+        for uid in uids
+    }
+    return layer.tree.change(accounts, neurons, layer.counters)
 
 
 def check_supply(state: State, layer: State, parameters: ChainParameters) -> int:
@@ -289,11 +306,23 @@ def check_totals(state: State) -> None:
         )
 
 
+def check_loaded(state: State, head: Header, parameters: ChainParameters) -> None:
+    """Stop where a state that was stored is not one that could go on from this block."""
+    check_totals(state)
+    counters = state.counters
+    issuance_rao = calculate_issuance(counters.height, parameters)
+    if counters.free_rao + counters.stake_rao + counters.pot_rao != issuance_rao:
+        raise InvariantBroken(f"the stored state of block {counters.height} does not add up")
+    if state.root.hex() != head.state_root:
+        raise InvariantBroken(
+            f"the stored state has the root {state.root.hex()}, block {head.height} says "
+            f"{head.state_root}"
+        )
+
+
 def _tell(refusal: Refusal) -> str:
     return f"{refusal.code}: {refusal.message}"
 
 
-def _digest(value: object) -> str:
-    """Hash integers, strings and lists; faster than RFC 8785, and as exact for these."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hash_bytes(text.encode()).hex()
+def _digest(value: dict[str, Any] | list[Any]) -> str:
+    return hash_bytes(encode_plainly(value)).hex()

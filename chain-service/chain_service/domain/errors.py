@@ -40,6 +40,12 @@ class UnknownSigner(Refusal):
     """Neither money nor a neuron stands behind this key."""
 
 
+class FollowsOnly(Refusal):
+    """Extrinsics are taken by the chain that this one follows."""
+
+    status = 421
+
+
 class MempoolFull(TooMany):
     """More are waiting than the chain keeps."""
 
@@ -53,6 +59,10 @@ class NoSuchExtrinsic(NotFound):
 
 
 class NoSuchNeuron(NotFound):
+    pass
+
+
+class NoSuchAccount(NotFound):
     pass
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from chain_service.domain.errors import InsufficientBalance
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.state import State
+from chain_service.domain.values import Account
 
 
 class Event(NamedTuple):
@@ -38,18 +39,20 @@ class Execution:
 
     def credit(self, address: str, amount_rao: int) -> None:
         """Add to an account's free money."""
-        account = self.state.accounts[address]
-        self.state.accounts[address] = replace(account, free_rao=account.free_rao + amount_rao)
+        free_rao, nonce, slot = self.state.accounts[address]
+        self.state.accounts[address] = Account(free_rao + amount_rao, nonce, slot)
 
     def debit(self, address: str, amount_rao: int) -> None:
         """Take from an account's free money, or refuse."""
-        account = self.state.accounts[address]
-        if account.free_rao < amount_rao:
-            raise InsufficientBalance(
-                f"{address} holds {account.free_rao} rao, needed are {amount_rao}"
-            )
-        self.state.accounts[address] = replace(account, free_rao=account.free_rao - amount_rao)
+        free_rao, nonce, slot = self.state.accounts[address]
+        check_holds(address, free_rao, amount_rao)
+        self.state.accounts[address] = Account(free_rao - amount_rao, nonce, slot)
 
     def fill_pot(self, amount_rao: int) -> None:
         """Return money to the pot, from where the next step pays it out again."""
         self.count(pot_rao=self.state.counters.pot_rao + amount_rao)
+
+
+def check_holds(address: str, free_rao: int, amount_rao: int) -> None:
+    if free_rao < amount_rao:
+        raise InsufficientBalance(f"{address} holds {free_rao} rao, needed are {amount_rao}")

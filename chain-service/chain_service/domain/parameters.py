@@ -25,6 +25,8 @@ class ChainParameters:
 
     preset: str = "network"
     """The preset these come from."""
+    author: str = ""
+    """The address that signs every block: the author's hotkey at genesis."""
     consensus_rule: str = "nakamoto"
     """Which rule scores and pays (domain/consensus.py)."""
     block_milliseconds: int = 12_000
@@ -87,8 +89,8 @@ class ChainParameters:
     """The burn never rises above, rao. Today: 100 TAO."""
     max_delegate_take_u16: int = 11_796
     """The largest share a delegate keeps, of 65,535: 18 %, as today."""
-    max_extrinsics_per_block: int = 20_000
-    """Extrinsics in one block."""
+    max_extrinsics_per_block: int = 60_000
+    """Extrinsics in one block: 5,000 a second in blocks of 12 s."""
     yuma_kappa_u16: int = 32_767
     """Yuma's κ, of 65,535: the stake that must support a weight. Today: 32,767."""
     yuma_max_validators: int = 128
@@ -129,9 +131,9 @@ class ChainParameters:
             raise InvalidParameters(f"consensus_rule must be one of {', '.join(CONSENSUS_RULES)}")
 
     def as_json(self) -> dict[str, Any]:
-        """Return the parameters by name; amounts of rao as strings."""
+        """Return the parameters by name; as strings those that may pass 2^53: rao, difficulties."""
         return {
-            name: str(value) if name.endswith("_rao") else value
+            name: str(value) if name.endswith(("_rao", "_difficulty")) else value
             for name, value in asdict(self).items()
         }
 

@@ -17,8 +17,9 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import ChainParameters
-from chain_service.domain.state import NOBODY, Counters, Neuron, State
+from chain_service.domain.state import NOBODY, State
 from chain_service.domain.transfers import check_keeps_alive
+from chain_service.domain.values import Counters, Neuron
 from chain_service.domain.work import calculate_seal, meets_difficulty
 
 WORK_BLOCKS = 3

@@ -7,10 +7,12 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from chain_service.domain.encoding import hash_bytes
 from chain_service.domain.network import Row
 
 Pair = tuple[int, int]
 
+UID_BYTES, VALUE_BYTES = 4, 8
 CELLS_PER_BLOCK = 1 << 15
 """A block's arrays, of 256 KiB each, stay in the processor's second cache."""
 
@@ -18,11 +20,24 @@ CELLS_PER_BLOCK = 1 << 15
 class PackedRow(Sequence[Pair]):
     """A row that reads as its (uid, value) pairs, and holds them as two arrays; never changed."""
 
-    __slots__ = ("uids", "values")
+    __slots__ = ("_digest", "uids", "values")
 
     def __init__(self, uids: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         self.uids = uids
         self.values = values
+        self._digest: bytes | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """The uids as little-endian u32, then the values as u64."""
+        return self.uids.astype("<u4").tobytes() + self.values.astype("<u8").tobytes()
+
+    @property
+    def digest(self) -> bytes:
+        """Return blake2b-256 of the packed bytes."""
+        if self._digest is None:
+            self._digest = hash_bytes(self.packed)
+        return self._digest
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -61,6 +76,13 @@ def pack_row(row: Row) -> PackedRow:
         return row
     flat = np.fromiter(chain.from_iterable(row), dtype=np.int64, count=2 * len(row))
     return PackedRow(flat[::2], flat[1::2])
+
+
+def unpack_row(packed: bytes) -> PackedRow:
+    """Return the row of packed bytes."""
+    count = len(packed) // (UID_BYTES + VALUE_BYTES)
+    uids = np.frombuffer(packed, "<u4", count).astype(np.int64)
+    return PackedRow(uids, np.frombuffer(packed, "<u8", count, count * UID_BYTES).astype(np.int64))
 
 
 def pack_line(line: NDArray[np.int64]) -> PackedRow:

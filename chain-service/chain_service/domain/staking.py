@@ -13,7 +13,7 @@ from chain_service.domain.errors import (
     ZeroAmount,
 )
 from chain_service.domain.execution import Execution
-from chain_service.domain.state import Neuron
+from chain_service.domain.values import Neuron
 
 UINT16_MAX = 65_535
 

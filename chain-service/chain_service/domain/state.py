@@ -6,99 +6,20 @@ through it, writes stay in it. An extrinsic that fails is a layer thrown away; a
 committed is a layer absorbed. So the cost follows what changed, never what exists.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from chain_service.domain.errors import NotRegistered
+from chain_service.domain.merkle import MerkleTree, hash_leaf
 from chain_service.domain.network import Row
+from chain_service.domain.roots import StateChange, StateTree, encode_account, encode_neuron
+from chain_service.domain.values import Account, Counters, Neuron
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 NOBODY = -1
 """The uid of a hotkey that has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What a key holds, be it a coldkey or a hotkey."""
-
-    free_rao: int = 0
-    """Money it may spend."""
-    nonce: int = 0
-    """The number of its next extrinsic."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What the last step found for a neuron; shares are floor(x · (2^64 − 1))."""
-
-    active: bool = True
-    rank: int = 0
-    trust: int = 0
-    consensus: int = 0
-    incentive: int = 0
-    dividends: int = 0
-    emission_rao: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Neuron:
-    """A slot of the network, and who is in it."""
-
-    uid: int
-    hotkey: str
-    """Names the neuron and signs its traffic."""
-    coldkey: str
-    """Owns the hotkey, and is paid."""
-    registered_block: int
-    last_update_block: int
-    """When it last set weights or served: what activity is judged by."""
-    weights_block: int | None = None
-    """When it last set weights: what the rate limit is judged by."""
-    name: str = ""
-    ip: str = ""
-    port: int = 0
-    take: int | None = None
-    """Of 65,535: what its owner keeps of the delegators' pay; none while it is no delegate."""
-    commit_hash: str | None = None
-    commit_block: int | None = None
-    stakes_rao: Mapping[str, int] = field(default_factory=dict)
-    """By coldkey: the owner's, and the delegators'. Never changed in place."""
-    scores: Scores = Scores()
-
-    @property
-    def stake_rao(self) -> int:
-        """All that stands behind the neuron."""
-        return sum(self.stakes_rao.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What there is one of."""
-
-    height: int = 0
-    pot_rao: int = 0
-    """Minted and not yet paid out, with the fees."""
-    free_rao: int = 0
-    """Sum over all accounts."""
-    stake_rao: int = 0
-    """Sum over all neurons."""
-    difficulty: int = 1
-    burn_rao: int = 0
-    works_this_interval: int = 0
-    burns_this_interval: int = 0
-    registrations_this_block: int = 0
-    last_step_block: int = 0
-    last_adjustment_block: int = 0
-    neuron_count: int = 0
-    reassigned_uids: tuple[int, ...] = ()
-    """Slots that changed hands since the last step."""
-    permitted_uids: tuple[int, ...] = ()
-    """Yuma: who may validate in the next step."""
-    recent_hashes: tuple[str, ...] = ()
-    """Hashes of the last blocks, the newest last: work may be done on these."""
 
 
 class Table(dict[Key, Value], Generic[Key, Value]):
@@ -138,7 +59,11 @@ class State:
     weights: Table[int, Row] = field(default_factory=lambda: Table(()))
     """What a neuron ranks others by; none until it sets weights."""
     bonds: Table[int, Row] = field(default_factory=lambda: Table(()))
-    counters: Counters = Counters()
+    counters: Counters = field(default_factory=Counters)
+    tree: StateTree = field(default_factory=StateTree)
+    """Hashes of what the newest block left; a layer shares that of the state below."""
+    tree_change: StateChange | None = None
+    """In the layer of a block that was sealed: what it does to the tree."""
 
     def branch(self) -> "State":
         """Return an empty layer over this state."""
@@ -149,6 +74,7 @@ class State:
             weights=Layer(self.weights),
             bonds=Layer(self.bonds),
             counters=self.counters,
+            tree=self.tree,
         )
 
     def absorb(self, layer: "State") -> None:
@@ -159,6 +85,20 @@ class State:
         self.weights.update(layer.weights)
         self.bonds.update(layer.bonds)
         self.counters = layer.counters
+        if layer.tree_change is not None:
+            self.tree.absorb(layer.tree_change)
+
+    def gather(self, layer: "State") -> None:
+        """Take over what a block's layer wrote into one that holds all changes since some block."""
+        first, self.tree_change = self.tree_change, None
+        self.absorb(replace(layer, tree_change=None))
+        assert layer.tree_change is not None, "the layer of a sealed block"
+        self.tree_change = layer.tree_change if first is None else first.then(layer.tree_change)
+
+    @property
+    def root(self) -> bytes:
+        """The state root, anew from the trees' roots."""
+        return self.tree.change({}, {}, self.counters.before_own_hash()).root
 
     def neuron(self, uid: int) -> Neuron:
         """Return the neuron in a slot that is known to be filled."""
@@ -177,6 +117,18 @@ class State:
         self.neurons[neuron.uid] = neuron
 
 
+def plant_tree(state: State) -> StateTree:
+    """Return the tree of a whole state, built from nothing; accounts lie in the order of slots."""
+    uids = range(state.counters.neuron_count)
+    return StateTree(
+        MerkleTree(hash_leaf(encode_account(*item)) for item in state.accounts.items()),
+        MerkleTree(
+            hash_leaf(encode_neuron(state.neuron(uid), state.weights[uid], state.bonds[uid]))
+            for uid in uids
+        ),
+    )
+
+
 def count_totals(layer: State, before: State) -> tuple[int, int]:
     """Return by how much a layer changes the sums of free money and of stake, in rao."""
     free = sum(
@@ -191,21 +143,3 @@ def count_totals(layer: State, before: State) -> tuple[int, int]:
 
 def _stake_of(neuron: Neuron | None) -> int:
     return 0 if neuron is None else neuron.stake_rao
-
-
-def as_json(layer: State) -> dict[str, Any]:
-    """Return what a layer wrote, as JSON with nothing but integers, strings and lists in it."""
-    return {
-        "accounts": {key: [row.free_rao, row.nonce] for key, row in layer.accounts.items()},
-        "neurons": {str(uid): _neuron_as_json(row) for uid, row in layer.neurons.items()},
-        "weights": {str(uid): list(row) for uid, row in layer.weights.items()},
-        "bonds": {str(uid): list(row) for uid, row in layer.bonds.items()},
-        "counters": {name: getattr(layer.counters, name) for name in Counters.__slots__},
-    }
-
-
-def _neuron_as_json(neuron: Neuron | None) -> dict[str, Any]:
-    assert neuron is not None
-    values = {name: getattr(neuron, name) for name in Neuron.__slots__ if name != "scores"}
-    values["scores"] = [getattr(neuron.scores, name) for name in Scores.__slots__]
-    return values

@@ -24,7 +24,7 @@ from chain_service.domain.errors import (
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import UINT32_MAX, ChainParameters
 from chain_service.domain.rows import pack_row
-from chain_service.domain.state import Neuron
+from chain_service.domain.values import Neuron
 
 
 def set_weights(

@@ -9,7 +9,8 @@ from chain_service.domain.execution import Execution
 from chain_service.domain.network import Graph, Step
 from chain_service.domain.parameters import MAINNET_2022, NETWORK, UINT32_MAX, ChainParameters
 from chain_service.domain.registration import adjust, fill_slot
-from chain_service.domain.state import Scores, State
+from chain_service.domain.state import State
+from chain_service.domain.values import Scores
 from chain_service.domain.weights import check_row, normalise_weights
 from chain_service.laboratory.comparing import (
     Family,

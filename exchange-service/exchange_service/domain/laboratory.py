@@ -1,6 +1,7 @@
 """The bare engine on plain commands, for `taonet lab match` and for comparing engines.
 
-Owners are opened as they appear, rich enough never to be short, and pay no fees.
+Owners are opened as they appear, rich enough never to be short, with as many open orders as they
+like, and pay no fees.
 """
 
 from typing import Any, Final
@@ -20,15 +21,18 @@ from exchange_service.domain.commands import (
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import (
     Fact,
+    MatchPrevented,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
     OrderExpired,
+    OrderTriggered,
     Rejected,
     Traded,
 )
 
 RICH: Final = 10**30
+ANY_PRICE: Final = frozenset({Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT})
 
 
 class MalformedCommand(ValueError):
@@ -73,18 +77,22 @@ class Laboratory:
 
     def _read_order(self, line: dict[str, Any]) -> PlaceOrder:
         number = len(self._names) + 1
+        kind = Kind(line.get("type") or "LIMIT")
         order = PlaceOrder(
             time_ms=0,
             order_id=number,
             account_id=self._open(str(line.get("owner", "somebody"))),
             side=Side(line["side"]),
-            kind=Kind(line.get("type", "LIMIT")),
-            price_sat=_whole(line.get("price_sat") or 0),
+            kind=kind,
+            # A price with an order at any price says nothing.
+            price_sat=0 if kind in ANY_PRICE else _whole(line.get("price_sat") or 0),
             quantity_rao=_whole(line["quantity_rao"]),
             quote_sat=0,
             time_in_force=TimeInForce(line.get("tif") or "GTC"),
             self_trade=self._self_trade,
             client_order_id=str(number),
+            stop_price_sat=_whole(line.get("stop_price_sat") or 0),
+            iceberg_rao=_whole(line.get("iceberg_rao") or 0),
         )
         self._names[number] = line["id"]
         self._numbers[line["id"]] = number
@@ -94,7 +102,9 @@ class Laboratory:
         if owner not in self._owners:
             number = self._exchange.custody.last_account_id + 1
             self._exchange.apply(OpenAccount(0, number, f"owner {owner}", 0, 0, RICH))
-            self._exchange.accounts[number].free_rao += RICH
+            account = self._exchange.accounts[number]
+            account.free_rao += RICH
+            account.open_orders_max = RICH
             self._exchange.accounts[TAO_WALLET].free_rao -= RICH
             self._owners[owner] = number
         return self._owners[owner]
@@ -118,6 +128,17 @@ class Laboratory:
                 left_rao = fact.quantity_rao - fact.executed_rao
                 name = self._names[fact.terms.order_id]
                 return {"report": report, "id": name, "quantity_rao": left_rao}
+            case MatchPrevented():
+                return {
+                    "report": "prevented",
+                    "taker": self._names[fact.taker_order_id],
+                    "maker": self._names[fact.maker_order_id],
+                    "price_sat": fact.price_sat,
+                    "taker_rao": fact.taker_rao,
+                    "maker_rao": fact.maker_rao,
+                }
+            case OrderTriggered():
+                return {"report": "triggered", "id": self._names[fact.terms.order_id]}
             case OrderAmended():
                 return {"report": "amended", "id": name, "quantity_rao": fact.quantity_rao}
             case _:

@@ -78,6 +78,11 @@ class ExchangeReader:
         depth = await self._get("/api/v3/depth", limit=DEPTH_SHOWN)
         return Book(_levels(depth["bids"]), _levels(depth["asks"]))
 
+    async def candles(self, interval: str, limit: int) -> list[list[Any]]:
+        """Return candles as the exchange has them, oldest first."""
+        rows: list[list[Any]] = await self._get("/api/v3/klines", interval=interval, limit=limit)
+        return rows
+
     async def trades(self) -> list[Trade]:
         """Return the latest trades, newest first."""
         rows = await self._get("/api/v3/trades", limit=TRADES_SHOWN)

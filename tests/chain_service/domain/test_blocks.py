@@ -18,7 +18,8 @@ from chain_service.domain.execution import Execution
 from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import BOX, PRESETS, choose_parameters, read_parameters
 from chain_service.domain.registration import fill_slot
-from chain_service.domain.state import Account, State
+from chain_service.domain.state import State
+from chain_service.domain.values import Account
 from chain_service.domain.weights import hash_weights
 from chain_service.schemas import ARGUMENTS
 from taonet.kit.errors import Refusal
@@ -100,7 +101,7 @@ def test_who_can_not_pay_the_fee_is_refused_and_owes_nothing() -> None:
     chain.grant("alice", 600)
     block = chain.seal(transfer("alice", 0))
     assert block.outcomes[0].fee_rao == 0
-    assert chain.state.accounts["alice"] == Account(600, 1)
+    assert chain.state.accounts["alice"] == Account(600, 1, slot=0)
 
 
 def test_weights_are_promised_first_and_shown_after_a_step() -> None:

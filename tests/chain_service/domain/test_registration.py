@@ -18,7 +18,8 @@ from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import MAINNET_2022, NETWORK
 from chain_service.domain.registration import adjust, fill_slot, register
 from chain_service.domain.staking import split_payout
-from chain_service.domain.state import Counters, Scores, State
+from chain_service.domain.state import State
+from chain_service.domain.values import Counters, Scores
 from chain_service.domain.weights import check_row, normalise_weights, set_weights
 from chain_service.domain.work import calculate_seal, meets_difficulty, search_seal
 from taonet.kit.errors import Refusal

@@ -72,6 +72,7 @@ function listen() {
     source.addEventListener(name, () => {
       if (wanted.has(name)) refresh();
       refreshCharts(name);
+      dispatchEvent(new Event(`news-${name}`));
     });
   }
   addEventListener("pagehide", () => source.close());
@@ -84,9 +85,14 @@ function startTheme() {
     const theme = dark ? "light" : "dark";
     document.documentElement.dataset.theme = theme;
     localStorage.setItem("theme", theme);
-    redrawCharts();
+    repaint();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+}
+
+function repaint() {
+  redrawCharts();
+  dispatchEvent(new Event("repaint"));
 }
 
 startTheme();

@@ -1,0 +1,96 @@
+"""The values of the chain's state: accounts, neurons, and what there is one of; never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+NO_SLOT = -1
+"""The slot of an account that was in no block yet."""
+
+
+class Account(NamedTuple):
+    """What a key holds, be it a coldkey or a hotkey."""
+
+    free_rao: int = 0
+    """Money it may spend."""
+    nonce: int = 0
+    """The number of its next extrinsic."""
+    slot: int = NO_SLOT
+    """Its leaf in the tree of accounts, given by its first block and kept for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the last step found for a neuron; shares are floor(x · (2^64 − 1))."""
+
+    active: bool = True
+    rank: int = 0
+    trust: int = 0
+    consensus: int = 0
+    incentive: int = 0
+    dividends: int = 0
+    emission_rao: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Neuron:
+    """A slot of the network, and who is in it."""
+
+    uid: int
+    hotkey: str
+    """Names the neuron and signs its traffic."""
+    coldkey: str
+    """Owns the hotkey, and is paid."""
+    registered_block: int
+    last_update_block: int
+    """When it last set weights or served: what activity is judged by."""
+    weights_block: int | None = None
+    """When it last set weights: what the rate limit is judged by."""
+    name: str = ""
+    ip: str = ""
+    port: int = 0
+    take: int | None = None
+    """Of 65,535: what its owner keeps of the delegators' pay; none while it is no delegate."""
+    commit_hash: str | None = None
+    commit_block: int | None = None
+    stakes_rao: Mapping[str, int] = field(default_factory=dict)
+    """By coldkey: the owner's, and the delegators'. Never changed in place."""
+    scores: Scores = Scores()
+
+    @property
+    def stake_rao(self) -> int:
+        """All that stands behind the neuron."""
+        return sum(self.stakes_rao.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What there is one of."""
+
+    height: int = 0
+    pot_rao: int = 0
+    """Minted and not yet paid out, with the fees."""
+    free_rao: int = 0
+    """Sum over all accounts."""
+    stake_rao: int = 0
+    """Sum over all neurons."""
+    difficulty: int = 1
+    burn_rao: int = 0
+    works_this_interval: int = 0
+    burns_this_interval: int = 0
+    registrations_this_block: int = 0
+    last_step_block: int = 0
+    last_adjustment_block: int = 0
+    neuron_count: int = 0
+    account_count: int = 0
+    """Slots given to accounts."""
+    reassigned_uids: tuple[int, ...] = ()
+    """Slots that changed hands since the last step."""
+    permitted_uids: tuple[int, ...] = ()
+    """Yuma: who may validate in the next step."""
+    recent_hashes: tuple[str, ...] = ()
+    """Hashes of the last blocks, the newest last: work may be done on these."""
+
+    def before_own_hash(self) -> "Counters":
+        """Return the counters as the newest block's state root has them: without its own hash."""
+        return replace(self, recent_hashes=self.recent_hashes[:-1])

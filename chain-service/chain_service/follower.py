@@ -1,0 +1,178 @@
+"""
+A follower: another's chain, checked and executed again block by block, in a database of its own.
+
+It believes its own results only. Where a block does not lead to the roots that its header names,
+or a signature is wrong, it notes why, stops, and stays stopped until its operator has looked.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import psycopg
+from psycopg import Connection
+
+from chain_service import ledger_repository, sync_repository
+from chain_service.author import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, tell_fields
+from chain_service.client import ChainClient, ChainRefusal
+from chain_service.domain.blocks import AppliedBlock, check_loaded
+from chain_service.domain.state import State
+from chain_service.replay import STOPS, Replay, start_replay
+from chain_service.sealed import SealedBlock, check_chunks, cut_chunks
+from chain_service.sources import read_chain
+from chain_service.sync_repository import Followed
+from taonet.kit.errors import Refusal
+from taonet.kit.logging import get_logger
+
+BATCH_EXTRINSICS, BATCH_BLOCKS = 20_000, 2_000
+"""What one transaction holds, at most, while catching up."""
+WORKERS = 2
+"""Processes that check signatures while catching up."""
+NEAR_BLOCKS = 200
+"""So little behind, a follower needs no worker processes."""
+STANDBY_SECONDS = 1.0
+SILENCE_SECONDS = 30.0
+
+log = get_logger(__name__)
+
+
+class Halted(Refusal):
+    """The follower stopped at a block that is wrong, and waits for its operator."""
+
+
+class OtherAuthor(Refusal):
+    """What is stored here is not what the followed chain consists of."""
+
+
+def follow_chain(database_url: str, url: str, author: str, stop: threading.Event) -> None:
+    """
+    Follow the chain at an address until told to stop; who is away is waited for.
+
+    Raises Halted at a block that is wrong, and at every start after that until `resume`.
+    """
+    pause = RETRY_SECONDS_FIRST
+    while not stop.is_set():
+        try:
+            with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
+                if _take_turn(conn, stop):
+                    follower = Follower(conn, author)
+                    pause = RETRY_SECONDS_FIRST
+                    follower.run(url, stop)
+        except (psycopg.Error, ledger_repository.NotLeading, ChainRefusal) as error:
+            log.warning("the follower begins again", error=str(error).strip())
+            stop.wait(pause)
+            pause = min(pause * 2, RETRY_SECONDS_MAX)
+
+
+def resume(conn: Connection) -> bool:
+    """Let a stopped follower try the block again; say whether it had stopped."""
+    return sync_repository.delete_halt(conn)
+
+
+def _take_turn(conn: Connection, stop: threading.Event) -> bool:
+    """Stand by until nobody else writes this database; say whether one may."""
+    while not ledger_repository.try_to_lead(conn, SILENCE_SECONDS):
+        if stop.wait(STANDBY_SECONDS):
+            return False
+    return True
+
+
+class Follower:
+    """One who writes what it replayed: a connection with the lock, and the state in memory."""
+
+    def __init__(self, conn: Connection, author: str = "") -> None:
+        reason = sync_repository.load_halt(conn)
+        if reason is not None:
+            raise Halted(reason)
+        self._conn = conn
+        self._author = author
+        self._replay = self._load()
+        self._batch: list[Followed] = []
+        self._changed = State()
+        self._extrinsics = 0
+
+    @property
+    def height(self) -> int:
+        """The newest block, −1 before the first; a batch that is not written counts."""
+        return -1 if self._replay is None else self._replay.head.height
+
+    def run(self, url: str, stop: threading.Event) -> None:
+        """Catch up in large transactions, then write each block as it is sealed."""
+        with ChainClient(url) as client:
+            distance = client.head().height - self.height
+        if distance > NEAR_BLOCKS:
+            log.info("catching up", height=self.height, blocks=distance, leader=url)
+            chunks = cut_chunks(read_chain(url, self.height + 1))
+            self.take(check_chunks(chunks, WORKERS), stop)
+        log.info("following", height=self.height, leader=url)
+        pieces = cut_chunks(read_chain(url, self.height + 1, follow=True), size=1)
+        self.take(check_chunks(pieces, workers=0), stop, at_once=True)
+
+    def take(
+        self,
+        blocks: Iterable[SealedBlock],
+        stop: threading.Event,
+        at_once: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Execute and write blocks that are in order; `progress` is told each height written."""
+        try:
+            for sealed in blocks:
+                self._take(sealed)
+                full = len(self._batch) >= BATCH_BLOCKS or self._extrinsics >= BATCH_EXTRINSICS
+                if at_once or full:
+                    self._write()
+                    if progress is not None:
+                        progress(self.height)
+                if stop.is_set():
+                    break
+        except STOPS as error:
+            self._write()
+            self._halt(error)
+        self._write()
+
+    def _take(self, sealed: SealedBlock) -> None:
+        started = time.perf_counter()
+        block = self._apply(sealed)
+        self._changed.gather(block.layer)
+        told = [tell_fields(event) for _, event in block.events]
+        microseconds = int((time.perf_counter() - started) * 1e6)
+        self._batch.append(Followed(sealed, block, told, microseconds))
+        self._extrinsics += len(sealed.orders)
+
+    def _apply(self, sealed: SealedBlock) -> AppliedBlock:
+        if self._replay is not None:
+            return self._replay.apply(sealed)
+        self._replay, block = start_replay(sealed, self._author or None)
+        return block
+
+    def _write(self) -> None:
+        if not self._batch or self._replay is None:
+            return
+        with self._conn.transaction():
+            if self._batch[0].sealed.header.height == 0:
+                ledger_repository.insert_genesis(
+                    self._conn, self._replay.genesis_hash, self._replay.parameters
+                )
+            sync_repository.save_blocks(self._conn, self._batch, self._changed)
+        self._batch, self._changed, self._extrinsics = [], State(), 0
+
+    def _halt(self, error: Exception) -> None:
+        """Note for ever why this follower stopped."""
+        with self._conn.transaction():
+            sync_repository.save_halt(self._conn, self.height + 1, str(error))
+        raise Halted(str(error)) from error
+
+    def _load(self) -> Replay | None:
+        """Return what is stored, counted and hashed anew; none where nothing is."""
+        parameters = ledger_repository.load_genesis(self._conn)
+        if parameters is None:
+            return None
+        if self._author not in ("", parameters.author):
+            raise OtherAuthor(
+                f"the chain stored here is written by {parameters.author}, not {self._author}"
+            )
+        head = ledger_repository.load_header(self._conn)
+        state = ledger_repository.load_state(self._conn)
+        check_loaded(state, head, parameters)
+        return Replay(parameters, ledger_repository.load_genesis_hash(self._conn), head, state)

@@ -1,0 +1,158 @@
+"""Kill the exchange and its Postgres under load, again and again: `make chaos-exchange`.
+
+Each round starts the exchange on the record that the round before left, trades with several
+accounts, kills either the engine (SIGKILL) or Postgres (immediate stop) at a random moment, starts
+anew and compares: whatever was acknowledged is there, the books add up, the chains are whole.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+from tests.bench.stores import Store, free_port, make_schema, open_store
+from tests.exchange.test_durability import started
+from tqdm import tqdm
+
+from exchange_service import recovery
+from exchange_service.client import ExchangeClient, ExchangeRefusal, ExchangeUnavailable
+from exchange_service.domain.exchange import Exchange
+from exchange_service.domain.journal import GENESIS_HASH
+from exchange_service.keys.schemas import KeyView
+from exchange_service.settings import ExchangeSettings
+
+ROUNDS = 50
+TRADERS = 6
+SECONDS_MAX = 8.0
+ORDERS_MAX = 180
+SEED = 7
+PAGE = Path(__file__).parents[1] / "docs/benchmarks/exchange-kills.md"
+
+
+class Round(NamedTuple):
+    killed: str
+    acknowledged: int
+    lost: int
+    unacknowledged: int
+    """Written, but the answer was not heard: at most one for each trader."""
+    entries: int
+    sound: bool
+
+
+def run_round(store: Store, settings: ExchangeSettings, number: int, rng: random.Random) -> Round:
+    killed = "engine" if number % 2 else "Postgres"
+    port, acknowledged = free_port(), set[int]()
+    with started(settings, port) as process:
+        url = f"http://127.0.0.1:{port}"
+        with ExchangeClient(url) as public:
+            names = [f"trader-{number}-{trader}" for trader in range(TRADERS)]
+            keys = [public.create_key(name, funded=True) for name in names]
+        threads = [
+            threading.Thread(target=trade_until_cut, args=(url, key, acknowledged)) for key in keys
+        ]
+        for thread in threads:
+            thread.start()
+        wanted, deadline = rng.randint(10, ORDERS_MAX), time.monotonic() + SECONDS_MAX
+        while len(acknowledged) < wanted and time.monotonic() < deadline:
+            time.sleep(0.002)
+        if killed == "engine":
+            os.kill(process.pid, signal.SIGKILL)
+        else:
+            store.stop_at_once()
+        for thread in threads:
+            thread.join()
+    if killed == "Postgres":
+        store.start()
+    return compare(settings, keys, acknowledged, killed)
+
+
+def trade_until_cut(url: str, key: KeyView, acknowledged: set[int]) -> None:
+    """Place, cancel and trade; remember what was acknowledged."""
+    with (
+        contextlib.suppress(ExchangeUnavailable, ExchangeRefusal),
+        ExchangeClient(url, key.api_key, key.secret) as client,
+    ):
+        for count in range(ORDERS_MAX):
+            price = f"0.00{4000 + count % 7}"
+            order = client.limit_order("BUY", price, "0.01")
+            acknowledged.add(order["orderId"])
+            if count % 3 == 0:
+                client.cancel(orderId=order["orderId"])
+
+
+def compare(
+    settings: ExchangeSettings, keys: list[KeyView], acknowledged: set[int], killed: str
+) -> Round:
+    port = free_port()
+    with started(settings, port):
+        url = f"http://127.0.0.1:{port}"
+        with ExchangeClient(url) as public:
+            audit = public.audit()
+        durable: set[int] = set()
+        for key in keys:
+            with ExchangeClient(url, key.api_key, key.secret) as client:
+                durable |= {order["orderId"] for order in client.all_orders(limit=1_000)}
+    with psycopg.connect(settings.database_url, autocommit=True) as conn, conn.transaction():
+        # From the first entry on, not from the snapshot: the whole chain, and the same balances.
+        nothing = recovery.Replayed(Exchange(), 0, GENESIS_HASH)
+        entries = recovery.replay(conn, nothing).sequence
+    return Round(
+        killed,
+        len(acknowledged),
+        len(acknowledged - durable),
+        len(durable - acknowledged),
+        entries,
+        audit.sound,
+    )
+
+
+def write(rounds: list[Round]) -> str:
+    lines = []
+    for killed in ("engine", "Postgres"):
+        some = [one for one in rounds if one.killed == killed]
+        lines.append(
+            f"| {killed} | {len(some)} | {sum(one.acknowledged for one in some):,} | "
+            f"{sum(one.lost for one in some)} | {sum(one.unacknowledged for one in some)} | "
+            f"{sum(one.sound for one in some)} of {len(some)} |"
+        )
+    return f"""# Killed under load
+
+`make chaos-exchange`, seed {SEED}, {TRADERS} traders at once. Every round goes on with the record
+that the one before left; at its end the whole journal ({rounds[-1].entries:,} entries after the
+last round) is replayed from the first entry. The engine is killed by SIGKILL, Postgres by an
+immediate stop. Written but not acknowledged is what a client has to ask for by its own order id: at
+most one order for each trader.
+
+| killed | times | acknowledged | lost | written, not acknowledged | books sound |
+| --- | --- | --- | --- | --- | --- |
+{chr(10).join(lines)}
+"""
+
+
+def main() -> int:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    rng, rounds = random.Random(SEED), []
+    with open_store() as store:
+        settings = ExchangeSettings(
+            database_url=make_schema(store.url, "exchange_service"),
+            redis_url="redis://127.0.0.1:1/0",
+            chain_url="",
+            exchange_wallet_seed_file=str(store.home / "seed"),
+        )
+        for number in tqdm(range(count), desc="kills"):
+            rounds.append(run_round(store, settings, number, rng))
+    page = write(rounds)
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(page)
+    sys.stdout.write(page)
+    return 1 if any(one.lost or not one.sound for one in rounds) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
