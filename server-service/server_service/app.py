@@ -18,6 +18,7 @@ from server_service.domain.requests import RequestLimits
 from server_service.engine import ModelFacts
 from server_service.loading import open_model
 from server_service.membership import ChainWatch, Membership
+from server_service.nonces import LocalNonces
 from server_service.relaying import Relay
 from server_service.routes import router
 from server_service.schemas import RequestKind
@@ -68,19 +69,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         except (ModelUnreadable, Refusal, ValueError) as error:
             log.error("this Server cannot start", reason=str(error))
             raise
-        with state.redis:
-            app.state.server = state
-            membership = join_network(settings, state, chain)
-            parts: list[Part] = [state.model, state.watch, membership]
-            if state.learner:
-                parts.append(state.learner)
-            for part in parts:
-                part.start()
-            yield
-            for part in reversed(parts):
-                await asyncio.to_thread(part.stop)
-            if state.relay:
-                await state.relay.close()
+        app.state.server = state
+        membership = join_network(settings, state, chain)
+        parts: list[Part] = [state.model, state.watch, membership]
+        if state.learner:
+            parts.append(state.learner)
+        for part in parts:
+            part.start()
+        yield
+        for part in reversed(parts):
+            await asyncio.to_thread(part.stop)
+        if state.relay:
+            await state.relay.close()
+        if not isinstance(state.nonces, LocalNonces):
+            state.nonces.close()
 
 
 def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
@@ -100,7 +102,7 @@ def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
         model=opened.model,
         tokenizer=opened.network,
         watch=watch,
-        redis=redis.Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS),
+        nonces=open_nonces(settings.redis_url),
         buckets=Buckets(Rate(settings.server_rate_per_second, settings.server_rate_burst)),
         limits=set_limits(settings, opened.model.facts),
         requests=parse_requests(settings.server_requests),
@@ -110,6 +112,12 @@ def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
         body_bytes_max=web.BODY_BYTES_MAX,
         learner=opened.make_learner() if settings.server_learn else None,
     )
+
+
+def open_nonces(redis_url: str) -> redis.Redis | LocalNonces:
+    if not redis_url:
+        return LocalNonces()
+    return redis.Redis.from_url(redis_url, socket_timeout=REDIS_SECONDS)
 
 
 def set_limits(settings: ServerSettings, facts: ModelFacts) -> RequestLimits:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,6 +47,9 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start and order of the text.")] = None,
     target: Annotated[Path, typer.Option(help="The folder of models.")] = DEFAULT_MODELS,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer.json of your own, for a new folder of models.")
+    ] = None,
     corpus: CorpusOption = None,
     home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
@@ -57,6 +60,8 @@ def build(
 
         recipes = choose_recipes(name, every, steps, seed)
         text = prepare_corpus(corpus, home)
+        if tokenizer is not None:
+            take_tokenizer(tokenizer, target)
         places = Places(target, text, home.expanduser() / "training")
         use_threads(threads)
         for recipe in recipes:
@@ -72,6 +77,9 @@ def finetune(
     corpus: CorpusOption = None,
     home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
+    converted: Annotated[
+        Path | None, typer.Option(help="Convert the taught model for CTranslate2 here, too.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Teach a model the train split, or go on where an interrupted lesson stopped."""
@@ -92,6 +100,8 @@ def finetune(
 
             lesson = teach(path, target, text, recipe, home.expanduser() / "training", show)
         curve.plot(target / "loss.png", f"{path.name}: {steps} steps, seed {seed}")
+        if converted is not None:
+            convert_if_possible(target, converted)
     typer.echo(
         f"{target}: loss on the validation slice {lesson.nats_before:.3f} → "
         f"{lesson.nats_after:.3f} nats/token"
@@ -154,6 +164,22 @@ def choose_recipes(
             seed=recipe.seed if seed is None else seed,
         )
     ]
+
+
+def convert_if_possible(folder: Path, converted: Path) -> None:
+    from server_service.conversion import NotConvertible, convert
+
+    with suppress(NotConvertible):  # torch serves what has no place there
+        convert(folder, converted)
+
+
+def take_tokenizer(path: Path, models: Path) -> None:
+    """Every model of a folder has one tokenizer, so another one needs another folder."""
+    there = models / "tokenizer.json"
+    if there.exists() and there.read_bytes() != path.read_bytes():
+        raise TrainingError(f"{models} has another tokenizer already; name a new --target")
+    models.mkdir(parents=True, exist_ok=True)
+    there.write_bytes(path.read_bytes())
 
 
 def build_one(recipe: Recipe, places: "Places") -> None:

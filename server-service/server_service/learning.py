@@ -69,7 +69,9 @@ class Learner(Loop):
 
     def _learn(self, source: Path, seed: int) -> None:
         command = (sys.executable, "-m", "taonet.cli.main", "model", "finetune", str(source))
-        options = ("--target", str(self._trial), "--corpus", str(self._corpus))
+        options: tuple[str, ...] = ("--target", str(self._trial), "--corpus", str(self._corpus))
+        # Converted there, so that the Server has little to do when it takes the weights over.
+        options += ("--converted", str(self._best.with_name("converted")))
         numbers = ("--steps", str(self._steps), "--seed", str(seed), "--threads", "1")
         self._process = subprocess.Popen(
             ("nice", "-n", str(IDLE_NICENESS), *command, *options, *numbers, "--quiet"),

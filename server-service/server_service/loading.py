@@ -7,7 +7,12 @@ from pathlib import Path
 
 import server_service
 from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
-from server_service.conversion import NotConvertible, convert, find_folder
+from server_service.conversion import (
+    NotConvertible,
+    calculate_content_hash,
+    convert,
+    find_folder,
+)
 from server_service.domain.behaviour import Behaviour, Conduct
 from server_service.engine import (
     Engine,
@@ -55,13 +60,13 @@ class OpenedModel:
     def swap(self, folder: Path) -> None:
         """Serve better weights, and forget the conversion of those before."""
         cache = learning_folder(self.settings) / "converted"
-        before = list(cache.iterdir()) if cache.is_dir() else []
         engine, writer = load_engines(self.settings, str(folder), self.own, cache)
         if self.translation:
             engine = ForeignEngine(engine, self.translation)
         self.model.swap(engine, writer)
-        for old in before:
-            shutil.rmtree(old, ignore_errors=True)
+        for old in cache.iterdir() if cache.is_dir() else ():
+            if old.name != calculate_content_hash(folder):
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def open_model(settings: ServerSettings, behaviour: Behaviour) -> OpenedModel:

@@ -47,6 +47,11 @@ class ServedModel:
         return self._batcher.alive and (self._lanes is None or self._lanes.alive)
 
     @property
+    def translated(self) -> bool:
+        """Whether the model writes other tokens than the network's."""
+        return self._translation is not None
+
+    @property
     def busy(self) -> bool:
         return self._batcher.busy or (self._lanes is not None and self._lanes.busy)
 

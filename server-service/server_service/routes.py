@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from prometheus_client import Counter
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from server_service import operations
@@ -18,7 +19,7 @@ from server_service.state import ServerState
 from server_service.tensors import CONTENT_TYPE
 from taonet.kit import signing
 from taonet.kit.errors import Refusal
-from taonet.kit.hanging_up import unless_gone
+from taonet.kit.hanging_up import CallerGone, unless_gone
 
 BODY_SECONDS_MAX = 10.0
 """For a body to arrive; who sends it drop by drop is cut off."""
@@ -72,6 +73,8 @@ async def read_body(request: Request) -> bytes:
             return await request.body()
     except TimeoutError:
         raise BodyTooSlow(f"the body took more than {BODY_SECONDS_MAX:g} s to arrive") from None
+    except ClientDisconnect:
+        raise CallerGone("the caller hung up in the middle of its body") from None
 
 
 State = Annotated[ServerState, Depends(get_state)]

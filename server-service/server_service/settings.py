@@ -4,8 +4,9 @@ from taonet.kit.settings import ChainAccess, LogSettings, WalletSettings
 
 
 class ServerSettings(LogSettings, ChainAccess, WalletSettings):
-    redis_url: str
-    """Redis or Valkey, which remembers nonces: redis://:password@host:port/0."""
+    redis_url: str = ""
+    """Redis or Valkey, which remembers nonces: redis://:password@host:port/0. Without one, the
+    process remembers its own, which is enough where one process serves a hotkey."""
     server_model: str
     """A folder with a causal language model in safetensors, or its name on the hub."""
     server_network_tokenizer: str = ""
@@ -13,6 +14,10 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     reads and answers through text."""
     server_name: str = "server"
     """What others call this Server; at most 32 printable characters."""
+    server_host: str = "0.0.0.0"  # noqa: S104 (a Server is there to be reached from outside)
+    """The address of this machine that the Server listens at."""
+    server_drain_seconds: int = 30
+    """For requests in flight when the process is told to stop."""
     server_axon_ip: str = "127.0.0.1"
     """The address that the chain tells others; this Server must be reachable there."""
     server_axon_port: int = 8091

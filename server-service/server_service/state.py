@@ -12,6 +12,7 @@ from server_service.domain.requests import RequestLimits
 from server_service.learning import Learner
 from server_service.membership import ChainWatch
 from server_service.model import ServedModel
+from server_service.nonces import LocalNonces
 from server_service.relaying import Relay
 from server_service.schemas import RequestKind
 from server_service.tokenizer import NetworkTokenizer
@@ -45,7 +46,8 @@ class ServerState:
     model: ServedModel
     tokenizer: NetworkTokenizer
     watch: ChainWatch
-    redis: redis.Redis
+    nonces: redis.Redis | LocalNonces
+    """Redis where replicas share a hotkey."""
     buckets: Buckets
     limits: RequestLimits
     requests: frozenset[RequestKind]

@@ -5,6 +5,8 @@ The same model (oak), greedy, 64 new tokens, over HTTP with streaming, each with
 itself in turn. Writes docs/benchmarks/serve.md and the plot of the Server's memory.
 """
 
+# ruff: noqa: E501 (a page of Markdown has its own lines)
+
 import asyncio
 import contextlib
 import itertools
@@ -145,7 +147,7 @@ def running_server(bench: Bench, **changes: object) -> Iterator[Running]:
         **changes,
     }
     environment = {f"TAONET_{name}": str(value) for name, value in values.items()}
-    command = Command((sys.executable, "-m", "taonet.cli.main", "server", "run"), environment)
+    command = Command([sys.executable, "-m", "taonet.cli.main", "server", "run"], environment)
     with running(command) as process:
         wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200)
         yield Running(port, process, ServerAddress(hotkey, "127.0.0.1", port))
@@ -158,7 +160,8 @@ def running_peer() -> Iterator[int]:
     program = str(Path(sys.executable).parent / "transformers")
     bounds = ("--cb-block-size", "32", "--cb-num-blocks", "512", "--cb-max-batch-tokens", "512")
     place = ("--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32")
-    command = Command((program, "serve", str(MODEL), "--continuous-batching", *bounds, *place), {})
+    arguments = [program, "serve", str(MODEL), "--continuous-batching", *bounds, *place]
+    command = Command(arguments, {})
     with running(command):
         wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200)
         yield port

@@ -16,6 +16,7 @@ from server_service.client import (
     GeneratePiece,
     GenerateRequest,
     ServerClient,
+    ServerFailure,
 )
 from server_service.engine import load_engine
 from server_service.foreign import ForeignEngine, Translation
@@ -129,3 +130,12 @@ async def write(
     end = lines.pop()
     assert isinstance(end, GenerateEnd)
     return [line for line in lines if isinstance(line, GeneratePiece)], end
+
+
+def test_what_needs_the_networks_own_tokens_is_refused(
+    surroundings: Surroundings, foreign_folder: Path
+) -> None:
+    with surroundings.run("literal", SERVER_MODEL=foreign_folder) as server:
+        for wish in ({"logit_bias": {3: 1.0}}, {"json_schema": '{"type": "object"}'}):
+            with pytest.raises(ServerFailure, match="tokenizer of its own"):
+                server.ask(partial(write, server=server, changes=wish))

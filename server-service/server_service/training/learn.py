@@ -65,14 +65,16 @@ def learn(
     return Learned(model, time.monotonic() - started)
 
 
-def create_model(recipe: Recipe) -> "LlamaForCausalLM":
+def create_model(
+    recipe: Recipe, vocabulary: int = VOCABULARY, end_of_text: int = END_OF_TEXT_ID
+) -> "LlamaForCausalLM":
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(recipe.seed)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=vocabulary,
             hidden_size=recipe.width,
             intermediate_size=recipe.feed_forward,
             num_hidden_layers=recipe.layers,
@@ -80,8 +82,8 @@ def create_model(recipe: Recipe) -> "LlamaForCausalLM":
             num_key_value_heads=recipe.heads,
             max_position_embeddings=CONTEXT_TOKENS,
             tie_word_embeddings=True,
-            bos_token_id=END_OF_TEXT_ID,
-            eos_token_id=END_OF_TEXT_ID,
+            bos_token_id=end_of_text,
+            eos_token_id=end_of_text,
             pad_token_id=PADDING_ID,
         )
     )
