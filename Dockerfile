@@ -46,7 +46,7 @@ ENV PATH=/opt/taonet/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME
     PYTHONPATH=/app/services:/app/chain-service:/app/server-service:/app/validator-service:/app/exchange-service
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin taonet \
     && install -d -o 10001 -g 10001 /data /data/wallets /data/keys /data/corpus /data/treasury /data/keys/servers \
-        /data/keys/validator-1 /data/keys/validator-2 /data/wallets/chain /data/wallets/exchange
+        /data/keys/validator-1 /data/keys/validator-2 /data/signer /data/wallets/chain /data/wallets/exchange
 WORKDIR /app
 USER 10001:10001
 

@@ -7,10 +7,10 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench chaos-chain build-models env-example parameters compose-secrets compose-test lock check-monitoring
+.PHONY: bench-peers compile chaos-chain chaos-exchange help setup up down status logs test check bench build-models env-example parameters compose-secrets compose-test lock check-monitoring exchange-clients
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## the virtual environment with what runs, made anew only when its packages changed
 

@@ -8,19 +8,21 @@ import secrets
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "secrets"
-OWNERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange")
+OWNERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange", "bitcoin")
 PASSWORDS = ("postgres_password", "redis_password", "grafana_password")
+SHARED = ("bitcoin_rpc_password", "exchange_signer_token", "exchange_wallet_passphrase")
 
 
 def main() -> None:
     FOLDER.mkdir(mode=0o700, exist_ok=True)
-    for name in (*PASSWORDS, *(f"{owner}_password" for owner in OWNERS)):
+    for name in (*PASSWORDS, *SHARED, *(f"{owner}_password" for owner in OWNERS)):
         ensure(name, secrets.token_hex(24))
     for owner in OWNERS:
         login = f"{owner}:{read(f'{owner}_password')}"
         ensure(f"{owner}_database_url", f"postgresql://{login}@postgres:5432/postgres")
     admin = f"postgres:{read('postgres_password')}"
     ensure("admin_database_url", f"postgresql://{admin}@postgres:5432/postgres")
+    ensure("bitcoin_url", f"http://taonet:{read('bitcoin_rpc_password')}@bitcoin:18443")
     ensure("redis_url", f"redis://:{read('redis_password')}@valkey:6379/0")
 
 

@@ -1,16 +1,22 @@
 """Who asks: API keys, and signatures over the bytes as they were received.
 
 A secret is not stored anywhere. It is derived, HMAC-SHA256(master secret, API key), when it is
-shown at the key's creation and whenever a signature is checked.
+shown at the key's creation and whenever a signature is checked. A key may have an Ed25519 public
+key instead, whose secret half we never see.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
 import re
 import secrets
-from typing import Annotated, Final, NamedTuple
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
 
-from fastapi import Depends, Request
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchange_service.domain.refusals import Reason
 from exchange_service.errors import (
@@ -21,9 +27,7 @@ from exchange_service.errors import (
     Unauthorised,
 )
 from exchange_service.parameters import Parameters, illegal
-from exchange_service.web import now_ms
 
-KEY_HEADER: Final = "x-mbx-apikey"
 KEY_FORMAT: Final = re.compile(r"[A-Za-z0-9]{64}")
 WINDOW_MS_DEFAULT: Final = 5_000
 WINDOW_MS_MAX: Final = 60_000
@@ -37,24 +41,36 @@ TOO_LATE: Final = Reason(-1021, "Timestamp for this request is outside of the re
 TOO_EARLY: Final = Reason(
     -1021, "Timestamp for this request was 1000ms ahead of the server's time."
 )
+REPLAYED: Final = Reason(
+    -1021, "Timestamp for this request was used before, with the same parameters."
+)
 
 
-class Keyring:
-    """The API keys that are valid, in memory, and the secret behind their secrets."""
+class Permission(StrEnum):
+    """What a key may be good for."""
 
-    def __init__(self, master_secret: bytes, accounts: dict[str, int]) -> None:
-        self._master = hashlib.sha256(b"taonet exchange api secrets" + master_secret).digest()
-        self._accounts = accounts
+    READ = "read"
+    TRADE = "trade"
+    WITHDRAW = "withdraw"
 
-    def add(self, api_key: str, account_id: int) -> None:
-        self._accounts[api_key] = account_id
 
-    def find(self, api_key: str) -> int | None:
-        return self._accounts.get(api_key)
+ALL_PERMISSIONS: Final = frozenset(Permission)
 
-    def derive_secret(self, api_key: str) -> str:
-        """Return the secret of a key: 64 hex digits."""
-        return hmac.new(self._master, api_key.encode(), hashlib.sha256).hexdigest()
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key that is valid."""
+
+    api_key: str
+    account_id: int
+    permissions: frozenset[Permission] = ALL_PERMISSIONS
+    addresses: frozenset[str] = frozenset()
+    """From where it may be used; empty: from anywhere."""
+    public_key: bytes | None = None
+    """An Ed25519 public key; None: signatures are HMAC-SHA256."""
+
+    def allows(self, permission: Permission, address: str) -> bool:
+        return permission in self.permissions and (not self.addresses or address in self.addresses)
 
 
 class SignedRequest(NamedTuple):
@@ -62,6 +78,65 @@ class SignedRequest(NamedTuple):
 
     account_id: int
     parameters: Parameters
+    key: Key
+
+
+class ReplayMemory:
+    """Which signatures were used already, for as long as their time window would admit them."""
+
+    def __init__(self) -> None:
+        self._by_second: dict[int, set[tuple[str, str]]] = {}
+        """The same bytes carry the same times, so that they can only be in the same set."""
+
+    def check_new(self, api_key: str, signature: str, valid_until_ms: int, now_ms: int) -> None:
+        """Remember a signature; refuse it if it is known."""
+        second = valid_until_ms // 1_000
+        used = self._by_second.get(second)
+        if used is None:
+            for past in [key for key in self._by_second if key < now_ms // 1_000]:
+                del self._by_second[past]
+            used = self._by_second[second] = set()
+        if (api_key, signature) in used:
+            raise BinanceRefusal(REPLAYED)
+        used.add((api_key, signature))
+
+
+class Keyring:
+    """The API keys that are valid, in memory, and the secret behind their secrets."""
+
+    def __init__(self, master_secret: bytes, keys: list[Key]) -> None:
+        self._master = hashlib.sha256(b"taonet exchange api secrets" + master_secret).digest()
+        self._keys = {key.api_key: key for key in keys}
+        self._secrets: dict[str, str] = {}
+        """Those derived already, of keys that exist."""
+        self.replays = ReplayMemory()
+
+    def add(self, key: Key) -> None:
+        self._keys[key.api_key] = key
+
+    def remove(self, api_key: str) -> None:
+        self._keys.pop(api_key, None)
+        self._secrets.pop(api_key, None)
+
+    def find(self, api_key: str) -> Key | None:
+        return self._keys.get(api_key)
+
+    def derive_secret(self, api_key: str) -> str:
+        """Return the secret of a key: 64 hex digits."""
+        return hmac.new(self._master, api_key.encode(), hashlib.sha256).hexdigest()
+
+    def is_genuine(self, api_key: str, payload: bytes, signature: str) -> bool:
+        """Tell whether the key signed the payload; unknown keys take the HMAC's path."""
+        key = self._keys.get(api_key)
+        if key is not None and key.public_key is not None:
+            return verify_ed25519(key.public_key, payload, signature)
+        secret = self._secrets.get(api_key)
+        if secret is None:
+            secret = self.derive_secret(api_key)
+            if key is not None:
+                self._secrets[api_key] = secret
+        expected = sign(secret, payload)
+        return hmac.compare_digest(expected.encode(), signature.lower().encode())
 
 
 def generate_api_key() -> str:
@@ -70,29 +145,68 @@ def generate_api_key() -> str:
 
 def sign(secret: str, payload: bytes) -> str:
     """Return HMAC-SHA256 over the payload, in hex, as all Binance clients do."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload, "sha256").hex()
 
 
-def verify(keyring: Keyring, api_key: str, query: bytes, body: bytes, now_ms: int) -> SignedRequest:
-    """Return who signed this request, or refuse it."""
+def verify_ed25519(public_key: bytes, payload: bytes, signature: str) -> bool:
+    try:
+        # A `+` that was not percent-encoded arrives as a space.
+        raw = base64.b64decode(signature.replace(" ", "+"), validate=True)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(raw, payload)
+    except (binascii.Error, ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def verify(
+    keyring: Keyring,
+    api_key: str,
+    query: bytes,
+    body: bytes,
+    now_ms: int,
+    address: str = "",
+    permission: Permission = Permission.READ,
+) -> SignedRequest:
+    """Return who signed this request over HTTP, or refuse it."""
+    parameters = Parameters(query, body)
+    payload = strip_signature(query) + strip_signature(body)
+    return verify_payload(keyring, api_key, parameters, payload, now_ms, address, permission)
+
+
+def verify_payload(
+    keyring: Keyring,
+    api_key: str,
+    parameters: Parameters,
+    payload: bytes,
+    now_ms: int,
+    address: str,
+    permission: Permission,
+) -> SignedRequest:
+    """Return who signed the payload; what changes something may be sent only once."""
     if KEY_FORMAT.fullmatch(api_key) is None:
         raise Unauthorised(BAD_KEY_FORMAT)
-    parameters = Parameters(query, body)
     signature = parameters.text("signature")
-    check_time(parameters, now_ms)
+    valid_until_ms = check_time(parameters, now_ms)
     # Unknown keys take the same path, so that the time of the answer says nothing about a key.
-    expected = sign(keyring.derive_secret(api_key), strip_signature(query) + strip_signature(body))
-    genuine = hmac.compare_digest(expected.encode(), signature.lower().encode())
-    account_id = keyring.find(api_key)
-    if account_id is None:
-        raise Unauthorised(REJECTED_KEY)
+    genuine = keyring.is_genuine(api_key, payload, signature)
+    key = find_key(keyring, api_key, address, permission)
     if not genuine:
         raise BinanceRefusal(INVALID_SIGNATURE)
-    return SignedRequest(account_id, parameters)
+    if permission is not Permission.READ:
+        keyring.replays.check_new(api_key, signature, valid_until_ms, now_ms)
+    return SignedRequest(key.account_id, parameters, key)
 
 
-def check_time(parameters: Parameters, now_ms: int) -> None:
-    """Refuse unless timestamp < now + 1 s and now − timestamp ≤ recvWindow."""
+def find_key(keyring: Keyring, api_key: str, address: str, permission: Permission) -> Key:
+    """Return a key that may do this from there, or refuse it."""
+    key = keyring.find(api_key)
+    if key is None or not key.allows(permission, address):
+        raise Unauthorised(REJECTED_KEY)
+    return key
+
+
+def check_time(parameters: Parameters, now_ms: int) -> int:
+    """Refuse unless timestamp < now + 1 s and now − timestamp ≤ recvWindow; return the last ms."""
     timestamp = parameters.integer("timestamp")
     if timestamp >= MICROSECONDS_FROM:
         timestamp //= 1_000
@@ -107,25 +221,9 @@ def check_time(parameters: Parameters, now_ms: int) -> None:
         raise BinanceRefusal(TOO_EARLY)
     if now_ms - timestamp > window_ms:
         raise BinanceRefusal(TOO_LATE)
+    return timestamp + window_ms
 
 
 def strip_signature(raw: bytes) -> bytes:
     """Return the bytes without their `signature` parameter, everything else untouched."""
     return b"&".join(part for part in raw.split(b"&") if not part.startswith(b"signature="))
-
-
-async def read_signed(request: Request) -> SignedRequest:
-    """Give a route the request's signer and parameters."""
-    api_key = request.headers.get(KEY_HEADER, "")
-    body = await request.body()
-    query: bytes = request.scope["query_string"]
-    return verify(request.app.state.keyring, api_key, query, body, now_ms())
-
-
-async def read_unsigned(request: Request) -> Parameters:
-    """Give a public route its parameters."""
-    return Parameters(request.scope["query_string"], b"")
-
-
-Signed = Annotated[SignedRequest, Depends(read_signed)]
-Unsigned = Annotated[Parameters, Depends(read_unsigned)]

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from exchange_service.keys.schemas import AuditView, KeyView, MarketMakerView
+from exchange_service.reserves.schemas import PathView, ReservesView
 from taonet.kit.errors import RemoteRefusal
 
 SYMBOL: Final = "TAOBTC"
@@ -89,6 +90,14 @@ class ExchangeClient:
     def audit(self) -> AuditView:
         return AuditView.model_validate(self._get("/exchange/v1/audit"))
 
+    def reserves(self) -> ReservesView:
+        """Return a proof of reserves; `verify_reserves` checks it."""
+        return ReservesView.model_validate(self._get("/exchange/v1/reserves"))
+
+    def reserves_path(self, root: str) -> PathView:
+        """Return the path of one's own balances in the proof with this root."""
+        return PathView.model_validate(self._signed("GET", "/exchange/v1/reserves/path", root=root))
+
     def market_maker(self) -> MarketMakerView:
         return MarketMakerView.model_validate(self._get("/exchange/v1/market-maker"))
 
@@ -141,20 +150,20 @@ class ExchangeClient:
     def my_trades(self, **parameters: Any) -> Any:
         return self._signed("GET", "/api/v3/myTrades", symbol=SYMBOL, **parameters)
 
-    def deposit_address(self) -> str:
-        answer = self._signed("GET", "/sapi/v1/capital/deposit/address", coin="TAO")
+    def deposit_address(self, coin: str = "TAO") -> str:
+        answer = self._signed("GET", "/sapi/v1/capital/deposit/address", coin=coin)
         address: str = answer["address"]
         return address
 
     def deposits(self) -> Any:
         return self._signed("GET", "/sapi/v1/capital/deposit/hisrec")
 
-    def withdraw(self, amount: str, address: str, name: str = "") -> Any:
-        """Withdraw TAO; `name` makes asking twice the same as asking once."""
+    def withdraw(self, amount: str, address: str, name: str = "", coin: str = "TAO") -> Any:
+        """Withdraw; `name` makes asking twice the same as asking once."""
         return self._signed(
             "POST",
             "/sapi/v1/capital/withdraw/apply",
-            coin="TAO",
+            coin=coin,
             amount=amount,
             address=address,
             withdrawOrderId=name,
@@ -162,6 +171,23 @@ class ExchangeClient:
 
     def withdrawals(self) -> Any:
         return self._signed("GET", "/sapi/v1/capital/withdraw/history")
+
+    def cancel_withdrawal(self, withdrawal_id: str) -> Any:
+        """Take back a withdrawal that is held or waits."""
+        return self._signed("DELETE", "/exchange/v1/withdrawals", id=withdrawal_id)
+
+    def withdrawal_addresses(self) -> Any:
+        return self._signed("GET", "/exchange/v1/withdrawal-addresses")
+
+    def list_address(self, coin: str, address: str, label: str = "") -> Any:
+        """Put an address on the allow-list."""
+        return self._signed(
+            "POST", "/exchange/v1/withdrawal-addresses", coin=coin, address=address, label=label
+        )
+
+    def enforce_allow_list(self, enforced: bool = True) -> Any:
+        """Have only listed addresses paid, or any."""
+        return self._signed("PUT", "/exchange/v1/allow-list", enforced=str(enforced).lower())
 
     def _get(self, path: str, **parameters: Any) -> Any:
         return self._request("GET", path, params=parameters)

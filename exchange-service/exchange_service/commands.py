@@ -1,14 +1,19 @@
 """`taonet exchange …` and `taonet lab match`: keys for traders, and the engine by itself."""
 
 import sys
-from typing import Annotated
+import threading
+from pathlib import Path
+from typing import Annotated, Final
 
 import orjson
 import typer
+from rich.console import Console
 
 from exchange_service.client import ExchangeClient
 from exchange_service.domain.commands import SelfTrade
 from exchange_service.domain.laboratory import Laboratory, MalformedCommand
+from exchange_service.flow import simulate
+from exchange_service.funds.commands import await_faucet, check_reserves, print_reserves
 from taonet.kit.errors import Refusal
 
 exchange_app = typer.Typer(help="Trade TAO for BTC.", no_args_is_help=True)
@@ -20,6 +25,7 @@ UrlOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_URL = "http://127.0.0.1:8070"
+SIMULATED: Final = Path("~/.taonet/simulated-traders.json")
 
 
 @key_app.callback()
@@ -30,7 +36,9 @@ def key_commands() -> None:
 @key_app.command("new")
 def create_key(
     name: Annotated[str, typer.Option(help="The account's name; nobody else's.")],
-    funded: Annotated[bool, typer.Option("--funded", help="Take 1 test BTC.")] = False,
+    funded: Annotated[
+        bool, typer.Option("--funded", help="Take 1 test BTC, and wait until it is there.")
+    ] = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,6 +46,7 @@ def create_key(
     try:
         with ExchangeClient(url) as client:
             key = client.create_key(name, funded)
+        await_faucet(url, key)
     except Refusal as refusal:
         typer.echo(f"{refusal.code}: {refusal.message}", err=True)
         raise typer.Exit(1) from None
@@ -63,6 +72,56 @@ def audit(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
     else:
         typer.echo("the books are sound" if view.sound else "\n".join(view.faults))
     raise typer.Exit(0 if view.sound else 1)
+
+
+@exchange_app.command("reserves")
+def reserves(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
+    """Fetch a proof of reserves and verify it: exit 1 unless it holds."""
+    try:
+        with ExchangeClient(url) as client:
+            proof, fault = check_reserves(client)
+    except Refusal as refusal:
+        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(proof.model_dump_json())
+    else:
+        print_reserves(proof, fault)
+    raise typer.Exit(1 if fault else 0)
+
+
+@exchange_app.command("simulate")
+def run_simulation(
+    url: UrlOption = DEFAULT_URL,
+    traders: Annotated[int, typer.Option(min=1, max=20, help="How many accounts.")] = 3,
+    seconds: Annotated[float, typer.Option(help="How long; 0: until Ctrl-C.")] = 60.0,
+    pause: Annotated[float, typer.Option(help="Seconds between two looks.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="The same seed does the same.")] = 1,
+    keys: Annotated[Path, typer.Option(help="Where the traders' API keys are kept.")] = SIMULATED,
+    as_json: JsonOption = False,
+) -> None:
+    """Trade test coins from accounts named `simulated-trader-N`: a market to look at."""
+    stop = threading.Event()
+    if seconds:
+        threading.Timer(seconds, stop.set).start()
+    try:
+        with Console(stderr=True).status("simulated traders open their accounts") as status:
+            orders = simulate(
+                url,
+                keys.expanduser(),
+                traders,
+                seed,
+                pause,
+                stop,
+                lambda count: status.update(f"simulated: {count} orders"),
+            )
+    except Refusal as refusal:
+        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        stop.set()
+    result = {"simulated": True, "traders": traders, "orders": orders}
+    typer.echo(orjson.dumps(result) if as_json else f"{orders} simulated orders were placed")
 
 
 def match(

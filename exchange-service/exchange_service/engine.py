@@ -2,28 +2,35 @@
 
 It takes all waiting commands, applies them, writes journal and tables in one transaction, and only
 then lets the callers know. Alone, a command waits for no other; under load the batches grow by
-themselves. When a commit fails, memory is ahead of the record: the engine stops for good, and the
-next one starts from the journal.
+themselves. When a commit fails, or the books do not add up before it, memory is ahead of the
+record: the engine stops for good, and the next one starts from snapshot and journal.
 """
 
 import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
 from exchange_service import repository
-from exchange_service.domain.commands import Command, OpenAccount, PlaceOrder, RequestWithdrawal
+from exchange_service.answers import Answer, Unanswered, deliver, is_wanted
+from exchange_service.domain.commands import Command, PassDeadlines
+from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import Fact, Rejected, Traded
 from exchange_service.domain.journal import encode_command, seal
+from exchange_service.domain.ledger import seal_lines, write_lines
+from exchange_service.domain.numbering import stamp
 from exchange_service.domain.projection import Projection
+from exchange_service.domain.snapshot import hash_snapshot, write_snapshot
 from exchange_service.domain.symbol import RAO_PER_TAO, SAT_PER_BTC
 from exchange_service.errors import BinanceRefusal, Overloaded, StatusUnknown
+from exchange_service.feed import Commit, Listener
 from exchange_service.metrics import (
     BATCH,
     BEST_ASK_BTC,
@@ -33,17 +40,25 @@ from exchange_service.metrics import (
     LAST_PRICE_BTC,
     OPEN_ORDERS,
     QUEUE,
+    SNAPSHOT_SECONDS,
     TRADES,
     VOLUME_TAO,
 )
+from exchange_service.projection_repository import save_projection
 from exchange_service.recovery import Recovered, balance_of
-from exchange_service.repository import Entry
+from exchange_service.repository import Balance, Entry, Snapshot
 from taonet.kit.logging import get_logger
 
 BATCH_MAX: Final = 256
 QUEUE_MAX: Final = 10_000
 STOP_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0
+BEAT_SECONDS: Final = 1.0
+"""How often an engine without work says that it lives, and looks at the deadlines."""
+SNAPSHOT_ENTRIES: Final = 20_000
+"""Journal entries between two snapshots, at least, and twice as many as the state holds things:
+to write a thing down takes about a fiftieth of what it takes to commit an entry."""
+SNAPSHOT_ENTRIES_AT_STOP: Final = 1_000
 
 log = get_logger(__name__)
 
@@ -56,14 +71,14 @@ class _Waiting(NamedTuple):
     """A command and where its answer goes."""
 
     command: Command
-    answer: "Future[list[Fact]]"
+    answer: Answer
 
 
 class _Question(NamedTuple):
     """Something to ask the whole state between two batches, such as an audit."""
 
     ask: Callable[[Exchange], Any]
-    answer: "Future[Any]"
+    answer: Answer
 
 
 class Engine:
@@ -75,16 +90,23 @@ class Engine:
         recovered: Recovered,
         on_failure: Callable[[], None],
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        listeners: Iterable[Listener] = (),
     ) -> None:
         self.market = recovered.market
         self.failure: str | None = None
         """Why the engine stopped; None while it is well."""
+        self.sequence = recovered.sequence
+        """The journal's last durable entry."""
         self._conn = conn
         self._exchange = recovered.exchange
         self._epoch = recovered.epoch
-        self._sequence = recovered.sequence
+        self._next_sequence = recovered.sequence
         self._hash = recovered.hash
+        self._ledger_hash = recovered.ledger_hash
+        self._snapshot_sequence = recovered.snapshot_sequence
+        self._countercheck = Countercheck(recovered.exchange)
         self._on_failure = on_failure
+        self._listeners = [self.market.publish, *listeners]
         self._clock_ms = clock_ms
         self._queue: queue.SimpleQueue[_Waiting | _Question | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -101,11 +123,17 @@ class Engine:
         self._drain()
 
     def submit(self, command: Command) -> "Future[list[Fact]]":
-        """Hand over a command; time and ids are the engine's to fill in.
+        """Hand over a command from a thread; time and ids are the engine's to fill in.
 
         The future holds the facts once they are durable, or raises StatusUnknown.
         """
         answer: Future[list[Fact]] = Future()
+        self._enqueue(_Waiting(command, answer))
+        return answer
+
+    def submit_from_loop(self, command: Command) -> "asyncio.Future[list[Fact]]":
+        """Hand over a command from an event loop: the same, for those who await."""
+        answer: asyncio.Future[list[Fact]] = asyncio.get_running_loop().create_future()
         self._enqueue(_Waiting(command, answer))
         return answer
 
@@ -114,6 +142,10 @@ class Engine:
         answer: Future[Any] = Future()
         self._enqueue(_Question(question, answer))
         return answer
+
+    def fail(self, reason: str) -> None:
+        """Stop the engine for a fault that somebody else has found in the record."""
+        self.ask(lambda _: _raise(RuntimeError(reason)))
 
     def _enqueue(self, item: _Waiting | _Question) -> None:
         if self.failure is not None:
@@ -131,6 +163,7 @@ class Engine:
                 batch, last = self._take_batch()
                 self._process([item for item in batch if isinstance(item, _Waiting)])
                 self._answer_questions([item for item in batch if isinstance(item, _Question)])
+                self._snapshot_if_due(SNAPSHOT_ENTRIES_AT_STOP if last else SNAPSHOT_ENTRIES)
                 if last:
                     return
         except Exception as error:
@@ -138,11 +171,16 @@ class Engine:
 
     def _take_batch(self) -> tuple[list[_Waiting | _Question], bool]:
         """Wait for one item, then take all that are there; True with the last batch."""
-        batch: list[_Waiting | _Question] = []
-        item = self._queue.get()
+        batch: list[_Waiting | _Question] = self._list_due()
+        try:
+            item = self._queue.get(block=not batch, timeout=BEAT_SECONDS)
+        except queue.Empty:
+            if not repository.beat(self._conn, self._epoch):
+                raise Fenced("a later engine writes to this database now") from None
+            return batch, False
         while item is not None:
             # A caller that has gone away takes its command along; from here on, it cannot.
-            if item.answer.set_running_or_notify_cancel():
+            if is_wanted(item.answer):
                 batch.append(item)
             if len(batch) >= BATCH_MAX:
                 return batch, False
@@ -152,60 +190,70 @@ class Engine:
                 return batch, False
         return batch, True
 
+    def _list_due(self) -> list[_Waiting | _Question]:
+        """Return a command for the deadlines that have passed, if there are such."""
+        deadlines = self._exchange.deadlines
+        if deadlines and min(deadlines.values()) <= self._clock_ms():
+            return [_Waiting(PassDeadlines(0), Unanswered())]
+        return []
+
     def _process(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
         now_ms = self._clock_ms()
         entries: list[Entry] = []
         projection = Projection()
-        results: list[list[Fact]] = []
+        outcomes: list[tuple[Answer, list[Fact]]] = []
+        happened: list[Fact] = []
         for waiting in batch:
-            command = self._stamp(waiting.command, now_ms)
+            command = stamp(self._exchange, waiting.command, now_ms)
             facts = self._exchange.apply(command)
-            results.append(facts)
+            outcomes.append((waiting.answer, facts))
             # A rejection changes nothing, so there is nothing to remember of it.
             if not isinstance(facts[0], Rejected):
                 entries.append(self._seal(command))
-                projection.record(self._sequence, facts)
+                projection.record(self._next_sequence, facts)
+                happened.extend(facts)
         if entries:
-            self._commit(entries, projection)
-        for waiting, facts in zip(batch, results, strict=True):
-            outcome = "rejected" if isinstance(facts[0], Rejected) else "accepted"
-            COMMANDS.labels(type(waiting.command).__name__, outcome).inc()
-            waiting.answer.set_result(facts)
-
-    def _stamp(self, command: Command, now_ms: int) -> Command:
-        """Fill in the time and the next id: the only place where either comes from."""
-        match command:
-            case PlaceOrder():
-                return command._replace(time_ms=now_ms, order_id=self._exchange.last_order_id + 1)
-            case OpenAccount():
-                number = self._exchange.custody.last_account_id + 1
-                return command._replace(time_ms=now_ms, account_id=number)
-            case RequestWithdrawal():
-                number = self._exchange.custody.last_withdrawal_id + 1
-                return command._replace(time_ms=now_ms, withdrawal_id=number)
-            case _:
-                return command._replace(time_ms=now_ms)
+            balances = self._commit(entries, projection, happened)
+            self._publish(now_ms, happened, projection.trades, balances)
+        _count(batch, outcomes)
+        deliver(outcomes)
 
     def _seal(self, command: Command) -> Entry:
         payload = encode_command(command)
-        self._sequence += 1
-        self._hash = seal(self._hash, self._sequence, payload)
-        return Entry(self._sequence, payload, self._hash)
+        self._next_sequence += 1
+        self._hash = seal(self._hash, self._next_sequence, payload)
+        return Entry(self._next_sequence, payload, self._hash)
 
-    def _commit(self, entries: list[Entry], projection: Projection) -> None:
+    def _commit(
+        self, entries: list[Entry], projection: Projection, facts: list[Fact]
+    ) -> list[Balance]:
         touched = sorted(projection.touched_accounts())
+        self._countercheck.check(facts, projection.transfers, touched)
         balances = [balance_of(self._exchange, number) for number in touched]
-        with COMMIT_SECONDS.time(), self._conn.transaction():
-            if not repository.claim_sequence(self._conn, self._epoch, self._sequence):
+        lines = write_lines(projection.transfers)
+        self._ledger_hash = seal_lines(self._ledger_hash, lines)
+        conn, sequence = self._conn, self._next_sequence
+        with COMMIT_SECONDS.time(), conn.transaction():
+            repository.append_journal(conn, self._epoch, entries)
+            save_projection(conn, projection)
+            repository.append_transfers(conn, lines)
+            if not repository.seal_commit(conn, self._epoch, sequence, self._ledger_hash, balances):
                 raise Fenced("a later engine writes to this database now")
-            repository.append_journal(self._conn, self._epoch, entries)
-            repository.save_projection(self._conn, projection, balances)
+        self.sequence = sequence
         BATCH.observe(len(entries))
+        return balances
+
+    def _publish(
+        self, now_ms: int, facts: list[Fact], trades: list[Traded], balances: list[Balance]
+    ) -> None:
         book = self._exchange.book
-        self.market.publish(book.update_id, book.take_changes(), projection.trades, balances)
-        self._measure(projection.trades)
+        levels = book.take_changes()
+        commit = Commit(now_ms, self.sequence, facts, trades, book.update_id, levels, balances)
+        for listener in self._listeners:
+            listener(commit)
+        self._measure(trades)
 
     def _measure(self, trades: list[Traded]) -> None:
         TRADES.inc(len(trades))
@@ -215,17 +263,25 @@ class Engine:
         BEST_ASK_BTC.set((self._exchange.book.asks.best_price() or 0) / SAT_PER_BTC)
         LAST_PRICE_BTC.set(self._exchange.last_price_sat / SAT_PER_BTC)
 
+    def _snapshot_if_due(self, entries_min: int) -> None:
+        things = len(self._exchange.orders) + len(self._exchange.accounts)
+        if self.sequence - self._snapshot_sequence < max(entries_min, 2 * things):
+            return
+        with SNAPSHOT_SECONDS.time():
+            state = write_snapshot(self._exchange)
+            snapshot = Snapshot(self.sequence, self._hash, hash_snapshot(state), state)
+            if not repository.save_snapshot(self._conn, self._epoch, snapshot):
+                raise Fenced("a later engine writes to this database now")
+        self._snapshot_sequence = self.sequence
+
     def _answer_questions(self, questions: list[_Question]) -> None:
-        for question in questions:
-            question.answer.set_result(question.ask(self._exchange))
+        deliver([(question.answer, question.ask(self._exchange)) for question in questions])
 
     def _halt(self, error: Exception, batch: list[_Waiting | _Question]) -> None:
         """Stop for good: nobody may build on a state that the record does not hold."""
         self.failure = f"{type(error).__name__}: {error}"
         log.error("engine stopped", error=self.failure, exc_info=error)
-        for item in batch:
-            if not item.answer.done():
-                item.answer.set_exception(StatusUnknown())
+        deliver([(item.answer, StatusUnknown()) for item in batch])
         self._drain()
         self._on_failure()
 
@@ -236,13 +292,13 @@ class Engine:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 return
-            if item is not None and item.answer.set_running_or_notify_cancel():
-                item.answer.set_exception(StatusUnknown())
+            if item is not None and is_wanted(item.answer):
+                deliver([(item.answer, StatusUnknown())])
 
 
 async def execute(engine: Engine, command: Command) -> list[Fact]:
     """Return the durable facts of a command, or raise its refusal; for asynchronous callers."""
-    return _check(await asyncio.wrap_future(engine.submit(command)))
+    return _check(await engine.submit_from_loop(command))
 
 
 def execute_and_wait(engine: Engine, command: Command) -> list[Fact]:
@@ -254,3 +310,16 @@ def _check(facts: list[Fact]) -> list[Fact]:
     if isinstance(facts[0], Rejected):
         raise BinanceRefusal(facts[0].reason)
     return facts
+
+
+def _count(batch: list[_Waiting], outcomes: list[tuple[Answer, list[Fact]]]) -> None:
+    counts = Counter(
+        (type(waiting.command).__name__, isinstance(facts[0], Rejected))
+        for waiting, (_, facts) in zip(batch, outcomes, strict=True)
+    )
+    for (name, rejected), count in counts.items():
+        COMMANDS.labels(name, "rejected" if rejected else "accepted").inc(count)
+
+
+def _raise(error: Exception) -> None:
+    raise error

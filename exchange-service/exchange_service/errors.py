@@ -23,6 +23,7 @@ STATUS_UNKNOWN: Final = Reason(
     "Timeout waiting for response from backend server. "
     "Send status unknown; execution status unknown.",
 )
+INVALID_LISTEN_KEY: Final = Reason(-1125, "This listenKey does not exist.")
 QUEUE_FULL: Final = Reason(-1003, "Too many requests; the queue is full. Please try again later.")
 
 

@@ -4,17 +4,14 @@ They make a fresh box's market live. Two accounts, `market-maker` and `market-ta
 trade with each other and never with themselves. Everything they do follows from one seed.
 """
 
-import json
-import os
 import random
 import threading
-from pathlib import Path
 from typing import Any, Final
 
-from exchange_service.client import ExchangeClient, ExchangeUnavailable
+from exchange_service.client import ExchangeClient
 from exchange_service.domain.commands import Side
 from exchange_service.domain.quoting import LEVELS, Quote, drift_fair, plan_quotes
-from exchange_service.domain.symbol import RAO_PER_TAO, STEP_RAO
+from exchange_service.flow import SimulatedTrader, attempt, ensure_keys
 from exchange_service.formats import btc, tao
 from exchange_service.settings import MakerSettings
 from taonet.kit.errors import Refusal
@@ -27,38 +24,9 @@ NOISE_PPM: Final = 1_200
 """The fair price moves at most so much in one step."""
 REQUOTE_PPM: Final = 800
 """Quotes stay while the fair price is this close to the one they were made for."""
-TAKE_STEPS_MAX: Final = 30
-"""A simulated taker's order: up to 0.3 TAO."""
-TAKE_CHANCE: Final = 0.6
-TAKER_RAO_MAX: Final = 3 * RAO_PER_TAO
-"""Above this the takers rather sell."""
 RETRY_SECONDS: Final = 2.0
-KEY_MODE: Final = 0o600
 
 log = get_logger(__name__)
-
-
-def ensure_keys(client: ExchangeClient, path: Path) -> dict[str, dict[str, str]]:
-    """Return the keys of both accounts, made at the first call and kept in one file."""
-    keys: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
-    for name in (MAKER, TAKER):
-        if name not in keys:
-            made = client.create_key(name, funded=True)
-            keys[name] = {"api_key": made.api_key, "secret": made.secret}
-            save_keys(path, keys)
-    return keys
-
-
-def save_keys(path: Path, keys: dict[str, dict[str, str]]) -> None:
-    """Write the keys, readable by their owner only, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, KEY_MODE)
-    with open(descriptor, "w") as file:
-        json.dump(keys, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 class MarketMaker:
@@ -113,35 +81,6 @@ class MarketMaker:
             )
 
 
-class SimulatedTakers:
-    """Now and then somebody buys or sells a little at the market."""
-
-    def __init__(self, client: ExchangeClient, chance: random.Random) -> None:
-        self._client = client
-        self._chance = chance
-
-    def step(self) -> None:
-        if self._chance.random() > TAKE_CHANCE:
-            return
-        quantity_rao = self._chance.randint(1, TAKE_STEPS_MAX) * STEP_RAO
-        free_rao = parse_tao(self._client.balances()["TAO"][0])
-        sells = self._chance.random() < min(0.9, free_rao / (2 * TAKER_RAO_MAX))
-        if sells and free_rao >= quantity_rao:
-            attempt(self._client.market_order, "SELL", tao(quantity_rao))
-        else:
-            attempt(self._client.market_order, "BUY", tao(quantity_rao))
-
-
-def attempt(call: Any, *arguments: Any, **named: Any) -> None:
-    """Call; a refusal is news about the market and no reason to stop."""
-    try:
-        call(*arguments, **named)
-    except ExchangeUnavailable:
-        raise
-    except Refusal as refusal:
-        log.debug("refused", code=refusal.code, reason=refusal.message)
-
-
 def make_market(settings: MakerSettings, stop: threading.Event) -> None:
     """Quote and take until told to stop; an exchange that is away is waited for."""
     while not stop.is_set():
@@ -155,7 +94,7 @@ def make_market(settings: MakerSettings, stop: threading.Event) -> None:
 def _trade_until(settings: MakerSettings, stop: threading.Event) -> None:
     url = settings.exchange_url
     with ExchangeClient(url) as public:
-        keys = ensure_keys(public, settings.maker_key_path())
+        keys = ensure_keys(public, settings.maker_key_path(), [MAKER, TAKER])
     with _open(url, keys[MAKER]) as own, _open(url, keys[TAKER]) as other:
         log.info("simulated market", maker_deposit_address=own.deposit_address())
         # Not for secrets: one seed makes the same market again.
@@ -165,7 +104,7 @@ def _trade_until(settings: MakerSettings, stop: threading.Event) -> None:
             random.Random(f"{seed} maker"),  # noqa: S311
             settings.exchange_maker_start_price_sat,
         )
-        takers = SimulatedTakers(other, random.Random(f"{seed} takers"))  # noqa: S311
+        takers = SimulatedTrader(other, random.Random(f"{seed} takers"))  # noqa: S311
         while not stop.wait(settings.exchange_maker_interval_seconds):
             maker.step()
             if settings.exchange_maker_flow:

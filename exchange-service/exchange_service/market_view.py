@@ -6,12 +6,11 @@ commit, so that nobody is ever shown a trade that a crash could take back.
 
 import threading
 from collections import deque
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from exchange_service.domain.book import BUY
-from exchange_service.domain.commands import Side
 from exchange_service.domain.facts import Traded
+from exchange_service.feed import Commit
 from exchange_service.repository import Balance
 
 RECENT_TRADES = 1_000
@@ -37,24 +36,18 @@ class MarketView:
         self._trades: deque[Traded] = deque(maxlen=RECENT_TRADES)
         self._balances: dict[int, Balance] = {}
 
-    def publish(
-        self,
-        update_id: int,
-        changes: Iterable[tuple[Side, int, int]],
-        trades: Iterable[Traded],
-        balances: Iterable[Balance],
-    ) -> None:
-        """Take over what a committed batch has changed; a quantity of 0 removes a level."""
+    def publish(self, commit: Commit) -> None:
+        """Take over what a committed batch has changed."""
         with self._lock:
-            self._trades.extend(trades)
-            self._balances.update((balance.account_id, balance) for balance in balances)
-            for side, price_sat, quantity_rao in changes:
+            self._trades.extend(commit.trades)
+            self._balances.update((balance.account_id, balance) for balance in commit.balances)
+            for side, price_sat, quantity_rao in commit.levels:
                 levels = self._bids if side is BUY else self._asks
                 if quantity_rao:
                     levels[price_sat] = quantity_rao
                 else:
                     levels.pop(price_sat, None)
-            self._update_id = update_id
+            self._update_id = commit.update_id
             self._depth = None
 
     def depth(self, limit: int) -> Depth:

@@ -22,8 +22,24 @@ COMMIT_SECONDS = Histogram(
     "Time to make a batch durable.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )
+SNAPSHOT_SECONDS = Histogram(
+    "taonet_exchange_snapshot_seconds",
+    "Time to write the whole state down; nothing is traded meanwhile.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
 RECOVERY_SECONDS = Gauge("taonet_exchange_recovery_seconds", "Time the last recovery took.")
 RECOVERED = Gauge("taonet_exchange_recovered_commands", "Journal rows the last recovery replayed.")
 AUDIT_FAULTS = Gauge("taonet_exchange_audit_faults", "Invariants that do not hold; 0 is well.")
 CHAIN_HEIGHT = Gauge("taonet_exchange_chain_height", "Next block to look through for deposits.")
+BITCOIN_HEIGHT = Gauge("taonet_exchange_bitcoin_height", "Last block of Bitcoin booked.")
+BITCOIN_MISSING = Gauge(
+    "taonet_exchange_bitcoin_coins_missing", "Credited coins that are in no block; 0 is well."
+)
 WITHDRAWALS_PENDING = Gauge("taonet_exchange_withdrawals_pending", "Withdrawals not yet settled.")
+STREAM_SUBSCRIBERS = Gauge("taonet_exchange_stream_subscribers", "Open WebSocket connections.")
+STREAM_MESSAGES = Counter(
+    "taonet_exchange_stream_messages_total", "Messages given to subscribers of market streams."
+)
+STREAM_CUT = Counter(
+    "taonet_exchange_stream_cut_total", "Subscribers cut off because they read too slowly."
+)

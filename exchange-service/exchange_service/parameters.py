@@ -10,6 +10,8 @@ from exchange_service.domain.symbol import SYMBOL
 from exchange_service.errors import INVALID_SYMBOL, BinanceRefusal
 
 PARAMETERS_MAX: Final = 64
+TIME_MAX: Final = 2**62
+"""Later than any time in milliseconds."""
 INTEGER: Final = re.compile(r"[0-9]{1,18}")
 DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 DECIMAL: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?")
@@ -32,6 +34,16 @@ class Parameters:
 
     def __init__(self, query: bytes, body: bytes) -> None:
         self._values = {**_parse(body), **_parse(query)}
+
+    @classmethod
+    def of(cls, values: dict[str, str]) -> "Parameters":
+        """Return parameters that came in another way than as bytes."""
+        parameters = cls(b"", b"")
+        parameters._values = values
+        return parameters
+
+    def values(self) -> dict[str, str]:
+        return self._values
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -120,13 +132,18 @@ def illegal(name: str, legal: str) -> BinanceRefusal:
 
 
 def _parse(raw: bytes) -> dict[str, str]:
+    if not raw:
+        return {}
     try:
-        pairs = parse_qsl(
-            raw.decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=PARAMETERS_MAX,
-        )
+        text = raw.decode()
+        if "%" in text or "+" in text or text.count("&") >= PARAMETERS_MAX:
+            pairs = parse_qsl(
+                text, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
+            )
+        else:  # Nothing is encoded, as nearly always: the same, five times as fast.
+            pairs = [
+                (part.partition("=")[0], part.partition("=")[2]) for part in text.split("&") if part
+            ]
     except ValueError:
         raise BinanceRefusal(UNREADABLE) from None
     values = dict(pairs)

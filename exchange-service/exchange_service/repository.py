@@ -1,16 +1,20 @@
-"""The engine's SQL: the journal, and every row that a batch of facts adds or changes."""
+"""The engine's SQL: who may write, the journal, the ledger's seals, and the snapshots."""
 
 from collections.abc import Iterable, Iterator
-from typing import LiteralString, NamedTuple
+from typing import NamedTuple
 
 from psycopg import Connection
+from psycopg.rows import tuple_row
 
-from exchange_service.domain.facts import WithdrawalFailed, WithdrawalSettled
-from exchange_service.domain.projection import OrderChange, OrderRecord, Projection
+from exchange_service.domain.commands import Side
+from exchange_service.domain.facts import Traded
 
 ENGINE_LOCK = 0xE7A0
 READ_ROWS = 5_000
 """Journal rows fetched at once during recovery."""
+SNAPSHOTS_KEPT = 2
+BACKSLASH = "\\"
+TWO_BACKSLASHES = BACKSLASH * 2
 
 
 class Entry(NamedTuple):
@@ -19,6 +23,15 @@ class Entry(NamedTuple):
     sequence: int
     payload: bytes
     hash: bytes
+
+
+class Snapshot(NamedTuple):
+    """The whole state as it was after a journal entry."""
+
+    sequence: int
+    journal_hash: bytes
+    fingerprint: str
+    state: bytes
 
 
 class Balance(NamedTuple):
@@ -45,22 +58,104 @@ def raise_epoch(conn: Connection) -> int:
     return epoch
 
 
-def claim_sequence(conn: Connection, epoch: int, sequence: int) -> bool:
-    """Note the last sequence of a batch; False if a later engine has taken over."""
+def seal_commit(
+    conn: Connection, epoch: int, sequence: int, ledger_hash: bytes, balances: list[Balance]
+) -> bool:
+    """Claim the sequence, seal the ledger and save the balances, all in one statement.
+
+    Returns False if a later engine has taken over: then none of it is done.
+    """
+    columns = zip(*balances, strict=True) if balances else [[]] * len(Balance._fields)
     cursor = conn.execute(
-        "UPDATE engine SET sequence = %s WHERE epoch = %s AND sequence < %s",
-        (sequence, epoch, sequence),
+        "WITH claim AS (UPDATE engine SET sequence = %s, alive_at = now()"
+        "  WHERE epoch = %s AND sequence < %s RETURNING sequence),"
+        " saved AS (INSERT INTO balance (account_id, free_sat, locked_sat, free_rao, locked_rao)"
+        "  SELECT moved.* FROM claim, unnest(%s::bigint[], %s::bigint[], %s::bigint[],"
+        "   %s::bigint[], %s::bigint[]) AS moved"
+        "  ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
+        "   locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
+        "   locked_rao = EXCLUDED.locked_rao)"
+        " INSERT INTO ledger_seal (sequence, hash) SELECT sequence, %s FROM claim",
+        (sequence, epoch, sequence, *(list(column) for column in columns), ledger_hash),
     )
     return cursor.rowcount == 1
 
 
-def read_journal(conn: Connection) -> Iterator[Entry]:
-    """Yield the whole journal in order."""
-    with conn.cursor(name="journal") as cursor:
-        cursor.itersize = READ_ROWS
-        cursor.execute("SELECT sequence, payload, hash FROM journal ORDER BY sequence")
-        for sequence, payload, sealed in cursor:
-            yield Entry(sequence, payload.encode(), sealed)
+def beat(conn: Connection, epoch: int) -> bool:
+    """Say that this engine is alive; False if a later one has taken over."""
+    cursor = conn.execute("UPDATE engine SET alive_at = now() WHERE epoch = %s", (epoch,))
+    return cursor.rowcount == 1
+
+
+def end_frozen_engine(conn: Connection, silent_seconds: float) -> bool:
+    """Close the session of an engine that holds the lock and has been silent for so long."""
+    row = conn.execute(
+        "SELECT bool_or(pg_terminate_backend(l.pid)) FROM pg_locks AS l, engine AS e"
+        " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
+        " AND l.classid = hashtext(current_schema())::bigint & 4294967295 AND l.objid = %s"
+        " AND e.alive_at < now() - make_interval(secs => %s)",
+        (ENGINE_LOCK, silent_seconds),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def read_journal(conn: Connection, after: int) -> Iterator[list[tuple[int, str, bytes]]]:
+    """Yield the journal after an entry, in order, in pages of (sequence, payload, hash)."""
+    with conn.cursor(name="journal", binary=True, row_factory=tuple_row) as cursor:
+        cursor.execute(
+            "SELECT sequence, payload, hash FROM journal WHERE sequence > %s ORDER BY sequence",
+            (after,),
+        )
+        while page := cursor.fetchmany(READ_ROWS):
+            yield page
+
+
+def find_hash(conn: Connection, sequence: int) -> bytes | None:
+    """Return the hash of a journal entry."""
+    row = conn.execute("SELECT hash FROM journal WHERE sequence = %s", (sequence,)).fetchone()
+    return row[0] if row else None
+
+
+def find_ledger_hash(conn: Connection) -> bytes | None:
+    """Return the newest seal of the ledger."""
+    row = conn.execute("SELECT hash FROM ledger_seal ORDER BY sequence DESC LIMIT 1").fetchone()
+    return row[0] if row else None
+
+
+def save_snapshot(conn: Connection, epoch: int, snapshot: Snapshot) -> bool:
+    """Keep a snapshot and the one before it; False if a later engine has taken over."""
+    with conn.transaction():
+        cursor = conn.execute(
+            "INSERT INTO snapshot (sequence, journal_hash, fingerprint, state)"
+            " SELECT %s, %s, %s, %s FROM engine WHERE epoch = %s",
+            (*snapshot, epoch),
+        )
+        conn.execute(
+            "DELETE FROM snapshot WHERE sequence NOT IN"
+            " (SELECT sequence FROM snapshot ORDER BY sequence DESC LIMIT %s)",
+            (SNAPSHOTS_KEPT,),
+        )
+    return cursor.rowcount == 1
+
+
+def find_snapshot(conn: Connection) -> Snapshot | None:
+    """Return the newest snapshot."""
+    row = conn.execute(
+        "SELECT sequence, journal_hash, fingerprint, state FROM snapshot"
+        " ORDER BY sequence DESC LIMIT 1"
+    ).fetchone()
+    return Snapshot(*row) if row else None
+
+
+def list_recent_trades(conn: Connection, limit: int) -> list[Traded]:
+    """Return the newest trades, oldest first, as far as the public may know them."""
+    rows = conn.execute(
+        "SELECT time_ms, trade_id, price_sat, quantity_rao, quote_sat, taker_side, taker_order_id,"
+        " taker_account_id, 0, taker_fee_sat, maker_order_id, maker_account_id, 0, maker_fee_sat, 0"
+        " FROM trade ORDER BY trade_id DESC LIMIT %s",
+        (limit,),
+    ).fetchall()
+    return [Traded._make((*row[:5], Side(row[5]), *row[6:])) for row in reversed(rows)]
 
 
 def read_balances(conn: Connection) -> dict[int, Balance]:
@@ -71,203 +166,24 @@ def read_balances(conn: Connection) -> dict[int, Balance]:
 
 
 def append_journal(conn: Connection, epoch: int, entries: Iterable[Entry]) -> None:
-    _copy(
-        conn,
-        "COPY journal (sequence, epoch, payload, hash) FROM STDIN",
-        ((entry.sequence, epoch, entry.payload.decode(), entry.hash) for entry in entries),
-    )
-
-
-def save_projection(conn: Connection, projection: Projection, balances: list[Balance]) -> None:
-    """Write all that a batch of facts changes, tables empty in the batch left alone."""
-    _insert_orders(conn, projection.orders.values())
-    _change_orders(conn, projection.changes)
-    _insert_trades(conn, projection)
-    _insert_transfers(conn, projection)
-    _save_balances(conn, balances)
-    _insert_accounts(conn, projection)
-    _insert_deposits(conn, projection)
-    _insert_withdrawals(conn, projection)
-    _close_withdrawals(conn, projection.settled, "completed")
-    _close_withdrawals(conn, projection.failed, "failed")
-
-
-def _copy(conn: Connection, statement: LiteralString, rows: Iterable[tuple[object, ...]]) -> None:
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _insert_orders(conn: Connection, orders: Iterable[OrderRecord]) -> None:
-    rows = [
-        (
-            order.order_id,
-            order.account_id,
-            order.client_order_id,
-            order.side,
-            order.kind,
-            order.time_in_force,
-            order.self_trade,
-            order.price_sat,
-            order.quantity_rao,
-            order.asked_sat,
-            order.executed_rao,
-            order.executed_sat,
-            order.status,
-            order.created_ms,
-            order.updated_ms,
-        )
-        for order in orders
+    # Of all that JSON may hold, COPY takes only the backslash for its own.
+    lines = [
+        f"{sequence}\t{epoch}\t{payload.decode().replace(BACKSLASH, TWO_BACKSLASHES)}"
+        f"\t{BACKSLASH}{BACKSLASH}x{sealed.hex()}\n"
+        for sequence, payload, sealed in entries
     ]
-    if rows:
-        _copy(
-            conn,
-            "COPY trade_order (order_id, account_id, client_order_id, side, kind, time_in_force,"
-            " self_trade, price_sat, quantity_rao, asked_sat, executed_rao, executed_sat, status,"
-            " created_ms, updated_ms) FROM STDIN",
-            rows,
-        )
+    statement = "COPY journal (sequence, epoch, payload, hash) FROM STDIN"
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write("".join(lines))
 
 
-def _change_orders(conn: Connection, changes: dict[int, OrderChange]) -> None:
-    if not changes:
+def append_transfers(conn: Connection, lines: str) -> None:
+    """Copy transfers, lines as `ledger.write_lines` makes them."""
+    if not lines:
         return
-    columns = zip(
-        *(
-            (
-                order_id,
-                change.executed_rao,
-                change.executed_sat,
-                change.amended_rao,
-                change.status,
-                change.updated_ms,
-            )
-            for order_id, change in changes.items()
-        ),
-        strict=True,
+    statement = (
+        "COPY transfer (sequence, asset, source_account, source_pocket, target_account,"
+        " target_pocket, amount, reason, reference) FROM STDIN"
     )
-    conn.execute(
-        "UPDATE trade_order AS o SET"
-        " executed_rao = o.executed_rao + c.executed_rao,"
-        " executed_sat = o.executed_sat + c.executed_sat,"
-        " quantity_rao = COALESCE(NULLIF(c.amended_rao, 0), o.quantity_rao),"
-        " status = COALESCE(c.status, o.status),"
-        " updated_ms = c.updated_ms"
-        " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
-        " %s::bigint[])"
-        " AS c (order_id, executed_rao, executed_sat, amended_rao, status, updated_ms)"
-        " WHERE o.order_id = c.order_id",
-        [list(column) for column in columns],
-    )
-
-
-def _insert_trades(conn: Connection, projection: Projection) -> None:
-    if projection.trades:
-        _copy(
-            conn,
-            "COPY trade (trade_id, time_ms, price_sat, quantity_rao, quote_sat, taker_side,"
-            " taker_order_id, taker_account_id, taker_fee_sat, maker_order_id, maker_account_id,"
-            " maker_fee_sat) FROM STDIN",
-            (
-                (
-                    trade.trade_id,
-                    trade.time_ms,
-                    trade.price_sat,
-                    trade.quantity_rao,
-                    trade.quote_sat,
-                    trade.taker_side,
-                    trade.taker_order_id,
-                    trade.taker_account_id,
-                    trade.taker_fee_sat,
-                    trade.maker_order_id,
-                    trade.maker_account_id,
-                    trade.maker_fee_sat,
-                )
-                for trade in projection.trades
-            ),
-        )
-
-
-def _insert_transfers(conn: Connection, projection: Projection) -> None:
-    if projection.transfers:
-        _copy(
-            conn,
-            "COPY transfer (sequence, asset, source_account, source_pocket, target_account,"
-            " target_pocket, amount, reason, reference) FROM STDIN",
-            ((sequence, *transfer) for sequence, transfer in projection.transfers),
-        )
-
-
-def _save_balances(conn: Connection, balances: list[Balance]) -> None:
-    if balances:
-        conn.execute(
-            "INSERT INTO balance (account_id, free_sat, locked_sat, free_rao, locked_rao)"
-            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
-            " %s::bigint[])"
-            " ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
-            " locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
-            " locked_rao = EXCLUDED.locked_rao",
-            [list(column) for column in zip(*balances, strict=True)],
-        )
-
-
-def _insert_accounts(conn: Connection, projection: Projection) -> None:
-    for opened in projection.opened:
-        conn.execute(
-            "INSERT INTO account (account_id, name, maker_ppm, taker_ppm, opened_ms)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            (
-                opened.account_id,
-                opened.name,
-                opened.maker_ppm,
-                opened.taker_ppm,
-                opened.time_ms,
-            ),
-        )
-
-
-def _insert_deposits(conn: Connection, projection: Projection) -> None:
-    for deposit in projection.deposits:
-        conn.execute(
-            "INSERT INTO deposit (asset, height, event_index, account_id, amount, address,"
-            " transaction_id, credited_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                deposit.asset,
-                deposit.height,
-                deposit.event_index,
-                deposit.account_id,
-                deposit.amount,
-                deposit.address,
-                deposit.transaction_id,
-                deposit.time_ms,
-            ),
-        )
-
-
-def _insert_withdrawals(conn: Connection, projection: Projection) -> None:
-    for request in projection.withdrawals:
-        conn.execute(
-            "INSERT INTO withdrawal (withdrawal_id, account_id, asset, amount, fee, address,"
-            " client_withdrawal_id, status, requested_ms)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, 'requested', %s)",
-            (
-                request.withdrawal_id,
-                request.account_id,
-                request.asset,
-                request.amount,
-                request.fee,
-                request.address,
-                request.client_withdrawal_id,
-                request.time_ms,
-            ),
-        )
-
-
-def _close_withdrawals(
-    conn: Connection, closed: Iterable[WithdrawalSettled | WithdrawalFailed], status: str
-) -> None:
-    for fact in closed:
-        conn.execute(
-            "UPDATE withdrawal SET status = %s, completed_ms = %s WHERE withdrawal_id = %s",
-            (status, fact.time_ms, fact.withdrawal_id),
-        )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(lines)

@@ -1,16 +1,28 @@
-"""What all routes share: the engine, the clock, and how much one page holds."""
+"""What all routes share: the engine, the clock, who asks and for what, how much one page holds."""
 
 import time
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
+from exchange_service.authentication import (
+    KEY_FORMAT,
+    Key,
+    Permission,
+    SignedRequest,
+    find_key,
+    verify,
+)
 from exchange_service.engine import Engine
+from exchange_service.errors import BAD_KEY_FORMAT, Unauthorised
+from exchange_service.limits import Limits
+from exchange_service.parameters import Parameters
+from exchange_service.turnstile import HEADERS, find_address
 
+KEY_HEADER: Final = "x-mbx-apikey"
 PAGE_DEFAULT: Final = 500
 PAGE_MAX: Final = 1_000
-TIME_MAX: Final = 2**62
-"""Later than any time in milliseconds."""
 
 
 def now_ms() -> int:
@@ -22,4 +34,50 @@ def find_engine(request: Request) -> Engine:
     return engine
 
 
+def find_limits(request: Request) -> Limits:
+    limits: Limits = request.app.state.limits
+    return limits
+
+
+async def read_unsigned(request: Request) -> Parameters:
+    """Give a public route its parameters."""
+    return Parameters(request.scope["query_string"], b"")
+
+
+async def read_keyed(request: Request) -> tuple[Key, Parameters]:
+    """Give a route the parameters and the key it was asked with, without a signature."""
+    api_key = request.headers.get(KEY_HEADER, "")
+    if KEY_FORMAT.fullmatch(api_key) is None:
+        raise Unauthorised(BAD_KEY_FORMAT)
+    address = find_address(request.scope)
+    key = find_key(request.app.state.keyring, api_key, address, Permission.READ)
+    return key, Parameters(request.scope["query_string"], await request.body())
+
+
+def read_signed(permission: Permission, orders: int = 0) -> Callable[[Request], Any]:
+    """Return what gives a route the request's signer and parameters, new orders counted."""
+
+    async def read(request: Request) -> SignedRequest:
+        api_key = request.headers.get(KEY_HEADER, "")
+        address = find_address(request.scope)
+        query: bytes = request.scope["query_string"]
+        body = await request.body()
+        keyring = request.app.state.keyring
+        signed = verify(keyring, api_key, query, body, now_ms(), address, permission)
+        if orders:
+            counts = request.app.state.limits.count(signed.account_id, orders)
+            request.scope["state"].setdefault(HEADERS, []).extend(counts)
+        return signed
+
+    return read
+
+
 RunningEngine = Annotated[Engine, Depends(find_engine)]
+Counted = Annotated[Limits, Depends(find_limits)]
+Unsigned = Annotated[Parameters, Depends(read_unsigned)]
+Keyed = Annotated[tuple[Key, Parameters], Depends(read_keyed)]
+Signed = Annotated[SignedRequest, Depends(read_signed(Permission.READ))]
+Trading = Annotated[SignedRequest, Depends(read_signed(Permission.TRADE))]
+Ordering = Annotated[SignedRequest, Depends(read_signed(Permission.TRADE, orders=1))]
+OrderingPair = Annotated[SignedRequest, Depends(read_signed(Permission.TRADE, orders=2))]
+Withdrawing = Annotated[SignedRequest, Depends(read_signed(Permission.WITHDRAW))]

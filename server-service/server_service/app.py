@@ -10,14 +10,16 @@ from bittensor_wallet import Wallet
 from fastapi import FastAPI
 
 from chain_service.client import ChainClient
-from server_service.batcher import Batcher
-from server_service.behaviour import DistortedEngine
+from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
 from server_service.domain.admission import Rate
 from server_service.domain.behaviour import HONEST, Conduct, check_allowed, parse_behaviour
 from server_service.domain.membership import Announcement
 from server_service.domain.requests import RequestLimits
-from server_service.engine import Engine, ModelFacts, load_engine
+from server_service.engine import ModelFacts
+from server_service.loading import load_engines
 from server_service.membership import ChainWatch, Membership
+from server_service.model import ServedModel
+from server_service.relaying import Relay
 from server_service.routes import router
 from server_service.schemas import RequestKind
 from server_service.settings import ServerSettings
@@ -63,11 +65,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with state.redis:
             app.state.server = state
             membership = join_network(settings, state, chain)
-            for part in (state.batcher, state.watch, membership):
+            for part in (state.model, state.watch, membership):
                 part.start()
             yield
-            for part in (membership, state.watch, state.batcher):
+            for part in (membership, state.watch, state.model):
                 await asyncio.to_thread(part.stop)
+            if state.relay:
+                await state.relay.close()
 
 
 def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
@@ -76,24 +80,30 @@ def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
         check_allowed(behaviour, chain.parameters().preset)
         log.warning("this Server misbehaves on purpose", behaviour=settings.server_behaviour)
     tokenizer = load_tokenizer(settings.server_model)
-    engine: Engine = load_engine(
-        settings.server_model, tokenizer.vocabulary_size, settings.server_threads
-    )
+    engine, writer = load_engines(settings, tokenizer.vocabulary_size)
+    watch = ChainWatch(chain)
+    keypair = load_hotkey(settings.wallet_path, settings.wallet_name, settings.hotkey_name)
+    relay = None
     if behaviour.conduct in (Conduct.NOISE, Conduct.CONSTANT):
-        engine = DistortedEngine(engine, behaviour.conduct)
+        engine, writer = DistortedEngine(engine, behaviour.conduct), None
+    elif behaviour.conduct is Conduct.LOOKUP:
+        corpus = Path(settings.corpus_path).expanduser()
+        engine = LookupEngine(engine, index_heldout_text(corpus, tokenizer))
+    elif behaviour.conduct is Conduct.RELAY:
+        relay = Relay(keypair, watch, behaviour.uid, tokenizer.vocabulary_size)
     return ServerState(
         name=settings.server_name,
-        keypair=load_hotkey(settings.wallet_path, settings.wallet_name, settings.hotkey_name),
-        facts=engine.facts,
+        keypair=keypair,
+        model=ServedModel(engine, writer, tokenizer.decode, settings.server_queue_size),
         tokenizer=tokenizer,
-        batcher=Batcher(engine, tokenizer.decode, settings.server_queue_size),
-        watch=ChainWatch(chain),
+        watch=watch,
         redis=redis.Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS),
         buckets=Buckets(Rate(settings.server_rate_per_second, settings.server_rate_burst)),
         limits=set_limits(settings, engine.facts),
         requests=parse_requests(settings.server_requests),
         stake_floor_rao=settings.server_stake_floor_rao,
         behaviour=behaviour,
+        relay=relay,
         body_bytes_max=web.BODY_BYTES_MAX,
     )
 
@@ -130,7 +140,7 @@ def join_network(settings: ServerSettings, state: ServerState, chain: ChainClien
 
 def check_model(app: FastAPI) -> str | None:
     state: ServerState | None = getattr(app.state, "server", None)
-    return None if state and state.batcher.alive else "the model's thread is not running"
+    return None if state and state.model.alive else "a thread of the model is not running"
 
 
 def check_chain(app: FastAPI) -> str | None:

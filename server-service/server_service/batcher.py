@@ -6,19 +6,18 @@ text that is on its way; so a long text never holds up a short question by more 
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from server_service.domain.text import Decode
 from server_service.engine import Engine, Floats
 from server_service.forwarding import ForwardJob, run_merged
-from server_service.generation import GenerateJob, Generation
+from server_service.generation import Generation
 from server_service.schemas import FinishReason, RequestKind
-from server_service.waiting import Waiting
-from taonet.kit.errors import Unavailable
+from server_service.waiting import Waiter, Waiting
+from taonet.kit.errors import Refusal, Unavailable
 from taonet.kit.logging import get_logger
 from taonet.kit.metrics import HTTP_BUCKETS
 
@@ -29,17 +28,13 @@ STREAMS_MAX = 16
 PREFILL_TOKENS_MAX = 1024
 """Of the prompts that join in one turn, so that running texts are not held up for long."""
 STOP_SECONDS = 10.0
+OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate", "bad_alloc")
 
 log = get_logger(__name__)
 
-QUEUE = Gauge("taonet_server_queue_requests", "Requests that wait for the model.")
-STREAMS = Gauge("taonet_server_streams", "Texts that are being generated.")
+QUEUE = Gauge("taonet_server_queue_requests", "Requests that wait for the model.", ["engine"])
+STREAMS = Gauge("taonet_server_streams", "Texts that are being generated.", ["engine"])
 TOKENS = Counter("taonet_server_tokens_total", "Tokens read and written.", ["direction"])
-FIRST_TOKEN = Histogram(
-    "taonet_server_first_token_seconds",
-    "From a generation's arrival to its first token.",
-    buckets=HTTP_BUCKETS,
-)
 FORWARD = Histogram(
     "taonet_server_forward_seconds", "Time of one pass.", ["kind"], buckets=(0.001, *HTTP_BUCKETS)
 )
@@ -49,16 +44,22 @@ class EngineFailed(Unavailable):
     """The model failed on this batch; others are not affected."""
 
 
+class OutOfMemory(Unavailable):
+    """This batch was larger than the memory that is left; the next ones are smaller."""
+
+
 class Batcher:
     """Owns the engine's thread. `submit_…` may be called from any thread, and answers at once."""
 
-    def __init__(self, engine: Engine, decode: Decode, queue_size: int) -> None:
+    def __init__(self, engine: Engine, queue_size: int) -> None:
         self._engine = engine
-        self._decode = decode
         self._forwards: Waiting[ForwardJob] = Waiting(queue_size)
-        self._generations: Waiting[GenerateJob] = Waiting(queue_size)
+        self._generations: Waiting[Generation] = Waiting(queue_size)
         self._running: list[Generation] = []
         self._batch = engine.start_batch()
+        self._better: Engine | None = None
+        self._rows_max = MERGED_ROWS_MAX
+        self._streams_max = STREAMS_MAX
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
@@ -76,18 +77,30 @@ class Batcher:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def busy(self) -> bool:
+        """Whether anybody waits for this thread's work."""
+        return bool(self._running or self._forwards or self._generations)
+
     def submit_forward(self, job: ForwardJob) -> None:
         with self._changed:
             self._forwards.put(job)
             self._changed.notify()
 
-    def submit_generation(self, job: GenerateJob) -> None:
+    def submit_generation(self, generation: Generation) -> None:
         with self._changed:
-            self._generations.put(job)
+            self._generations.put(generation)
+            self._changed.notify()
+
+    def swap_engine(self, engine: Engine) -> None:
+        """Compute with another engine from the next turn on; running texts go on with it."""
+        with self._changed:
+            self._better = engine
             self._changed.notify()
 
     def _run(self) -> None:
         while self._wait_for_work():
+            self._take_better_engine()
             self._answer_forwards()
             self._join_generations()
             self._step()
@@ -95,13 +108,25 @@ class Batcher:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._stopping or self._running or self._forwards or self._generations):
+            while not (self._stopping or self.busy or self._better):
                 self._changed.wait()
             now = time.monotonic()
             self._forwards.drop_late(now)
             self._generations.drop_late(now)
-            QUEUE.set(len(self._forwards) + len(self._generations))
+            QUEUE.labels("steps").set(len(self._forwards) + len(self._generations))
             return not self._stopping
+
+    def _take_better_engine(self) -> None:
+        """Texts on their way are read again by the new engine, and lose nothing."""
+        with self._changed:
+            better, self._better = self._better, None
+        if better is None:
+            return
+        self._leave()
+        self._engine, self._batch = better, better.start_batch()
+        running, self._running = self._running, []
+        for text in running:
+            self._begin(text)
 
     def _answer_forwards(self) -> None:
         jobs = self._take_alike()
@@ -110,11 +135,20 @@ class Batcher:
         try:
             with timed(jobs[0].kind):
                 run_merged(self._engine, jobs)
+        except Exception as error:
+            self._tell_failure(error, jobs, sum(len(job.tokens) for job in jobs))
+        else:
             TOKENS.labels("prompt").inc(sum(job.tokens.size for job in jobs))
-        except Exception:
-            log.exception("a forward pass failed", kind=jobs[0].kind, requests=len(jobs))
-            for job in jobs:
-                job.refuse(EngineFailed("the model failed on this request; try again"))
+            self._rows_max = min(self._rows_max + 1, MERGED_ROWS_MAX)
+
+    def _tell_failure(self, error: Exception, jobs: Sequence[Waiter], rows: int) -> None:
+        """Refuse those of a failed pass. Where memory was short, share passes among fewer."""
+        log.exception("a pass failed", requests=len(jobs), rows=rows)
+        refusal, short_of_memory = make_refusal(error)
+        if short_of_memory:
+            self._rows_max = max(rows // 2, 1)
+        for job in jobs:
+            job.refuse(refusal)
 
     def _take_alike(self) -> list[ForwardJob]:
         """The first in the queue, and others of the same kind and length that fit beside it."""
@@ -123,82 +157,82 @@ class Batcher:
             if first is None:
                 return []
             jobs = [first]
-            while job := self._forwards.take(partial(fits_beside, jobs)):
+            while job := self._forwards.take(partial(self._fits_beside, jobs)):
                 jobs.append(job)
             return jobs
 
+    def _fits_beside(self, jobs: list[ForwardJob], other: ForwardJob) -> bool:
+        rows = sum(len(job.tokens) for job in jobs)
+        return jobs[0].can_merge(other) and rows + len(other.tokens) <= self._rows_max
+
     def _join_generations(self) -> None:
         budget = PREFILL_TOKENS_MAX
-        while len(self._running) < STREAMS_MAX and budget > 0:
+        while len(self._running) < self._streams_max and budget > 0:
             with self._changed:
-                job = self._generations.take()
-            if job is None:
+                text = self._generations.take()
+            if text is None:
                 return
-            budget -= len(job.prompt)
-            self._begin(job)
+            budget -= len(text.tokens)
+            self._begin(text)
 
-    def _begin(self, job: GenerateJob) -> None:
-        generation = Generation(job, self._decode, self._engine.facts.end_tokens)
+    def _begin(self, text: Generation) -> None:
         try:
             with timed(RequestKind.GENERATE):
-                logits = self._batch.join([job.prompt])
-        except Exception:
-            log.exception("a prompt could not be read", tokens=len(job.prompt))
-            job.refuse(EngineFailed("the model failed on this prompt; try again"))
+                logits = self._batch.join([text.tokens])
+        except Exception as error:
+            self._tell_failure(error, [text], 1)
             return
-        TOKENS.labels("prompt").inc(len(job.prompt))
-        FIRST_TOKEN.observe(time.monotonic() - job.arrived_seconds)
-        self._running.append(generation)
-        self._advance([generation], logits)
+        TOKENS.labels("prompt").inc(len(text.tokens))
+        self._running.append(text)
+        self._advance([text], logits)
 
     def _step(self) -> None:
         """One token for every text; those that came to their end leave the batch."""
         self._leave()
         if not self._running:
+            self._streams_max = STREAMS_MAX
             return
         try:
             with timed(RequestKind.GENERATE):
-                logits = self._batch.step([text.last_token for text in self._running])
-        except Exception:
-            self._abandon()
+                logits = self._batch.step([text.tokens[-1] for text in self._running])
+        except Exception as error:
+            self._abandon(error)
             return
         self._advance(self._running, logits)
 
     def _advance(self, texts: list[Generation], logits: Floats) -> None:
         for text, row in zip(texts, logits, strict=True):
             try:
-                text.job.emit(text.advance(row))
+                text.choose(row)
             # Whatever is wrong with one text must not reach the others of its batch.
             except Exception:
                 log.exception("a token could not be chosen")
-                text.job.refuse(EngineFailed("the next token could not be chosen; try again"))
-                text.job.gone = True
+                text.refuse(EngineFailed("the next token could not be chosen; try again"))
         TOKENS.labels("generated").inc(len(texts))
 
     def _leave(self) -> None:
         now = time.monotonic()
         for text in self._running:
-            if text.finish_reason is None and text.job.deadline_seconds <= now:
+            if text.finish_reason is None and text.deadline_seconds <= now:
                 text.finish_reason = FinishReason.TIMEOUT
         staying = [
             row
             for row, text in enumerate(self._running)
-            if text.finish_reason is None and not text.job.gone
+            if text.finish_reason is None and not text.gone
         ]
         if len(staying) == len(self._running):
             return
         for text in self._running:
             if text.finish_reason is not None:
-                text.job.emit(text.summarise(text.finish_reason))
+                text.end(text.finish_reason)
         self._running = [self._running[row] for row in staying]
         self._batch.keep(staying)
-        STREAMS.set(len(self._running))
+        STREAMS.labels("steps").set(len(self._running))
 
-    def _abandon(self) -> None:
+    def _abandon(self, error: Exception) -> None:
         """After a failed step nobody's past can be trusted: tell all, and begin anew."""
-        log.exception("a step failed", texts=len(self._running))
-        for text in self._running:
-            text.job.refuse(EngineFailed("the model failed on this text; try again"))
+        self._streams_max = max(len(self._running) // 2, 1)
+        self._tell_failure(error, self._running, len(self._running))
         self._running = []
         self._batch = self._engine.start_batch()
 
@@ -208,12 +242,18 @@ class Batcher:
             self._forwards.refuse_all(stopped)
             self._generations.refuse_all(stopped)
         for text in self._running:
-            text.job.refuse(stopped)
+            text.refuse(stopped)
 
 
-def fits_beside(jobs: list[ForwardJob], other: ForwardJob) -> bool:
-    rows = sum(len(job.tokens) for job in jobs)
-    return jobs[0].can_merge(other) and rows + len(other.tokens) <= MERGED_ROWS_MAX
+def make_refusal(error: Exception) -> tuple[Refusal, bool]:
+    """What the callers of a failed pass are told, and whether it failed for want of memory.
+
+    torch says so by its own error on a GPU, and in the words of a plain one elsewhere.
+    """
+    words = str(error).lower()
+    if isinstance(error, MemoryError) or any(sign in words for sign in OUT_OF_MEMORY_SIGNS):
+        return OutOfMemory("too little memory for this now; ask for less, or again later"), True
+    return EngineFailed("the model failed on this request; try again"), False
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from server_service.tokenizer import ModelUnreadable
 Tokens = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+CPU = torch.device("cpu")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CONTEXT_LENGTH_UNSAID = 1024
 """For models whose configuration names no longest text."""
 
@@ -68,14 +70,15 @@ class Engine(Protocol):
 
 
 class TransformersEngine:
-    """Any causal language model that transformers can load, in float32 on the processor.
+    """Any causal language model that transformers can load.
 
-    float32, because a row's answer must not depend on its neighbours in the batch: measured, it
-    does not in float32, and does in bfloat16.
+    float32 is the default, because a row's answer must not depend on its neighbours in the batch:
+    measured on a processor, it does not in float32, and does in bfloat16.
     """
 
     def __init__(self, model: Any, facts: ModelFacts) -> None:
         self.model = model
+        self.device = next(model.parameters()).device
         self._facts = facts
         self._accepted = set(inspect.signature(model.forward).parameters)
 
@@ -84,16 +87,16 @@ class TransformersEngine:
         return self._facts
 
     def next_logits(self, tokens: Tokens) -> Floats:
-        output = self.forward(torch.from_numpy(tokens), use_cache=False, logits_to_keep=1)
+        output = self.forward(self.to_tensor(tokens), use_cache=False, logits_to_keep=1)
         return self.to_numpy(output.logits[:, -1])
 
     def every_logits(self, tokens: Tokens) -> Floats:
-        return self.to_numpy(self.forward(torch.from_numpy(tokens), use_cache=False).logits)
+        return self.to_numpy(self.forward(self.to_tensor(tokens), use_cache=False).logits)
 
     def hidden_states(self, tokens: Tokens) -> Floats:
         with torch.inference_mode():
-            output = self.model.base_model(input_ids=torch.from_numpy(tokens), use_cache=False)
-        hidden: Floats = output.last_hidden_state.numpy()
+            output = self.model.base_model(input_ids=self.to_tensor(tokens), use_cache=False)
+        hidden: Floats = output.last_hidden_state.float().cpu().numpy()
         return hidden
 
     def start_batch(self) -> DecodeBatch:
@@ -107,8 +110,11 @@ class TransformersEngine:
 
     def to_numpy(self, logits: torch.Tensor) -> Floats:
         """Without the rows that some models pad their vocabulary with."""
-        array: Floats = logits[..., : self._facts.vocabulary_size].float().numpy()
+        array: Floats = logits[..., : self._facts.vocabulary_size].float().cpu().numpy()
         return array
+
+    def to_tensor(self, tokens: Tokens | Sequence[Sequence[int]]) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(tokens, dtype=np.int64), device=self.device)
 
 
 class TransformersBatch:
@@ -117,17 +123,17 @@ class TransformersBatch:
     def __init__(self, engine: TransformersEngine) -> None:
         self._engine = engine
         self._cache = transformers.DynamicCache()
-        self._mask = torch.zeros((0, 0), dtype=torch.long)
+        self._mask = torch.zeros((0, 0), dtype=torch.long, device=engine.device)
 
     def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
-        ids = torch.tensor(prompts, dtype=torch.long)
+        ids = self._engine.to_tensor(prompts)
         cache = transformers.DynamicCache()
         output = self._engine.forward(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         self._append(cache, torch.ones_like(ids))
         return self._engine.to_numpy(output.logits[:, -1])
 
     def step(self, tokens: Sequence[int]) -> Floats:
-        ids = torch.tensor(tokens, dtype=torch.long)[:, None]
+        ids = self._engine.to_tensor([[token] for token in tokens])
         self._mask = torch.cat([self._mask, torch.ones_like(ids)], dim=1)
         output = self._engine.forward(
             ids,
@@ -173,7 +179,35 @@ def widen(states: torch.Tensor, width: int) -> torch.Tensor:
     return pad(states, (0, 0, width - states.shape[2], 0))
 
 
-def load_engine(model: str, vocabulary_size: int, threads: int) -> TransformersEngine:
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is the first of cuda and cpu that is there; what is named must be there."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if wanted not in there:
+        raise ValueError(f"{wanted!r} is no device: auto, {', '.join(there)}")
+    if not there[wanted]:
+        raise ValueError(f"this machine has no {wanted}; choose auto or cpu")
+    return torch.device(wanted)
+
+
+def choose_dtype(wanted: str) -> torch.dtype:
+    if wanted not in DTYPES:
+        raise ValueError(f"{wanted!r} is no number format of ours: {', '.join(DTYPES)}")
+    return DTYPES[wanted]
+
+
+def load_engine(
+    model: str,
+    vocabulary_size: int,
+    threads: int,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
+) -> TransformersEngine:
     """Load a model folder, or a name on the hub: safetensors only, and no code that comes along."""
     torch.set_num_threads(threads)
     library: Any = transformers
@@ -183,7 +217,7 @@ def load_engine(model: str, vocabulary_size: int, threads: int) -> TransformersE
     try:
         loaded, report = library.AutoModelForCausalLM.from_pretrained(
             source,
-            dtype=torch.float32,
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
@@ -192,7 +226,7 @@ def load_engine(model: str, vocabulary_size: int, threads: int) -> TransformersE
     except Exception as error:
         raise ModelUnreadable(f"{model}: {error}") from error
     check_whole(model, loaded, report, vocabulary_size)
-    loaded.eval().requires_grad_(False)
+    loaded.to(device).eval().requires_grad_(False)
     gc.collect()
     return TransformersEngine(loaded, read_facts(folder.name, loaded, vocabulary_size))
 

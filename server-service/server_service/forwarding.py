@@ -38,6 +38,8 @@ class ForwardJob:
         if not self.future.done() and self.future.set_running_or_notify_cancel():
             self.future.set_exception(refusal)
 
+    expire = refuse
+
     def can_merge(self, other: "ForwardJob") -> bool:
         return (self.kind, self.tokens.shape[1]) == (other.kind, other.tokens.shape[1])
 

@@ -30,7 +30,7 @@ IpOption = Annotated[str | None, typer.Option(help="The address that others reac
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The port to serve on.")]
 WalletOption = Annotated[str | None, typer.Option(help="The wallet's name.")]
 BehaviourOption = Annotated[
-    str | None, typer.Option(help="honest, noise, constant, malformed, silent or slow=SECONDS.")
+    str | None, typer.Option(help="See `docs/interfaces.md`; honest by default.")
 ]
 
 

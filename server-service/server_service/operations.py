@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,9 +25,11 @@ from server_service.domain.requests import (
     parse_top_k,
 )
 from server_service.domain.sampling import Sampling
+from server_service.domain.steering import Steering
 from server_service.domain.streams import append_signature, bytes_to_sign
 from server_service.forwarding import Arrays, ForwardJob
 from server_service.generation import Finish, GenerateJob, Piece
+from server_service.grammars import UnusableSchema
 from server_service.schemas import GenerateRequest, Info, Limits, RequestKind
 from server_service.state import ServerState
 from server_service.tensors import pack_tensors, unpack_tensors
@@ -36,6 +39,10 @@ from taonet.kit.names import Hotkey
 
 TIMEOUT_SECONDS_MAX = 120.0
 """The longest that anything may take, whatever the caller would wait."""
+
+
+QUICKLY_PARSED_BYTES = 16_384
+"""A body that is parsed and tokenized in less time than a change of thread takes."""
 
 
 class SwitchedOff(NotFound):
@@ -52,6 +59,10 @@ class Asked:
     signature: str
     deadline_seconds: float
     """On `time.monotonic`'s clock."""
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self.deadline_seconds - time.monotonic(), 0.001)
 
 
 def admit(state: ServerState, kind: RequestKind, headers: Mapping[str, str], body: bytes) -> Asked:
@@ -82,11 +93,13 @@ def parse_timeout(milliseconds: str) -> float:
     return min(int(milliseconds) / 1000, TIMEOUT_SECONDS_MAX)
 
 
-def begin_forward(state: ServerState, asked: Asked) -> "Future[Arrays]":
+def begin_forward(state: ServerState, asked: Asked) -> Awaitable[Arrays]:
     """Check a request for arrays and queue it."""
     job = parse_forward(state, asked)
-    state.batcher.submit_forward(job)
-    return job.future
+    if state.relay:
+        return state.relay.compute(job.kind, job.tokens, job.top_k, asked.seconds_left)
+    state.model.submit_forward(job)
+    return asyncio.wrap_future(job.future)
 
 
 def parse_forward(state: ServerState, asked: Asked) -> ForwardJob:
@@ -98,7 +111,8 @@ def parse_forward(state: ServerState, asked: Asked) -> ForwardJob:
     hidden = asked.kind is RequestKind.HIDDEN
     top_k = 0 if hidden else parse_top_k(body.options, state.limits)
     if asked.kind is not RequestKind.NEXT:
-        check_answer_size(tokens.size * (state.facts.width if hidden else 2 * top_k), state.limits)
+        numbers = state.model.facts.width if hidden else 2 * top_k
+        check_answer_size(tokens.size * numbers, state.limits)
     return ForwardJob(asked.kind, tokens, top_k, asked.stake_rao, asked.deadline_seconds)
 
 
@@ -120,41 +134,58 @@ class Text:
         self._state = state
         self._asked = asked
         self._loop = asyncio.get_running_loop()
-        self._happened: asyncio.Queue[Happening] = asyncio.Queue()
+        self._happened: deque[Happening] = deque()
+        self._news = asyncio.Event()
         self._lines = bytearray()
         self._job: GenerateJob | None = None
-        self._first: Happening | None = None
+        self._relayed: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Queue the request, and wait until it was refused or its first token is there."""
-        self._job = await asyncio.to_thread(parse_generation, self._state, self._asked, self._post)
-        self._state.batcher.submit_generation(self._job)
-        self._first = await self._happened.get()
-        if isinstance(self._first, Refusal):
-            raise self._first
+        small = len(self._asked.body) <= QUICKLY_PARSED_BYTES
+        parse = partial(parse_generation, self._state, self._asked, self._post)
+        self._job = parse() if small else await asyncio.to_thread(parse)
+        if self._state.relay:
+            request = GenerateRequest.model_validate_json(self._asked.body)
+            work = self._state.relay.write(request, self._asked.seconds_left, self._post)
+            self._relayed = asyncio.create_task(work)
+        else:
+            self._state.model.submit_text(self._job)
+        await self._news.wait()
+        if isinstance(self._happened[0], Refusal):
+            raise self._happened[0]
 
     def leave(self) -> None:
         """Nobody reads on: the model stops with its next step."""
         if self._job is not None:
             self._job.gone = True
+        if self._relayed is not None:
+            self._relayed.cancel()
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """One line for each token, and the signed end. Tokens of one tick travel together."""
-        happened: Happening = self._first or await self._happened.get()
-        while True:
-            waiting = [self._encode(happened)]
-            while not self._happened.empty() and isinstance(happened, Piece):
-                happened = self._happened.get_nowait()
+        """One line for each token, and the signed end. What came meanwhile travels together."""
+        happened: Happening | None = None
+        while happened is None or isinstance(happened, Piece):
+            await self._news.wait()
+            self._news.clear()
+            waiting = []
+            while self._happened:
+                happened = self._happened.popleft()
                 waiting.append(self._encode(happened))
-            yield b"".join(waiting)
-            if not isinstance(happened, Piece):
-                return
-            happened = await self._happened.get()
+            if waiting:
+                yield b"".join(waiting)
 
     def _post(self, happened: Happening) -> None:
-        # The loop may be closed already when the process ends in the middle of a text.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._happened.put_nowait, happened)
+        """Called by the thread that writes: wake the event loop once for all that it has not read.
+
+        An appended deque and a set flag are each one step, so no lock is needed: the reader clears
+        the flag before it reads.
+        """
+        self._happened.append(happened)
+        if len(self._happened) == 1:
+            # The loop may be closed already when the process ends in the middle of a text.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._news.set)
 
     def _encode(self, happened: Happening) -> bytes:
         if isinstance(happened, Refusal):
@@ -191,6 +222,10 @@ def parse_generation(
         raise Malformed(describe(error.errors()[0])) from None
     prompt = request.prompt_tokens or state.tokenizer.encode(request.prompt or "")
     check_prompt(prompt, request.max_new_tokens, state.limits)
+    try:
+        grammar = request.json_schema and state.tokenizer.grammars.compile(request.json_schema)
+    except UnusableSchema as error:
+        raise Malformed(f"json_schema: {error}") from None
     return GenerateJob(
         prompt=prompt,
         new_tokens=request.max_new_tokens,
@@ -201,6 +236,8 @@ def parse_generation(
         stake_rao=asked.stake_rao,
         deadline_seconds=asked.deadline_seconds,
         emit=emit,
+        steering=Steering(request.frequency_penalty, request.presence_penalty, request.logit_bias),
+        grammar=grammar or None,
     )
 
 
@@ -222,11 +259,11 @@ def describe_server(state: ServerState) -> Info:
     return Info(
         name=state.name,
         hotkey=state.keypair.ss58_address,
-        model=state.facts.name,
-        parameters=state.facts.parameters,
+        model=state.model.facts.name,
+        parameters=state.model.facts.parameters,
         tokenizer_sha256=state.tokenizer.sha256,
-        vocabulary_size=state.facts.vocabulary_size,
-        context_length=state.facts.context_length,
+        vocabulary_size=state.model.facts.vocabulary_size,
+        context_length=state.model.facts.context_length,
         limits=Limits(
             body_bytes=state.body_bytes_max,
             batch_size=limits.batch_size,

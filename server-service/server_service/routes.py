@@ -1,8 +1,8 @@
 """A Server's HTTP: read the body, admit the caller, compute or write, sign."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
@@ -18,11 +18,10 @@ from server_service.state import ServerState
 from server_service.tensors import CONTENT_TYPE
 from taonet.kit import signing
 from taonet.kit.errors import Refusal
+from taonet.kit.hanging_up import unless_gone
 
 BODY_SECONDS_MAX = 10.0
 """For a body to arrive; who sends it drop by drop is cut off."""
-
-Result = TypeVar("Result")
 
 REQUESTS = Counter(
     "taonet_server_requests_total",
@@ -35,12 +34,6 @@ class BodyTooSlow(Refusal):
     """The body did not arrive in time."""
 
     status = 408
-
-
-class CallerGone(Refusal):
-    """Nobody is there any more to take the answer."""
-
-    status = 499
 
 
 class CountedRoute(APIRoute):
@@ -99,8 +92,7 @@ Admitted = Annotated[Asked, Depends(admit)]
 @router.post(RequestKind.HIDDEN.path, response_class=Response)
 async def answer_with_arrays(request: Request, state: State, asked: Admitted) -> Response:
     await unless_gone(request, operations.hold_back(state))
-    future = operations.begin_forward(state, asked)
-    arrays = await unless_gone(request, asyncio.wrap_future(future))
+    arrays = await unless_gone(request, operations.begin_forward(state, asked))
     body, signature = operations.finish_forward(state, asked, arrays)
     return Response(body, media_type=CONTENT_TYPE, headers={signing.SIGNATURE: signature})
 
@@ -137,27 +129,3 @@ class TextResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._text.leave()
-
-
-async def unless_gone(
-    request: Request, work: Awaitable[Result], leave: Callable[[], None] = lambda: None
-) -> Result:
-    """The work's result; where the caller hangs up first, the work is given up."""
-    answer = asyncio.ensure_future(work)
-    hung_up = asyncio.ensure_future(wait_for_disconnect(request))
-    try:
-        await asyncio.wait({answer, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        raise CallerGone("the caller hung up")
-    except BaseException:
-        leave()
-        raise
-    finally:
-        answer.cancel()
-        hung_up.cancel()
-
-
-async def wait_for_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,12 @@ NEW_TOKENS_MAX = 4096
 STOP_STRINGS_MAX = 4
 STOP_CHARACTERS_MAX = 64
 TOP_LOGPROBS_MAX = 20
+PENALTY_MAX = 2.0
+BIAS_MAX = 100.0
+BIASES_MAX = 300
+
+TokenId = Annotated[int, Field(ge=0)]
+Bias = Annotated[float, Field(ge=-BIAS_MAX, le=BIAS_MAX)]
 
 
 class RequestKind(StrEnum):
@@ -78,6 +84,14 @@ class GenerateRequest(Message):
     """Text that ends the answer and is not part of it."""
     logprobs: int = Field(0, ge=0, le=TOP_LOGPROBS_MAX)
     """How many of the likeliest tokens to tell beside each chosen one."""
+    frequency_penalty: float = Field(0.0, ge=-PENALTY_MAX, le=PENALTY_MAX)
+    """Taken from a token's logit for each time that the answer has it already."""
+    presence_penalty: float = Field(0.0, ge=-PENALTY_MAX, le=PENALTY_MAX)
+    """Taken once from each token that the answer has already."""
+    logit_bias: dict[TokenId, Bias] = Field(default_factory=dict, max_length=BIASES_MAX)
+    """Added to these tokens' logits."""
+    json_schema: dict[str, Any] | None = None
+    """The answer is a JSON text of this schema, as far as its length allows."""
 
     @model_validator(mode="after")
     def _check_one_prompt(self) -> Self:

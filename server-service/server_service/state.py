@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import redis
 
-from server_service.batcher import Batcher
 from server_service.domain.admission import Bucket, Rate, take_token
 from server_service.domain.behaviour import Behaviour
 from server_service.domain.requests import RequestLimits
-from server_service.engine import ModelFacts
 from server_service.membership import ChainWatch
+from server_service.model import ServedModel
+from server_service.relaying import Relay
 from server_service.schemas import RequestKind
 from server_service.tokenizer import NetworkTokenizer
 from taonet.kit.keys import Keypair
@@ -40,9 +40,8 @@ class Buckets:
 class ServerState:
     name: str
     keypair: Keypair
-    facts: ModelFacts
+    model: ServedModel
     tokenizer: NetworkTokenizer
-    batcher: Batcher
     watch: ChainWatch
     redis: redis.Redis
     buckets: Buckets
@@ -50,4 +49,6 @@ class ServerState:
     requests: frozenset[RequestKind]
     stake_floor_rao: int
     behaviour: Behaviour
+    relay: Relay | None
+    """Who answers in this Server's place, where it was told to have others work."""
     body_bytes_max: int

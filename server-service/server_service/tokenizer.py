@@ -2,10 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
 from tokenizers import Tokenizer
+
+from server_service.grammars import Grammars
 
 FILE = "tokenizer.json"
 
@@ -19,6 +22,11 @@ class NetworkTokenizer:
     tokenizer: Tokenizer
     sha256: str
     vocabulary_size: int
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        """Made when the first answer must follow a schema."""
+        return Grammars(self.tokenizer.to_str())
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids

@@ -26,6 +26,7 @@ class Waiter(Protocol):
     @property
     def gone(self) -> bool: ...
     def refuse(self, refusal: Refusal) -> None: ...
+    def expire(self, refusal: Refusal) -> None: ...
 
 
 Job = TypeVar("Job", bound=Waiter)
@@ -43,6 +44,10 @@ class Waiting(Generic[Job]):
     def put(self, job: Job) -> None:
         if len(self._entries) >= self._size:
             raise QueueFull(f"{self._size} requests wait already; ask again later, or elsewhere")
+        self.put_back(job)
+
+    def put_back(self, job: Job) -> None:
+        """Let one wait again that was admitted before, behind those of equal stake."""
         insort(self._entries, (-job.stake_rao, next(self._arrivals), job))
 
     def take(self, fits: Callable[[Job], bool] = lambda job: True) -> Job | None:
@@ -59,12 +64,12 @@ class Waiting(Generic[Job]):
         for entry in self._entries:
             job = entry[2]
             if not job.gone and job.deadline_seconds <= now_seconds:
-                job.refuse(DeadlinePassed("the time was over before the request's turn came"))
+                job.expire(DeadlinePassed("the time was over before the request's turn came"))
             elif not job.gone:
                 kept.append(entry)
         self._entries = kept
 
     def refuse_all(self, refusal: Refusal) -> None:
-        for _, _, job in self._entries:
+        entries, self._entries = self._entries, []
+        for _, _, job in entries:
             job.refuse(refusal)
-        self._entries = []

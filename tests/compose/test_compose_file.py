@@ -15,7 +15,7 @@ LOOPS = {"chain-author", "chain-follower-worker", "market-maker", "treasury"}
 WRITES_ITS_ROOT = {"postgres", "grafana"}
 """Images of others that write beside their volumes."""
 OPEN_TO_THE_MACHINE = {
-    *("chain", "chain-follower", "gateway", "gateway-2", "exchange", "explorer"),
+    *("chain", "chain-follower", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
     *("prometheus", "grafana"),
 }
 

@@ -1,5 +1,6 @@
 """A whole exchange on a real Postgres, and traders with keys."""
 
+import hashlib
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +8,17 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.exchange.live import running_exchange
 
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
 from exchange_service.domain.commands import Asset, CreditDeposit
 from exchange_service.engine import Engine
 from exchange_service.settings import ExchangeSettings
+from exchange_service.signer.operations import Signer
+from exchange_service.signer.wallet import Wallet
+from taonet.kit import db
+from taonet.kit.db import open_pool
 
 RAO_PER_TAO = 10**9
 
@@ -50,6 +56,17 @@ class Box:
         ).result(10)
 
 
+@pytest.fixture(scope="session")
+def exchange(
+    postgres_admin_url: str, redis_server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A real exchange process, shared: its address."""
+    url = db.provision(postgres_admin_url, "live_exchange", password="test")
+    db.migrate(url, "exchange_service")
+    with running_exchange(url, redis_server_url, tmp_path_factory.mktemp("live")) as address:
+        yield address
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -63,16 +80,29 @@ def exchange_settings(database: Callable[[str], str], tmp_path: Path) -> Exchang
         database_url=database("exchange_service"),
         redis_url="redis://127.0.0.1:1/0",
         chain_url="",
-        exchange_wallet_seed_file=str(tmp_path / "seed"),
+        exchange_api_secret_file=str(tmp_path / "api-secret"),
+        exchange_request_weight_per_minute=10**9,
+        exchange_raw_requests_per_5_minutes=10**9,
+        exchange_orders_per_10_seconds=10**9,
     )
 
 
 @contextmanager
 def running_box(settings: ExchangeSettings) -> Iterator[Box]:
     failures: list[str] = []
-    app = create_app(settings, on_engine_failure=lambda: failures.append("engine"))
-    with TestClient(app) as http:
-        yield Box(http, failures)
+    with signing(settings) as signer:
+        app = create_app(settings, lambda: failures.append("engine"), signer)
+        with TestClient(app) as http:
+            yield Box(http, failures)
+
+
+@contextmanager
+def signing(settings: ExchangeSettings) -> Iterator[Signer]:
+    """The signer, in this process: what the exchange asks over HTTP elsewhere."""
+    pool = open_pool(settings.database_url, 3)
+    seed = hashlib.sha256(settings.database_url.encode()).digest()
+    yield Signer(pool, Wallet(seed), settings.payout_rules())
+    pool.close()
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def started(settings: ExchangeSettings, port: int) -> Iterator["subprocess.Popen
         "TAONET_DATABASE_URL": settings.database_url,
         "TAONET_REDIS_URL": settings.redis_url,
         "TAONET_CHAIN_URL": "",
-        "TAONET_EXCHANGE_WALLET_SEED_FILE": settings.exchange_wallet_seed_file,
+        "TAONET_EXCHANGE_API_SECRET_FILE": settings.exchange_api_secret_file,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
     arguments = ["uvicorn", "--factory", "exchange_service.app:create_app", "--port", str(port)]

@@ -1,6 +1,5 @@
 """Deposits counted once and withdrawals paid once, whatever happens in between."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,8 +8,10 @@ from chain_service.client import ChainRefusal, ChainUnavailable
 from chain_service.schemas import Account, Block, Extrinsic, Head, Parameters, Receipt
 from exchange_service.client import ExchangeRefusal
 from exchange_service.funds.deposits import Bookkeeper
-from exchange_service.funds.wallet import Wallet, ensure_seed
 from exchange_service.funds.withdrawals import Payer
+from exchange_service.signer.operations import Signer
+from exchange_service.signer.vault import WrongPassphrase, ensure_secret, ensure_seed
+from exchange_service.signer.wallet import Wallet
 
 GENESIS = "ab" * 32
 FEE_RAO = 1_000
@@ -52,6 +53,9 @@ class FakeChain:
         if extrinsic.nonce != self.nonces.get(extrinsic.signer, 0):
             raise ChainRefusal("WrongNonce", "used already")
         self.nonces[extrinsic.signer] = extrinsic.nonce + 1
+        if extrinsic.call == "transfer_all":
+            self._sweep(extrinsic)
+            return "aa"
         self.waiting.append(extrinsic)
         if self.swallow_answer:
             raise ChainUnavailable("the line went dead")
@@ -60,12 +64,13 @@ class FakeChain:
     def receipt(self, extrinsic_hash: str) -> Receipt:
         return Receipt(hash=extrinsic_hash, status="pending")
 
-    def execute(self, keypair: Any, call: str, arguments: Mapping[str, Any]) -> Receipt:
-        address = keypair.ss58_address
-        assert call == "transfer_all"
-        self.move(address, arguments["receiver"], self.free[address] - FEE_RAO)
-        self.free[address] -= FEE_RAO
-        return Receipt(hash="aa", status="included")
+    def wait(self, extrinsic_hash: str) -> Receipt:
+        return Receipt(hash=extrinsic_hash, status="included")
+
+    def _sweep(self, extrinsic: Extrinsic) -> None:
+        sender, receiver = extrinsic.signer, extrinsic.arguments["receiver"]
+        self.move(sender, receiver, self.free[sender] - FEE_RAO)
+        self.free[sender] -= FEE_RAO
 
     def hash_of(self, extrinsic: Extrinsic) -> str:
         return f"{extrinsic.nonce:064x}"
@@ -124,9 +129,13 @@ class Desk:
         state = box.http.app.state
         self.box = box
         self.chain = FakeChain()
-        self.wallet: Wallet = state.wallet
-        self.payer = Payer(self.chain, state.pool, self.wallet)
-        self.bookkeeper = Bookkeeper(self.chain, state.engine, state.pool, self.wallet)  # type: ignore[arg-type]
+        self.pool = state.pool
+        desk = state.funds_terms.desk
+        self.signer: Signer = desk.signer
+        self.wallet = self.signer._wallet
+        self.rules = desk.rules
+        self.payer = Payer(self.chain, state.engine, state.pool, self.signer, desk.rules)
+        self.bookkeeper = Bookkeeper(self.chain, state.engine, state.pool, self.signer)  # type: ignore[arg-type]
         self.bookkeeper._load_next_height()
 
     def seal(self, *gifts: tuple[str, int]) -> Block:
@@ -277,21 +286,35 @@ def test_withdrawals_that_are_refused(desk: Desk, amount: str, address: str, cod
         ann.withdraw("1", desk.wallet.address)
 
 
-def test_a_seed_file_that_others_can_read_is_refused(tmp_path: Any) -> None:
-    path = tmp_path / "wallet" / "seed"
-    seed = ensure_seed(path)
-    assert seed == ensure_seed(path)
-    assert Wallet(seed).address == Wallet(ensure_seed(path)).address
+def test_the_seed_is_encrypted_and_its_file_is_private(tmp_path: Any) -> None:
+    path, passphrase = tmp_path / "wallet" / "seed", "correct horse battery"
+    seed = ensure_seed(path, passphrase)
+    assert seed == ensure_seed(path, passphrase)
+    assert seed.hex() not in path.read_text()
+    with pytest.raises(WrongPassphrase, match="does not open"):
+        ensure_seed(path, "another passphrase")
+    with pytest.raises(WrongPassphrase, match="at least 12"):
+        ensure_seed(path, "short")
+    path.write_text("{}")
+    with pytest.raises(WrongPassphrase, match="does not open"):
+        ensure_seed(path, passphrase)
     path.chmod(0o644)
     with pytest.raises(PermissionError, match="chmod 600"):
-        ensure_seed(path)
+        ensure_seed(path, passphrase)
+
+
+def test_the_secret_behind_api_keys_is_made_once_and_private(tmp_path: Any) -> None:
+    path = tmp_path / "secret"
+    assert ensure_secret(path) == ensure_secret(path)
+    path.chmod(0o644)
+    with pytest.raises(PermissionError, match="chmod 600"):
+        ensure_secret(path)
 
 
 def test_another_seed_than_the_database_knows_is_refused(desk: Desk) -> None:
-    from exchange_service.funds.operations import WrongWallet, check_wallet
-    from taonet.kit.db import begin
+    from exchange_service.funds.deposits import OtherChain
 
-    with begin(desk.box.http.app.state.pool) as conn:
-        check_wallet(conn, desk.wallet)
-        with pytest.raises(WrongWallet, match="restore the file"):
-            check_wallet(conn, Wallet(b"\1" * 32))
+    other = Signer(desk.pool, Wallet(b"\1" * 32), desk.rules)
+    bookkeeper = Bookkeeper(desk.chain, desk.box.engine, desk.pool, other)  # type: ignore[arg-type]
+    with pytest.raises(OtherChain, match="restore the seed"):
+        bookkeeper._load_next_height()

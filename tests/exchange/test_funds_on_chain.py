@@ -18,6 +18,8 @@ from exchange_service.client import ExchangeClient
 from exchange_service.settings import ExchangeSettings
 from taonet.kit.keys import Keypair, ensure_wallet
 
+from .conftest import signing
+
 FAST: dict[str, Any] = {
     "block_milliseconds": 100,
     "blocks_per_step": 3,
@@ -65,7 +67,10 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
     with ChainClient(chain_url) as chain:
         wait_for(lambda: chain.head().height > 0)
         mine(chain, miner)
-        with TestClient(create_app(settings, on_engine_failure=lambda: None)) as http:
+        with (
+            signing(settings) as signer,
+            TestClient(create_app(settings, lambda: None, signer)) as http,
+        ):
             public = ExchangeClient(http=http)  # type: ignore[arg-type]
             key = public.create_key("ann", funded=True)
             ann = ExchangeClient(api_key=key.api_key, secret=key.secret, http=http)  # type: ignore[arg-type]
@@ -82,8 +87,8 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
             (withdrawal,), (deposit,) = ann.withdrawals(), ann.deposits()
             assert chain.receipt(withdrawal["txId"]).status == "included"
             assert chain.receipt(deposit["txId"]).status == "included"
-            wallet = http.app.state.wallet  # type: ignore[attr-defined]
-            held_rao = sum(chain.account(each).free_rao for each in (wallet.address, address))
+            owned = (signer.describe().tao, address)
+            held_rao = sum(chain.account(each).free_rao for each in owned)
             wait_for(lambda: public.audit().wallet_rao == held_rao)
             assert public.audit().sound
 

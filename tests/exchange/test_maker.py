@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from exchange_service.domain.commands import Side
 from exchange_service.domain.quoting import drift_fair, plan_quotes
-from exchange_service.maker import MAKER, TAKER, MarketMaker, SimulatedTakers, ensure_keys
+from exchange_service.flow import SimulatedTrader, ensure_keys, simulate
+from exchange_service.maker import MAKER, TAKER, MarketMaker
 
 
 @given(
@@ -44,13 +45,13 @@ def test_the_fair_price_comes_back_to_its_anchor() -> None:
 
 def test_a_market_comes_alive(box: Any, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    keys = ensure_keys(box.public, path)
-    assert keys == ensure_keys(box.public, path)
+    keys = ensure_keys(box.public, path, [MAKER, TAKER])
+    assert keys == ensure_keys(box.public, path, [MAKER, TAKER])
     assert path.stat().st_mode & 0o777 == 0o600
     maker_client, taker_client = box.client(**keys[MAKER]), box.client(**keys[TAKER])
     assert maker_client.deposit_address() == box.public.market_maker().deposit_address
     maker = MarketMaker(maker_client, random.Random(1), 500_000)
-    takers = SimulatedTakers(taker_client, random.Random(1))
+    takers = SimulatedTrader(taker_client, random.Random(1))
 
     maker.step()
     assert maker_client.open_orders() == []
@@ -87,3 +88,31 @@ def test_an_exchange_that_is_away_is_waited_for(
     stop.set()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_simulated_traders_say_what_they_are(box: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    from exchange_service import flow
+
+    def open_here(url: str, api_key: str = "", secret: str = "") -> Any:
+        client = box.client(api_key, secret)
+        client.close = lambda: None  # The line is the box's own.
+        return client
+
+    monkeypatch.setattr(flow, "ExchangeClient", open_here)
+    maker = MarketMaker(box.trader("rich", tao=50), random.Random(1), 500_000)
+    maker.step()
+    stop = threading.Event()
+    counts: list[int] = []
+
+    def look(count: int) -> None:
+        counts.append(count)
+        if len(counts) == 25:
+            stop.set()
+
+    placed = simulate("", tmp_path / "keys", 2, 7, 0.0, stop, look)
+    assert placed == counts[-1] > 10
+    assert set(ensure_keys(box.public, tmp_path / "keys", [])) == {
+        "simulated-trader-1", "simulated-trader-2",
+    }  # fmt: skip
+    assert int(box.public.ticker()["count"]) > 3
+    assert box.public.audit().sound

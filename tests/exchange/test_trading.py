@@ -113,7 +113,7 @@ def test_nobody_else_can_see_or_cancel_an_order(box: Any) -> None:
         ({"quantity": "9" * 21}, "-1100"),
         ({"quantity": ""}, "-1102: Mandatory parameter 'quantity' was not sent"),
         ({"side": "HOLD"}, "-1117: Invalid side."),
-        ({"type": "STOP_LOSS_LIMIT"}, "-1116: Invalid orderType."),
+        ({"type": "OTO"}, "-1116: Invalid orderType."),
         ({"timeInForce": "GTD"}, "-1115: Invalid timeInForce."),
         ({"timeInForce": ""}, "-1102"),
         ({"quoteOrderQty": "1"}, "-1106: Parameter 'quoteOrderQty' sent when not required."),

@@ -11,13 +11,13 @@ from taonet.local.command import Command
 from taonet.local.home import Home
 from taonet.local.processes import HttpProbe, ProcessSpec, check_cluster, dependents
 from taonet.local.settings import LocalSettings
-from taonet.local.stores import OWNERS, Stores
+from taonet.local.stores import OWNERS, SHARED_SECRETS, Stores
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = Stores(
     "postgresql://postgres:secret@127.0.0.1:8032/postgres",
     "redis://:secret@127.0.0.1:8079/0",
-    {owner: f"{owner}-password" for owner in OWNERS},
+    {owner: f"{owner}-password" for owner in (*OWNERS, *SHARED_SECRETS)},
     postgres=Command(["postgres"], user=65534),
     valkey=Command(["valkey-server"]),
 )
@@ -36,7 +36,8 @@ def test_it_is_what_the_interfaces_page_says() -> None:
     told = dict(re.findall(r"^\| `([a-z-]+)` \| .* \| (\d+) \| \d+ \|$", page, re.MULTILINE))
 
     assert {name: int(offset) for name, offset in told.items()}.items() <= OFFSETS.items()
-    assert {"explorer", "postgres", "exchange", "valkey", "prometheus", "chain"} == set(told)
+    assert {"explorer", "postgres", "exchange", "exchange-signer", "bitcoin", "valkey",
+            "prometheus", "chain"} == set(told)  # fmt: skip
     assert set(OFFSETS) <= set(describe())
 
 
@@ -73,6 +74,8 @@ def test_what_answers_http_is_asked_whether_it_is_ready() -> None:
         ("model-nursery", "server-4"),
         ("nursery", "explorer"),
         ("exchange", "market-maker"),
+        ("exchange-signer", "exchange"),
+        ("bitcoin", "exchange"),
     ],
 )
 def test_what_stands_on_another_starts_after_it(first: str, then: str) -> None:

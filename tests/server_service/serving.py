@@ -98,6 +98,7 @@ class Surroundings:
             "SERVER_MODEL": self.model,
             "SERVER_NAME": name,
             "SERVER_AXON_PORT": port,
+            "SERVER_CACHE_PATH": self.wallets / "cache",
             **changes,
         }
         return {f"TAONET_{key}": str(value) for key, value in values.items()}

@@ -13,7 +13,7 @@ from server_service.batcher import Batcher
 from server_service.domain.sampling import Sampling
 from server_service.engine import DecodeBatch, Floats, ModelFacts, Tokens
 from server_service.forwarding import ForwardJob
-from server_service.generation import Finish, GenerateJob, Piece
+from server_service.generation import Finish, GenerateJob, Generation, Piece
 from server_service.schemas import FinishReason, RequestKind
 from server_service.waiting import QueueFull
 from taonet.kit.errors import Refusal
@@ -39,6 +39,7 @@ class GatedEngine:
         self.arrived = threading.Semaphore(0)
         self.batches: list[list[int]] = []
         self.failing = False
+        self.failure: Exception = RuntimeError("a broken weight")
 
     def next_logits(self, tokens: Tokens) -> Floats:
         self.wait(tokens[:, 0].tolist())
@@ -58,7 +59,7 @@ class GatedEngine:
         self.arrived.release()
         assert self.gate.acquire(timeout=10)
         if self.failing:
-            raise MemoryError("out of memory")
+            raise self.failure
 
 
 class GatedBatch:
@@ -86,7 +87,7 @@ def engine() -> GatedEngine:
 
 @pytest.fixture
 def batcher(engine: GatedEngine) -> Iterator[Batcher]:
-    batcher = Batcher(engine, lambda ids: "x" * len(ids), queue_size=3)
+    batcher = Batcher(engine, queue_size=3)
     batcher.start()
     yield batcher
     engine.gate.release(1000)
@@ -180,6 +181,27 @@ def test_a_failed_pass_is_told_and_the_next_one_works(
     assert ask(batcher, 1).future.result(10)
 
 
+def test_out_of_memory_makes_the_next_passes_smaller(batcher: Batcher, engine: GatedEngine) -> None:
+    engine.failure = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    occupy(batcher, engine)
+    together = [ask(batcher, token) for token in (1, 2, 3)]
+    engine.gate.release(1)
+    assert engine.arrived.acquire(timeout=10)
+    engine.failing = True
+    engine.gate.release(1)
+    for job in together:
+        with pytest.raises(Refusal) as caught:
+            job.future.result(10)
+        assert caught.value.code == "OutOfMemory"
+    engine.failing = False
+    occupy(batcher, engine)
+    again = [ask(batcher, token) for token in (4, 5, 6)]
+    engine.gate.release(10)
+    for job in again:
+        job.future.result(10)
+    assert engine.batches == [[0], [1, 2, 3], [0], [4, 5], [6]]
+
+
 class Reader:
     """What happened to one text."""
 
@@ -196,7 +218,8 @@ class Reader:
             deadline_seconds=time.monotonic() + seconds,
             emit=self.happened.append,
         )
-        batcher.submit_generation(self.job)
+        self.text = Generation(self.job, lambda ids: "x" * len(ids), frozenset())
+        batcher.submit_generation(self.text)
 
     def wait(self, count: int) -> None:
         wait_until(lambda: len(self.happened) >= count, seconds=10)
@@ -252,14 +275,14 @@ def test_a_failed_step_is_told_to_all_and_new_texts_are_written(
 def test_one_broken_text_does_not_end_the_others(batcher: Batcher, engine: GatedEngine) -> None:
     broken, sound = Reader(batcher, 10), Reader(batcher, 4)
     sound.wait(1)
-    broken.job.sampling = None  # type: ignore[assignment]  # stands for any mistake of ours
+    broken.text._chooser = None  # type: ignore[assignment]  # stands for any mistake of ours
     engine.gate.release(100)
     assert FinishReason.LENGTH is sound.finish_reason()
     assert isinstance(broken.happened[-1], Refusal)
 
 
 def test_those_who_wait_are_told_when_the_server_stops(engine: GatedEngine) -> None:
-    batcher = Batcher(engine, lambda ids: "", queue_size=3)
+    batcher = Batcher(engine, queue_size=3)
     batcher.start()
     occupy(batcher, engine)
     waiting = ask(batcher, 1)

@@ -97,7 +97,7 @@ def make_server(
             stub = StubServer(table=followers, skill=skill, behaviour=behaviour, **fields)
             stub.http = HttpThread(StubWire(stub, tokenizer).app)
             stack.callback(stub.http.stop)
-            chain.add_neuron(stub.hotkey, axon=stub.axon, incentive=incentive)
+            stub.uid = chain.add_neuron(stub.hotkey, axon=stub.axon, incentive=incentive)
             return stub
 
         yield make

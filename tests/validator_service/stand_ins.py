@@ -84,6 +84,8 @@ class StubChain:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     registrations: int = 0
+    calls: list[str] = field(default_factory=list)
+    """Names of the extrinsics so far."""
     down: bool = False
     """Whether it answers nothing but 503."""
     refused: int = 0
@@ -135,7 +137,8 @@ class StubChain:
         if extrinsic["call"] == "register":
             self.registrations += 1
             self.add_neuron(signer)
-        if extrinsic["call"] == "set_weights":
+        self.calls.append(extrinsic["call"])
+        if extrinsic["call"] in ("set_weights", "reveal_weights"):
             self.weights[signer] = dict(zip(arguments["uids"], arguments["values"], strict=True))
         if extrinsic["call"] == "serve_axon":
             neuron = next(n for n in self.neurons if n["hotkey"] == signer)
@@ -215,12 +218,18 @@ class StubServer:
     keypair: Keypair = field(
         default_factory=lambda: Keypair.create_from_uri("0x" + secrets.token_hex(32))
     )
+    uid: int = -1
+    """Given by the chain."""
     asked: int = 0
     generating: int = 0
     cancelled: int = 0
     text: list[int] = field(default_factory=list)
     """Token ids it generates."""
     piece_seconds: float = 0.0
+    wishes: list[GenerateRequest] = field(default_factory=list)
+    """What texts it was asked for."""
+    contexts: list[list[int]] = field(default_factory=list)
+    """About what it was asked in rounds and ensembles."""
     http: HttpThread | None = None
 
     @property
@@ -282,6 +291,7 @@ class StubWire:
         if stub.behaviour == "garbage":
             return self.signed(request, secrets.token_bytes(500))
         body = unpack_tensors(received)
+        stub.contexts += np.asarray(body.tensors["tokens"]).tolist()
         answer = stub.answer(np.asarray(body.tensors["tokens"]), int(body.options["top_k"]))
         return self.signed(request, pack_tensors(answer))
 
@@ -297,6 +307,7 @@ class StubWire:
 
     async def generate(self, request: Request) -> Response:
         wanted = GenerateRequest.model_validate_json(await request.body())
+        self.stub.wishes.append(wanted)
         if self.stub.behaviour == "garbage":
             return JSONResponse({"error": {"code": "QueueFull", "message": "no"}}, status_code=429)
         return StreamingResponse(self.lines(request, wanted), media_type="application/x-ndjson")

@@ -6,29 +6,34 @@ from contextlib import asynccontextmanager
 
 import httpx
 import redis
+import redis.asyncio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY
+from psycopg_pool import ConnectionPool
 
 from chain_service.client import AsyncChainClient
-from server_service.client import ServerClient
+from server_service.client import Grammars, ServerClient
 from taonet.kit import web
 from taonet.kit.db import migrate, open_pool
 from taonet.kit.errors import Refusal
-from taonet.kit.keys import load_hotkey
+from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.metrics import REFUSALS
 from validator_service import repository
 from validator_service.background import running_beside
-from validator_service.gateway import knowledge
+from validator_service.gateway import knowledge, models
 from validator_service.gateway import routes as gateway_routes
-from validator_service.gateway.calls import CALLS_MAX, Gateway
+from validator_service.gateway.calls import CALLS_MAX, Gateway, Sampling
 from validator_service.gateway.directory import Directory
 from validator_service.gateway.errors import InvalidRequest, openai_error
 from validator_service.gateway.limiting import RateLimiter
+from validator_service.gateway.replays import Replays
 from validator_service.ledger import routes as ledger_routes
 from validator_service.ledger.access import Access
+from validator_service.ledger.books import Books
 from validator_service.ledger.deposits import load_seed
+from validator_service.ledger.errors import InsufficientBalance
 from validator_service.metrics import StateCollector
 from validator_service.payouts import routes as payout_routes
 from validator_service.payouts.audit import Auditor
@@ -37,6 +42,7 @@ from validator_service.tokenizing import load_token_bytes, load_tokenizer
 
 OPENAI_PREFIX = "/v1/"
 POOL_SIZE = 8
+CONNECTIONS = httpx.Limits(max_connections=2 * CALLS_MAX, max_keepalive_connections=CALLS_MAX)
 RETRY_SECONDS = 1.0
 """When to try again where the refusal itself does not know better."""
 
@@ -54,6 +60,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(Refusal, render_refusal)
     app.add_exception_handler(RequestValidationError, render_invalid)
     app.include_router(gateway_routes.router)
+    app.include_router(models.router)
     app.include_router(knowledge.router)
     app.include_router(ledger_routes.router)
     app.include_router(payout_routes.router)
@@ -69,39 +76,59 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.access = Access(
         name=settings.validator_name,
         hotkey=hotkey.ss58_address,
-        price=settings.price(),
+        prices=settings.prices(),
         deposit_seed=load_seed(settings.wallet_path, settings.wallet_name),
         redis=redis.Redis.from_url(settings.redis_url),
         pool=pool,
     )
-    limits = httpx.Limits(max_connections=2 * CALLS_MAX)
     async with (
-        httpx.AsyncClient(limits=limits, trust_env=False) as http,
+        httpx.AsyncClient(limits=CONNECTIONS, trust_env=False) as http,
         AsyncChainClient(settings.chain_url) as chain,
+        redis.asyncio.Redis.from_url(settings.redis_url) as store,
     ):
-        tokenizer = load_tokenizer(settings.tokenizer_path)
-        client = ServerClient(hotkey, http, vocabulary_size=tokenizer.get_vocab_size())
-        directory = Directory(
-            chain, client, hotkey.ss58_address, settings.validator_private_addresses
-        )
-        app.state.gateway = Gateway(
-            pool,
-            directory,
-            client,
-            tokenizer,
-            load_token_bytes(tokenizer),
-            settings.price(),
-            settings.validator_take_percent,
-        )
-        app.state.limiter = RateLimiter(settings.validator_requests_per_minute)
+        gateway = app.state.gateway = create_gateway(settings, pool, hotkey, http, chain)
+        app.state.replays = Replays(store, hotkey.ss58_address)
         app.state.auditor = Auditor(pool, chain, app.state.access.deposit_seed)
         REGISTRY.register(collector := StateCollector(pool))
         treasury = app.state.auditor.treasury
-        with running_beside(settings, pool, hotkey, treasury):
+        with running_beside(settings, pool, hotkey, treasury, gateway):
             yield
+            await gateway.close()
         REGISTRY.unregister(collector)
     app.state.access.redis.close()
     pool.close()
+
+
+def create_gateway(
+    settings: ValidatorSettings,
+    pool: ConnectionPool,
+    hotkey: Keypair,
+    http: httpx.AsyncClient,
+    chain: AsyncChainClient,
+) -> Gateway:
+    tokenizer = load_tokenizer(settings.tokenizer_path)
+    client = ServerClient(hotkey, http, vocabulary_size=tokenizer.get_vocab_size())
+    books = Books(pool)
+    books.start()
+    return Gateway(
+        pool=pool,
+        books=books,
+        directory=Directory(
+            chain, client, hotkey.ss58_address, settings.validator_private_addresses
+        ),
+        client=client,
+        tokenizer=tokenizer,
+        token_bytes=load_token_bytes(tokenizer),
+        grammars=Grammars(tokenizer.to_str()),
+        prices=settings.prices(),
+        take_percent=settings.validator_take_percent,
+        limiter=RateLimiter(
+            settings.validator_requests_per_minute, settings.validator_tokens_per_minute
+        ),
+        sampling=Sampling(settings.validator_organic_percent / 100, settings.shape()),
+        reservation_seconds=settings.validator_reservation_seconds,
+        hedging=settings.validator_hedging,
+    )
 
 
 def check_database(app: FastAPI) -> str | None:
@@ -117,6 +144,8 @@ def render_refusal(request: Request, error: Exception) -> JSONResponse:
     headers = dict(getattr(request.state, "limit_headers", {}))
     if error.status in (429, 503):
         headers["retry-after"] = str(math.ceil(getattr(error, "retry_seconds", RETRY_SECONDS)))
+    if isinstance(error, InsufficientBalance):
+        error.details["exchange_url"] = request.app.state.settings.exchange_url
     body = openai_error(error) if request.url.path.startswith(OPENAI_PREFIX) else error.as_json()
     return JSONResponse(body, status_code=error.status, headers=headers)
 

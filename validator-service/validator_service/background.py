@@ -10,6 +10,7 @@ from chain_service.client import ChainClient
 from taonet.kit.db import begin
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
+from validator_service.gateway.calls import Gateway
 from validator_service.ledger import repository
 from validator_service.ledger.deposits import DepositFollower
 from validator_service.membership import (
@@ -20,8 +21,10 @@ from validator_service.membership import (
 )
 from validator_service.settings import ValidatorSettings
 
-SWEEP_SECONDS = 30.0
-"""Time between two looks for calls that were never settled, and for our place on the chain."""
+LOOK_SECONDS = 30.0
+"""Time between two looks for our place on the chain."""
+LOOKS_PER_RESERVATION = 3
+"""How often, before a reservation would end, it is said that its call is under way."""
 JOIN_RETRY_SECONDS = 2.0
 
 log = get_logger(__name__)
@@ -29,7 +32,11 @@ log = get_logger(__name__)
 
 @contextmanager
 def running_beside(
-    settings: ValidatorSettings, pool: ConnectionPool, hotkey: Keypair, treasury: str
+    settings: ValidatorSettings,
+    pool: ConnectionPool,
+    hotkey: Keypair,
+    treasury: str,
+    gateway: Gateway,
 ) -> Iterator[None]:
     """Keep the gateway's threads for the time of a block."""
     ending = threading.Event()
@@ -37,13 +44,33 @@ def running_beside(
     steward = threading.Thread(
         target=keep_house, args=(settings, pool, hotkey, ending), name="steward", daemon=True
     )
-    deposits.start()
-    steward.start()
+    seconds = settings.validator_reservation_seconds
+    keeper = threading.Thread(
+        target=keep_reservations,
+        args=(pool, gateway, seconds, ending),
+        name="keeper",
+        daemon=True,
+    )
+    for thread in (deposits, steward, keeper):
+        thread.start()
     try:
         yield
     finally:
         ending.set()
         deposits.stop()
+
+
+def keep_reservations(
+    pool: ConnectionPool, gateway: Gateway, seconds: float, ending: threading.Event
+) -> None:
+    """Hold the money of our own calls, and free what a gateway held that is no more."""
+    while not ending.wait(seconds / LOOKS_PER_RESERVATION):
+        try:
+            with begin(pool) as conn:
+                repository.keep_alive(conn, gateway.under_way(), seconds)
+                repository.release_expired(conn)
+        except Exception as error:
+            log.warning("reservations wait", reason=f"{type(error).__name__}: {error}")
 
 
 def keep_house(
@@ -55,10 +82,8 @@ def keep_house(
         settings.validator_name, settings.validator_axon_ip, settings.validator_axon_port
     )
     while not ending.is_set():
-        pause = SWEEP_SECONDS
+        pause = LOOK_SECONDS
         try:
-            with begin(pool) as conn:
-                repository.release_expired(conn)
             if ensure_registered(pool, chain, hotkey, coldkey) is None:
                 pause = JOIN_RETRY_SECONDS
             ensure_announced(chain, hotkey, announcement)

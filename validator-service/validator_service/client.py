@@ -1,5 +1,6 @@
 """How others reach a gateway for keys and accounts; for inference there is any OpenAI client."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import httpx
@@ -8,10 +9,11 @@ from taonet.kit import signing
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
 from validator_service.ledger.schemas import AccountView, GatewayView, KeyView, NewKey
-from validator_service.payouts.schemas import AuditView, Statement
+from validator_service.payouts.schemas import AuditView, RefundRequest, RefundView, Statement
 
 TIMEOUT_SECONDS = 10.0
 KEYS_PATH = "/v1/keys"
+REFUND_PATH = "/v1/account/refund"
 
 
 class GatewayRefusal(Refusal):
@@ -45,8 +47,10 @@ class GatewayClient:
         label: str = "",
         expires_in_seconds: int | None = None,
         cap_rao: int | None = None,
+        scopes: Sequence[str] | None = None,
+        sampled: bool = True,
     ) -> NewKey:
-        """Make an API key for an account, proved by its own key."""
+        """Make an API key for an account, proved by its own key; `scopes` are all by default."""
         account = account_keypair.ss58_address
         receiver = self.gateway().hotkey
         proof = signing.sign_request(account_keypair, "POST", KEYS_PATH, account.encode(), receiver)
@@ -55,6 +59,9 @@ class GatewayClient:
             body["expires_in_seconds"] = expires_in_seconds
         if cap_rao is not None:
             body["cap_rao"] = str(cap_rao)
+        if scopes is not None:
+            body["scopes"] = list(scopes)
+        body["sampled"] = sampled
         return NewKey.model_validate(self._request("POST", KEYS_PATH, json=body))
 
     def keys(self, account_keypair: Keypair) -> list[KeyView]:
@@ -70,6 +77,20 @@ class GatewayClient:
         headers = {"authorization": f"Bearer {api_key}"}
         return AccountView.model_validate(self._request("GET", "/v1/account", headers=headers))
 
+    def refund(self, account_keypair: Keypair, amount_rao: int | None = None) -> RefundView:
+        """Ask for the balance, or a part of it, to be sent to the account's own address."""
+        wanted = RefundRequest(amount_rao=amount_rao).model_dump_json(exclude_none=True).encode()
+        headers = self._sign(account_keypair, "POST", REFUND_PATH, wanted)
+        headers["content-type"] = "application/json"
+        return RefundView.model_validate(
+            self._request("POST", REFUND_PATH, content=wanted, headers=headers)
+        )
+
+    def refunds(self, api_key: str) -> list[RefundView]:
+        headers = {"authorization": f"Bearer {api_key}"}
+        shown = self._request("GET", "/v1/account/refunds", headers=headers)
+        return [RefundView.model_validate(refund) for refund in shown]
+
     def audit(self) -> AuditView:
         return AuditView.model_validate(self._request("GET", "/v1/audit"))
 
@@ -81,8 +102,10 @@ class GatewayClient:
     def close(self) -> None:
         self._http.close()
 
-    def _sign(self, keypair: Keypair, method: str, path: str = KEYS_PATH) -> dict[str, str]:
-        return signing.sign_request(keypair, method, path, b"", self.gateway().hotkey)
+    def _sign(
+        self, keypair: Keypair, method: str, path: str = KEYS_PATH, body: bytes = b""
+    ) -> dict[str, str]:
+        return signing.sign_request(keypair, method, path, body, self.gateway().hotkey)
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
         try:

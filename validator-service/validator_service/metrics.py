@@ -62,10 +62,10 @@ class StateCollector(Collector):
             "taonet_validator_server_loss_nats", "Long-run mean loss.", labels=["uid"]
         )
         score = GaugeMetricFamily("taonet_validator_server_score", "Score.", labels=["uid"])
-        for standing in standings.values():
-            if standing.loss.weight > 0:
-                loss.add_metric([str(standing.uid)], standing.loss.value)
-            score.add_metric([str(standing.uid)], standing.score.value)
+        for row, uid in enumerate(standings.uids.tolist()):
+            if standings.loss.weight[row] > 0:
+                loss.add_metric([str(uid)], standings.loss.value[row])
+            score.add_metric([str(uid)], standings.score.value[row])
         weight = GaugeMetricFamily(
             "taonet_validator_server_weight_ratio", "Newest weight set.", labels=["uid"]
         )

@@ -17,13 +17,17 @@ BTC_FAUCET: Final = 2
 TAO_WALLET: Final = 3
 """Minus the TAO that the exchange holds on chain."""
 NETWORK_FEES: Final = 4
-"""Expense: what the chain charged the exchange; below zero."""
+"""Expense: what the chains charged the exchange; below zero."""
+BTC_WALLET: Final = 5
+"""Minus the BTC that the exchange holds on chain."""
 HOUSE_ACCOUNTS: Final = {
     FEES: "fees",
     BTC_FAUCET: "btc-faucet",
     TAO_WALLET: "tao-wallet",
     NETWORK_FEES: "network-fees",
+    BTC_WALLET: "btc-wallet",
 }
+WALLETS: Final = {Asset.TAO: TAO_WALLET, Asset.BTC: BTC_WALLET}
 FIRST_ACCOUNT: Final = 1_000
 
 
@@ -39,6 +43,10 @@ class Account:
     locked_rao: int = 0
     orders: "dict[str, Order]" = field(default_factory=dict)
     """Open orders by client order id."""
+    waiting: int = 0
+    """How many of its open orders wait for a trigger."""
+    pairs: int = 0
+    """How many of its order lists are open."""
     withdrawal_names: set[str] = field(default_factory=set)
     """Every client withdrawal id ever used."""
 

@@ -1,7 +1,6 @@
 """The invariants of the books, computed anew from the whole state (research names I1–I3)."""
 
 from exchange_service.domain.accounts import FIRST_ACCOUNT
-from exchange_service.domain.book import BUY
 from exchange_service.domain.commands import Asset
 from exchange_service.domain.exchange import Exchange
 
@@ -39,7 +38,7 @@ def _find_negative(exchange: Exchange) -> list[str]:
 def _find_wrong_locks(exchange: Exchange) -> list[str]:
     wanted = {number: [0, 0] for number in exchange.accounts}
     for order in exchange.orders.values():
-        wanted[order.terms.account_id][0 if order.terms.side is BUY else 1] += order.reserved
+        wanted[order.account.account_id][0 if order.buying else 1] += order.reserved
     for request in exchange.custody.withdrawals.values():
         wanted[request.account_id][0 if request.asset is Asset.BTC else 1] += request.amount
     return [
@@ -61,8 +60,8 @@ def _find_wrong_levels(exchange: Exchange) -> list[str]:
     faults = []
     for side in (exchange.book.bids, exchange.book.asks):
         for price_sat, level in side.levels.items():
-            total_rao = sum(order.leaves_rao for order in level.orders.values())
-            if total_rao != level.quantity_rao or not level.orders:
+            total_rao = sum(order.shown_rao for order in level)
+            if total_rao != level.quantity_rao or level.first is None:
                 faults.append(f"level {price_sat} says {level.quantity_rao}, holds {total_rao}")
         if len(side.keys) != len(side.levels) or side.keys != sorted(side.keys):
             faults.append("the prices of a side are not those of its levels")

@@ -1,102 +1,209 @@
 """The order book: levels in order of price, and in each level the orders in order of arrival."""
 
 from bisect import bisect_left, insort
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from exchange_service.domain.accounts import Account
 from exchange_service.domain.commands import PlaceOrder, Side
-from exchange_service.domain.symbol import (
-    calculate_fee_sat,
-    calculate_quote_sat,
-)
+from exchange_service.domain.symbol import PPM, RAO_PER_TAO
 
 BUY, SELL = Side.BUY, Side.SELL
 
 
-@dataclass(slots=True, eq=False)
 class Order:
     """An accepted order while it lives."""
 
-    terms: PlaceOrder
-    quantity_rao: int
-    leaves_rao: int
-    """Not executed yet."""
-    maker_ppm: int
-    taker_ppm: int
-    executed_sat: int = 0
-    weighted_quote: int = 0
-    """Σ quote × rate of its trades so far; the fee owed is ⌈weighted quote / 10⁶⌉."""
-    charged_sat: int = 0
-    """The fee paid so far."""
-    reserved: int = 0
-    """What its account has locked for it: satoshi for a buy, rao for a sale."""
+    __slots__ = (
+        "account",
+        "after",
+        "before",
+        "buying",
+        "charged_sat",
+        "executed_sat",
+        "leaves_rao",
+        "level",
+        "maker_ppm",
+        "pair",
+        "prevented_rao",
+        "price_sat",
+        "quantity_rao",
+        "reserved",
+        "shown_rao",
+        "taker_ppm",
+        "terms",
+        "unpaid_rao",
+        "weighted_quote",
+    )
+
+    def __init__(self, terms: PlaceOrder, account: Account, quantity_rao: int) -> None:
+        self.terms = terms
+        self.account = account
+        self.buying = terms.side is BUY
+        self.price_sat = terms.price_sat
+        self.quantity_rao = quantity_rao
+        self.leaves_rao = quantity_rao
+        """Neither executed nor prevented yet."""
+        self.unpaid_rao = 0
+        """Held back from its leaves while it is matched, for its account cannot pay for it."""
+        self.prevented_rao = 0
+        self.executed_sat = 0
+        self.maker_ppm = account.maker_ppm
+        self.taker_ppm = account.taker_ppm
+        self.weighted_quote = 0
+        """Σ quote × rate of its trades so far; the fee owed is ⌈weighted quote / 10⁶⌉."""
+        self.charged_sat = 0
+        """The fee paid so far."""
+        self.reserved = 0
+        """What its account has locked for it: satoshi for a buy, rao for a sale."""
+        self.pair: Pair | None = None
+        # Its place in the book, while it rests there.
+        self.level: Level | None = None
+        self.shown_rao = 0
+        """What of its leaves the book shows: all, or the current slice of an iceberg."""
+        self.before: Order | None = None
+        self.after: Order | None = None
 
     @property
     def executed_rao(self) -> int:
-        return self.quantity_rao - self.leaves_rao
+        return self.quantity_rao - self.prevented_rao - self.leaves_rao
 
     def calculate_reserve(self) -> int:
         """Return what must stay locked so that the rest of the order can always be paid.
 
-        A sale: its leaves. A buy: leaves × limit price, and the highest fee the whole order can
-        still come to, less what is paid. The fee is rounded up once per order and not per trade,
-        so trades in small pieces can never outgrow the reserve.
+        A sale: its leaves. A buy: leaves × limit price (for a stop at any price, × stop price), and
+        the highest fee the whole order can still come to, less what is paid. The fee is rounded up
+        once per order and not per trade, so trades in small pieces can never outgrow the reserve.
         """
-        if self.terms.side is SELL:
+        if not self.buying:
             return self.leaves_rao
-        quote_sat = calculate_quote_sat(self.terms.price_sat, self.leaves_rao)
-        highest_ppm = max(self.maker_ppm, self.taker_ppm)
-        fee_sat = calculate_fee_sat(self.weighted_quote + quote_sat * highest_ppm)
-        return quote_sat + fee_sat - self.charged_sat
+        price_sat = self.price_sat or self.terms.stop_price_sat
+        quote_sat = price_sat * self.leaves_rao // RAO_PER_TAO
+        rate = self.maker_ppm if self.maker_ppm > self.taker_ppm else self.taker_ppm
+        return quote_sat - (self.weighted_quote + quote_sat * rate) // -PPM - self.charged_sat
+
+
+class Pair:
+    """Two open orders, of which one cancels the other."""
+
+    __slots__ = ("above", "below", "client_list_id", "list_id")
+
+    def __init__(self, list_id: int, client_list_id: str, above: Order, below: Order) -> None:
+        self.list_id = list_id
+        self.client_list_id = client_list_id
+        self.above = above
+        self.below = below
+        above.pair = below.pair = self
+
+    def other(self, leg: Order) -> Order:
+        return self.below if leg is self.above else self.above
 
 
 class Level:
-    """The orders at one price, first come first served."""
+    """The orders at one price, first come first served: a list linked through the orders."""
 
-    __slots__ = ("orders", "quantity_rao")
+    __slots__ = ("first", "last", "price_sat", "quantity_rao")
 
-    def __init__(self) -> None:
-        # An OrderedDict is a linked list: the head goes in O(1) however many went before it.
-        self.orders: OrderedDict[int, Order] = OrderedDict()
+    def __init__(self, price_sat: int) -> None:
+        self.price_sat = price_sat
         self.quantity_rao = 0
+        """What its orders show, together."""
+        self.first: Order | None = None
+        self.last: Order | None = None
+
+    def append(self, order: Order) -> None:
+        last = order.before = self.last
+        if last is None:
+            self.first = order
+        else:
+            last.after = order
+        self.last = order
+
+    def unlink(self, order: Order) -> None:
+        before, after = order.before, order.after
+        if before is None:
+            self.first = after
+        else:
+            before.after = after
+        if after is None:
+            self.last = before
+        else:
+            after.before = before
+        order.before = order.after = None
+
+    def __iter__(self) -> Iterator[Order]:
+        order = self.first
+        while order is not None:
+            yield order
+            order = order.after
 
 
 class BookSide:
     """All bids or all asks. Keys are prices with a sign such that the best is always the last."""
 
-    __slots__ = ("keys", "levels", "sign")
+    __slots__ = ("best", "changed", "keys", "levels", "sign")
 
     def __init__(self, side: Side) -> None:
         self.sign = 1 if side is BUY else -1
         self.keys: list[int] = []
         self.levels: dict[int, Level] = {}
+        self.best: Level | None = None
+        self.changed: dict[int, None] = {}
+        """Prices of the levels that have changed since the last publication, in order."""
 
     def best_price(self) -> int | None:
-        return self.keys[-1] * self.sign if self.keys else None
+        return self.best.price_sat if self.best else None
 
     def add(self, order: Order) -> None:
-        price_sat = order.terms.price_sat
+        """Put an order at the end of its level, showing what it may show."""
+        price_sat = order.price_sat
         level = self.levels.get(price_sat)
         if level is None:
-            level = self.levels[price_sat] = Level()
+            level = self.levels[price_sat] = Level(price_sat)
             insort(self.keys, price_sat * self.sign)
-        level.orders[order.terms.order_id] = order
-        level.quantity_rao += order.leaves_rao
+            self.best = self.levels[self.keys[-1] * self.sign]
+        level.append(order)
+        order.level = level
+        order.shown_rao = slice_of(order)
+        level.quantity_rao += order.shown_rao
+        self.changed[price_sat] = None
 
     def remove(self, order: Order) -> None:
-        price_sat = order.terms.price_sat
-        level = self.levels[price_sat]
-        del level.orders[order.terms.order_id]
-        level.quantity_rao -= order.leaves_rao
-        if not level.orders:
-            del self.levels[price_sat]
-            del self.keys[bisect_left(self.keys, price_sat * self.sign)]
+        level = order.level
+        assert level is not None
+        level.unlink(order)
+        order.level = None
+        level.quantity_rao -= order.shown_rao
+        if level.first is None:
+            self._drop(level)
+        self.changed[level.price_sat] = None
+
+    def _drop(self, level: Level) -> None:
+        key = level.price_sat * self.sign
+        del self.levels[level.price_sat]
+        if level is self.best:
+            self.keys.pop()
+            self.best = self.levels[self.keys[-1] * self.sign] if self.keys else None
+        else:
+            del self.keys[bisect_left(self.keys, key)]
+
+    def show_next(self, order: Order) -> None:
+        """Let an iceberg whose slice is gone show the next, behind all others at its price."""
+        level = order.level
+        assert level is not None
+        level.unlink(order)
+        level.append(order)
+        order.shown_rao = slice_of(order)
+        level.quantity_rao += order.shown_rao
 
     def in_order(self) -> Iterator[Order]:
         """Yield every order, best price first, then by arrival."""
+        for level in self.in_levels():
+            yield from level
+
+    def in_levels(self) -> Iterator[Level]:
+        """Yield every level, best price first."""
         for key in reversed(self.keys):
-            yield from self.levels[key * self.sign].orders.values()
+            yield self.levels[key * self.sign]
 
     def depth(self, limit: int) -> list[tuple[int, int]]:
         """Return (price, quantity) of the best levels."""
@@ -107,29 +214,37 @@ class BookSide:
 class OrderBook:
     """Both sides, and a count of the changes to them."""
 
-    __slots__ = ("asks", "bids", "changed", "update_id")
+    __slots__ = ("asks", "bids", "update_id")
 
     def __init__(self) -> None:
         self.bids = BookSide(BUY)
         self.asks = BookSide(SELL)
         self.update_id = 0
         """Grows by one with each change of a level; the same after a replay."""
-        self.changed: dict[tuple[Side, int], int] = {}
-        """Levels changed since the last publication, with the id of the last change."""
 
     def side(self, side: Side) -> BookSide:
         return self.bids if side is BUY else self.asks
 
-    def touch(self, side: Side, price_sat: int) -> None:
-        """Note that the level has changed."""
-        self.update_id += 1
-        self.changed[side, price_sat] = self.update_id
+    def list_levels(self) -> list[tuple[Side, int, int]]:
+        """Return (side, price, quantity) of every level."""
+        return [
+            (side, level.price_sat, level.quantity_rao)
+            for side, half in ((BUY, self.bids), (SELL, self.asks))
+            for level in half.in_levels()
+        ]
 
     def take_changes(self) -> list[tuple[Side, int, int]]:
         """Return (side, price, quantity now) of the levels changed since last asked, and forget."""
         changes = []
-        for side, price_sat in self.changed:
-            level = self.side(side).levels.get(price_sat)
-            changes.append((side, price_sat, level.quantity_rao if level else 0))
-        self.changed.clear()
+        for side, half in ((BUY, self.bids), (SELL, self.asks)):
+            for price_sat in half.changed:
+                level = half.levels.get(price_sat)
+                changes.append((side, price_sat, level.quantity_rao if level else 0))
+            half.changed.clear()
         return changes
+
+
+def slice_of(order: Order) -> int:
+    """Return how much of its leaves an order may show."""
+    iceberg_rao = order.terms.iceberg_rao
+    return min(iceberg_rao, order.leaves_rao) if iceberg_rao else order.leaves_rao

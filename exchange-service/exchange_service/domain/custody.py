@@ -6,21 +6,24 @@ from exchange_service.domain.accounts import (
     FIRST_ACCOUNT,
     HOUSE_ACCOUNTS,
     NETWORK_FEES,
-    TAO_WALLET,
+    WALLETS,
     Account,
 )
 from exchange_service.domain.commands import (
+    Asset,
     CreditDeposit,
     FailWithdrawal,
     OpenAccount,
     RecordNetworkFee,
     RequestWithdrawal,
+    SetFeeRates,
     SettleWithdrawal,
 )
 from exchange_service.domain.facts import (
     AccountOpened,
     DepositCredited,
     Fact,
+    FeeRatesSet,
     NetworkFeeRecorded,
     Rejected,
     WithdrawalFailed,
@@ -32,9 +35,11 @@ from exchange_service.domain.refusals import (
     DEPOSIT_KNOWN,
     DUPLICATE_WITHDRAWAL,
     INSUFFICIENT_BALANCE,
+    INVALID_FEE,
     UNKNOWN_ACCOUNT,
     UNKNOWN_WITHDRAWAL,
 )
+from exchange_service.domain.symbol import PPM
 
 
 class Custody:
@@ -48,7 +53,9 @@ class Custody:
         self.withdrawals: dict[int, RequestWithdrawal] = {}
         """Withdrawals neither settled nor failed."""
         self.deposit_mark = (-1, -1)
-        """Height and event index of the last deposit credited, or network fee recorded."""
+        """TAO: height and event index of the last deposit credited, or network fee recorded."""
+        self.credited_outputs: set[str] = set()
+        """BTC: every output ever credited. Its block may be replaced, so its place says nothing."""
         self.last_account_id = FIRST_ACCOUNT
         self.last_withdrawal_id = 0
 
@@ -63,14 +70,22 @@ class Custody:
         account.free_sat += command.faucet_sat
         return [AccountOpened(*command)]
 
+    def set_fee_rates(self, command: SetFeeRates) -> list[Fact]:
+        account = self.accounts.get(command.account_id)
+        if account is None or command.account_id < FIRST_ACCOUNT:
+            return [Rejected(UNKNOWN_ACCOUNT)]
+        if not 0 <= min(command[2:]) <= max(command[2:]) <= PPM:
+            return [Rejected(INVALID_FEE)]
+        account.maker_ppm, account.taker_ppm = command.maker_ppm, command.taker_ppm
+        return [FeeRatesSet(*command)]
+
     def credit_deposit(self, command: CreditDeposit) -> list[Fact]:
         account = self.accounts.get(command.account_id)
         if account is None:
             return [Rejected(UNKNOWN_ACCOUNT)]
-        if (command.height, command.event_index) <= self.deposit_mark:
+        if not self._claim(command):
             return [Rejected(DEPOSIT_KNOWN)]
-        self.deposit_mark = (command.height, command.event_index)
-        self.accounts[TAO_WALLET].add_free(command.asset, -command.amount)
+        self.accounts[WALLETS[command.asset]].add_free(command.asset, -command.amount)
         account.add_free(command.asset, command.amount)
         return [DepositCredited(*command)]
 
@@ -97,7 +112,8 @@ class Custody:
         asset, fee = request.asset, request.fee
         self.accounts[request.account_id].add_locked(asset, -request.amount)
         self.accounts[FEES].add_free(asset, fee)
-        self.accounts[TAO_WALLET].add_free(asset, request.amount - fee)
+        self.accounts[WALLETS[asset]].add_free(asset, request.amount - fee + command.network_fee)
+        self.accounts[NETWORK_FEES].add_free(asset, -command.network_fee)
         return [
             WithdrawalSettled(
                 command.time_ms,
@@ -106,6 +122,7 @@ class Custody:
                 asset,
                 request.amount,
                 fee,
+                command.network_fee,
             )
         ]
 
@@ -131,5 +148,17 @@ class Custody:
             return [Rejected(DEPOSIT_KNOWN)]
         self.deposit_mark = (command.height, command.event_index)
         self.accounts[NETWORK_FEES].add_free(command.asset, -command.amount)
-        self.accounts[TAO_WALLET].add_free(command.asset, command.amount)
+        self.accounts[WALLETS[command.asset]].add_free(command.asset, command.amount)
         return [NetworkFeeRecorded(*command)]
+
+    def _claim(self, deposit: CreditDeposit) -> bool:
+        """Note a deposit as credited; False if it was before."""
+        if deposit.asset is Asset.BTC:
+            output = f"{deposit.transaction_id}:{deposit.event_index}"
+            is_new = output not in self.credited_outputs
+            self.credited_outputs.add(output)
+            return is_new
+        mark = (deposit.height, deposit.event_index)
+        is_new = mark > self.deposit_mark
+        self.deposit_mark = max(mark, self.deposit_mark)
+        return is_new

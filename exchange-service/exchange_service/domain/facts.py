@@ -4,7 +4,7 @@ the tables and the answers to clients are all derived from facts alone."""
 from enum import StrEnum
 from typing import NamedTuple
 
-from exchange_service.domain.commands import Asset, PlaceOrder, Side
+from exchange_service.domain.commands import Asset, PlaceOrder, SelfTrade, Side
 from exchange_service.domain.refusals import Reason
 
 
@@ -15,11 +15,33 @@ class Expiry(StrEnum):
     """An IOC or FOK order, or a market order, has a rest that may not stay in the book."""
     SELF_TRADE = "SELF_TRADE"
     """It would have traded with its own account."""
+    OTHER_LEG = "OTHER_LEG"
+    """The other order of its pair has traded or was triggered."""
+    NO_FUNDS = "NO_FUNDS"
+    """A buy at any price came out dearer, when triggered, than its account can pay."""
+
+
+class Half(StrEnum):
+    """The two halves of a cancel-replace."""
+
+    CANCEL = "CANCEL"
+    ORDER = "ORDER"
 
 
 class Rejected(NamedTuple):
-    """The command changed nothing."""
+    """The command changed nothing; always the first fact, if it is one."""
 
+    reason: Reason
+
+
+class ReplaceRefused(NamedTuple):
+    """One half of a cancel-replace was refused.
+
+    After Rejected(CANCEL_REPLACE_FAILED) both were, or the order was not tried; alone, before or
+    after the facts of the other half, only this one was.
+    """
+
+    half: Half
     reason: Reason
 
 
@@ -32,12 +54,35 @@ class AccountOpened(NamedTuple):
     faucet_sat: int
 
 
+class FeeRatesSet(NamedTuple):
+    time_ms: int
+    account_id: int
+    maker_ppm: int
+    taker_ppm: int
+
+
 class OrderAccepted(NamedTuple):
+    """An order entered. What it takes at once is paid from what is free; the facts of that follow.
+
+    A stop order waits outside the book until OrderTriggered.
+    """
+
     terms: PlaceOrder
     quantity_rao: int
     """The quantity ordered; for a market order by quote, what the quote came to."""
     reserved: int
-    """Moved from free to locked: satoshi for a buy, rao for a sale."""
+    """Moved from free to locked for what rests or waits: satoshi for a buy, rao for a sale."""
+
+
+class OrderTriggered(NamedTuple):
+    """The last price reached a stop order: it enters the book as if it arrived now."""
+
+    time_ms: int
+    terms: PlaceOrder
+    released: int
+    """Back from locked to free, all that the waiting order had locked, and then"""
+    reserved: int
+    """from free to locked, for what rests after the trades that follow."""
 
 
 class Traded(NamedTuple):
@@ -57,7 +102,26 @@ class Traded(NamedTuple):
     maker_leaves_rao: int
     maker_fee_sat: int
     released_sat: int
-    """Back from locked to free for the buyer: a better price, a lower fee than was reserved."""
+    """Back from locked to free for a maker who buys: a lower fee than was reserved."""
+
+
+class MatchPrevented(NamedTuple):
+    """Two orders of one account met and did not trade; OrderExpired follows for what ended."""
+
+    time_ms: int
+    prevented_id: int
+    account_id: int
+    taker_order_id: int
+    maker_order_id: int
+    price_sat: int
+    """The maker's."""
+    taker_rao: int
+    """By how much the taker shrank; 0 if it was left alone."""
+    maker_rao: int
+    mode: SelfTrade
+    maker_terms: PlaceOrder
+    released: int
+    """Back from locked to free: satoshi if the maker buys, rao if it sells."""
 
 
 class OrderCancelled(NamedTuple):
@@ -66,6 +130,8 @@ class OrderCancelled(NamedTuple):
     quantity_rao: int
     executed_rao: int
     executed_sat: int
+    prevented_rao: int
+    """Not executed so as not to trade with its own account."""
     released: int
     """Back from locked to free: satoshi for a buy, rao for a sale."""
 
@@ -76,6 +142,7 @@ class OrderExpired(NamedTuple):
     quantity_rao: int
     executed_rao: int
     executed_sat: int
+    prevented_rao: int
     released: int
     expiry: Expiry
 
@@ -83,8 +150,48 @@ class OrderExpired(NamedTuple):
 class OrderAmended(NamedTuple):
     time_ms: int
     terms: PlaceOrder
+    """With the client order id that holds from now on."""
     quantity_rao: int
+    executed_rao: int
+    executed_sat: int
+    prevented_rao: int
     released: int
+    previous_rao: int
+    """The total quantity until now."""
+    previous_client_order_id: str
+
+
+class PairOpened(NamedTuple):
+    """Two orders, one of which cancels the other, were accepted; their own facts follow."""
+
+    time_ms: int
+    list_id: int
+    account_id: int
+    client_list_id: str
+    order_ids: tuple[int, int]
+    """Above, below."""
+
+
+class PairDone(NamedTuple):
+    """No more than one leg of the pair is open any longer."""
+
+    time_ms: int
+    list_id: int
+    account_id: int
+
+
+class DeadlineSet(NamedTuple):
+    time_ms: int
+    account_id: int
+    deadline_ms: int
+    """0: there is none."""
+
+
+class DeadlinePassed(NamedTuple):
+    """The dead man's switch: the cancellation of the account's orders follows."""
+
+    time_ms: int
+    account_id: int
 
 
 class DepositCredited(NamedTuple):
@@ -116,6 +223,9 @@ class WithdrawalSettled(NamedTuple):
     asset: Asset
     amount: int
     fee: int
+    """Kept by the house."""
+    network_fee: int = 0
+    """Paid by the house to the chain."""
 
 
 class WithdrawalFailed(NamedTuple):
@@ -136,12 +246,20 @@ class NetworkFeeRecorded(NamedTuple):
 
 Fact = (
     Rejected
+    | ReplaceRefused
     | AccountOpened
+    | FeeRatesSet
     | OrderAccepted
+    | OrderTriggered
     | Traded
+    | MatchPrevented
     | OrderCancelled
     | OrderExpired
     | OrderAmended
+    | PairOpened
+    | PairDone
+    | DeadlineSet
+    | DeadlinePassed
     | DepositCredited
     | WithdrawalRequested
     | WithdrawalSettled

@@ -4,21 +4,25 @@ One transfer is balanced by construction. The balances of the engine are kept by
 `matching` and `exchange`: that both agree is the audit, and worth the repetition.
 """
 
+import hashlib
+from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from exchange_service.domain.accounts import BTC_FAUCET, FEES, NETWORK_FEES, TAO_WALLET
+from exchange_service.domain.accounts import BTC_FAUCET, FEES, NETWORK_FEES, WALLETS
 from exchange_service.domain.book import BUY
 from exchange_service.domain.commands import Asset, PlaceOrder
 from exchange_service.domain.facts import (
     AccountOpened,
     DepositCredited,
     Fact,
+    MatchPrevented,
     NetworkFeeRecorded,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
     OrderExpired,
+    OrderTriggered,
     Traded,
     WithdrawalFailed,
     WithdrawalRequested,
@@ -53,37 +57,52 @@ class Transfer(NamedTuple):
 
 def list_transfers(fact: Fact) -> list[Transfer]:
     """Return the transfers that a fact stands for, without empty ones."""
-    return [transfer for transfer in _transfers(fact) if transfer.amount]
+    write = _WRITERS.get(type(fact))
+    return [transfer for transfer in write(fact) if transfer[5]] if write else []
 
 
-def _transfers(fact: Fact) -> list[Transfer]:
-    match fact:
-        case OrderAccepted():
-            return [_between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve")]
-        case Traded():
-            return _trade(fact)
-        case OrderCancelled() | OrderExpired() | OrderAmended():
-            return [_between_pockets(fact.terms, LOCKED, FREE, fact.released, "release")]
-        case AccountOpened():
-            given = fact.faucet_sat
-            account = fact.account_id
-            return [Transfer(BTC, BTC_FAUCET, FREE, account, FREE, given, "faucet", account)]
-        case DepositCredited(asset=asset, account_id=account, amount=amount):
-            height = fact.height
-            return [Transfer(asset, TAO_WALLET, FREE, account, FREE, amount, "deposit", height)]
-        case WithdrawalRequested(asset=asset, account_id=account, amount=amount):
-            number = fact.withdrawal_id
-            return [Transfer(asset, account, FREE, account, LOCKED, amount, "reserve", number)]
-        case WithdrawalFailed(asset=asset, account_id=account, amount=amount):
-            number = fact.withdrawal_id
-            return [Transfer(asset, account, LOCKED, account, FREE, amount, "release", number)]
-        case WithdrawalSettled():
-            return _settlement(fact)
-        case NetworkFeeRecorded(asset=asset, amount=amount, height=height):
-            fees, wallet = NETWORK_FEES, TAO_WALLET
-            return [Transfer(asset, fees, FREE, wallet, FREE, amount, "network fee", height)]
-        case _:
-            return []
+def write_lines(transfers: list[tuple[int, Transfer]]) -> str:
+    """Return transfers as the ledger stores and seals them: a line each, a tab between fields."""
+    return "".join(
+        [
+            f"{sequence}\t{asset}\t{source}\t{source_pocket}\t{target}\t{target_pocket}"
+            f"\t{amount}\t{reason}\t{reference}\n"
+            for sequence, (
+                asset,
+                source,
+                source_pocket,
+                target,
+                target_pocket,
+                amount,
+                reason,
+                reference,
+            ) in transfers
+        ]
+    )
+
+
+def seal_lines(previous_hash: bytes, lines: str) -> bytes:
+    """Return SHA-256 of the seal before and the lines of a commit."""
+    return hashlib.sha256(previous_hash + lines.encode()).digest()
+
+
+def _accept(fact: OrderAccepted) -> list[Transfer]:
+    return [_between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve")]
+
+
+def _trigger(fact: OrderTriggered) -> list[Transfer]:
+    return [
+        _between_pockets(fact.terms, LOCKED, FREE, fact.released, "release"),
+        _between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve"),
+    ]
+
+
+def _release(fact: OrderCancelled | OrderExpired | OrderAmended) -> list[Transfer]:
+    return [_between_pockets(fact.terms, LOCKED, FREE, fact.released, "release")]
+
+
+def _prevent(fact: MatchPrevented) -> list[Transfer]:
+    return [_between_pockets(fact.maker_terms, LOCKED, FREE, fact.released, "release")]
 
 
 def _between_pockets(
@@ -95,25 +114,72 @@ def _between_pockets(
 
 
 def _trade(fact: Traded) -> list[Transfer]:
-    buyer, seller = fact.taker_account_id, fact.maker_account_id
-    buyer_fee_sat, seller_fee_sat = fact.taker_fee_sat, fact.maker_fee_sat
-    if fact.taker_side is not BUY:
-        buyer, seller = seller, buyer
-        buyer_fee_sat, seller_fee_sat = seller_fee_sat, buyer_fee_sat
-    number = fact.trade_id
+    """The taker pays from what is free, the maker from what is locked."""
+    number, maker, taker = fact.trade_id, fact.maker_account_id, fact.taker_account_id
+    if fact.taker_side is BUY:
+        return [
+            Transfer(TAO, maker, LOCKED, taker, FREE, fact.quantity_rao, "trade", number),
+            Transfer(BTC, taker, FREE, maker, FREE, fact.quote_sat, "trade", number),
+            Transfer(BTC, taker, FREE, FEES, FREE, fact.taker_fee_sat, "fee", number),
+            Transfer(BTC, maker, FREE, FEES, FREE, fact.maker_fee_sat, "fee", number),
+        ]
     return [
-        Transfer(TAO, seller, LOCKED, buyer, FREE, fact.quantity_rao, "trade", number),
-        Transfer(BTC, buyer, LOCKED, seller, FREE, fact.quote_sat, "trade", number),
-        Transfer(BTC, buyer, LOCKED, FEES, FREE, buyer_fee_sat, "fee", number),
-        Transfer(BTC, seller, FREE, FEES, FREE, seller_fee_sat, "fee", number),
-        Transfer(BTC, buyer, LOCKED, buyer, FREE, fact.released_sat, "release", number),
+        Transfer(TAO, taker, FREE, maker, FREE, fact.quantity_rao, "trade", number),
+        Transfer(BTC, maker, LOCKED, taker, FREE, fact.quote_sat, "trade", number),
+        Transfer(BTC, maker, LOCKED, FEES, FREE, fact.maker_fee_sat, "fee", number),
+        Transfer(BTC, taker, FREE, FEES, FREE, fact.taker_fee_sat, "fee", number),
+        Transfer(BTC, maker, LOCKED, maker, FREE, fact.released_sat, "release", number),
     ]
 
 
-def _settlement(fact: WithdrawalSettled) -> list[Transfer]:
+def _open_account(fact: AccountOpened) -> list[Transfer]:
+    account = fact.account_id
+    return [Transfer(BTC, BTC_FAUCET, FREE, account, FREE, fact.faucet_sat, "faucet", account)]
+
+
+def _credit(fact: DepositCredited) -> list[Transfer]:
+    account, height, wallet = fact.account_id, fact.height, WALLETS[fact.asset]
+    return [Transfer(fact.asset, wallet, FREE, account, FREE, fact.amount, "deposit", height)]
+
+
+def _reserve_withdrawal(fact: WithdrawalRequested) -> list[Transfer]:
+    account, number = fact.account_id, fact.withdrawal_id
+    return [Transfer(fact.asset, account, FREE, account, LOCKED, fact.amount, "reserve", number)]
+
+
+def _release_withdrawal(fact: WithdrawalFailed) -> list[Transfer]:
+    account, number = fact.account_id, fact.withdrawal_id
+    return [Transfer(fact.asset, account, LOCKED, account, FREE, fact.amount, "release", number)]
+
+
+def _pay_network(fact: NetworkFeeRecorded) -> list[Transfer]:
+    fees, wallet = NETWORK_FEES, WALLETS[fact.asset]
+    return [Transfer(fact.asset, fees, FREE, wallet, FREE, fact.amount, "network fee", fact.height)]
+
+
+def _settle(fact: WithdrawalSettled) -> list[Transfer]:
     asset, account, number = fact.asset, fact.account_id, fact.withdrawal_id
-    sent = fact.amount - fact.fee
+    sent, wallet, paid = fact.amount - fact.fee, WALLETS[asset], fact.network_fee
     return [
-        Transfer(asset, account, LOCKED, TAO_WALLET, FREE, sent, "withdrawal", number),
+        Transfer(asset, account, LOCKED, wallet, FREE, sent, "withdrawal", number),
         Transfer(asset, account, LOCKED, FEES, FREE, fact.fee, "fee", number),
+        Transfer(asset, NETWORK_FEES, FREE, wallet, FREE, paid, "network fee", number),
     ]
+
+
+# Any: each writer takes its own fact, which the key says and a type cannot.
+_WRITERS: Final[dict[type, Callable[[Any], list[Transfer]]]] = {
+    OrderAccepted: _accept,
+    OrderTriggered: _trigger,
+    Traded: _trade,
+    MatchPrevented: _prevent,
+    OrderCancelled: _release,
+    OrderExpired: _release,
+    OrderAmended: _release,
+    AccountOpened: _open_account,
+    DepositCredited: _credit,
+    WithdrawalRequested: _reserve_withdrawal,
+    WithdrawalFailed: _release_withdrawal,
+    WithdrawalSettled: _settle,
+    NetworkFeeRecorded: _pay_network,
+}

@@ -1,142 +1,190 @@
 """Price, then time: how an arriving order meets the book, and what each trade moves."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from exchange_service.domain.accounts import Account
-from exchange_service.domain.book import BUY, SELL, BookSide, Order, OrderBook
-from exchange_service.domain.commands import PlaceOrder, SelfTrade
-from exchange_service.domain.facts import Traded
-from exchange_service.domain.symbol import (
-    STEP_RAO,
-    calculate_fee_sat,
-    calculate_quote_sat,
+from exchange_service.domain.accounts import FEES
+from exchange_service.domain.book import BookSide, Level, Order
+from exchange_service.domain.commands import SelfTrade, TimeInForce
+from exchange_service.domain.facts import (
+    Expiry,
+    Fact,
+    MatchPrevented,
+    OrderExpired,
+    PairDone,
+    Traded,
 )
+from exchange_service.domain.state import State
+from exchange_service.domain.symbol import PPM, RAO_PER_TAO, STEP_RAO
 
-ANY_PRICE = 0
+FOK: Final = TimeInForce.FOK
+NONE: Final = SelfTrade.NONE
+EXPIRE_MAKER: Final = SelfTrade.EXPIRE_MAKER
+ENDS_TAKER: Final = frozenset({SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH})
+SHRINKS_BOTH: Final = frozenset({SelfTrade.DECREMENT, SelfTrade.TRANSFER})
 
 
 class Fillable(NamedTuple):
-    """What an order could trade at once."""
+    """What an order would do at once."""
 
     quantity_rao: int
+    """Traded."""
     quote_sat: int
-
-
-def crosses(terms: PlaceOrder, price_sat: int) -> bool:
-    """Tell whether the order would accept a trade at this price."""
-    if terms.price_sat == ANY_PRICE:
-        return True
-    if terms.side is BUY:
-        return price_sat <= terms.price_sat
-    return price_sat >= terms.price_sat
+    """Traded, at the makers' prices."""
+    prevented_rao: int
+    """Not traded, for it met orders of its own account (DECREMENT)."""
 
 
 def calculate_fillable(
-    book: OrderBook, terms: PlaceOrder, quantity_rao: int | None, quote_sat: int | None
+    opposite: BookSide, order: Order, limit_sat: int, quantity_rao: int | None, quote_sat: int = 0
 ) -> Fillable:
     """Walk the opposite side as the match will, changing nothing.
 
-    The walk ends at the limit price, at `quantity_rao`, at `quote_sat`, or where the account's own
-    order stands in the way and its self-trade mode ends the taker.
+    The walk ends at the limit price, where `quantity_rao` or else `quote_sat` is used up, or where
+    the account's own order stands in the way and its self-trade mode ends the taker.
     """
-    filled_rao = filled_sat = 0
-    opposite = book.side(SELL if terms.side is BUY else BUY)
-    for maker in opposite.in_order():
-        price_sat = maker.terms.price_sat
-        if not crosses(terms, price_sat):
+    filled_rao = filled_sat = prevented_rao = used_sat = 0
+    mode = order.terms.self_trade
+    for level in opposite.in_levels():
+        price_sat = level.price_sat
+        if price_sat > limit_sat if order.buying else price_sat < limit_sat:
             break
-        if maker.terms.account_id == terms.account_id:
-            if terms.self_trade in (SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH):
-                break
-            if terms.self_trade is SelfTrade.EXPIRE_MAKER:
+        # One step costs price × step / 10⁹ satoshi, exactly.
+        step_sat = price_sat * STEP_RAO // RAO_PER_TAO
+        for offered_rao, own in _list_offers(level, order):
+            if own and mode in ENDS_TAKER:
+                return Fillable(filled_rao, filled_sat, prevented_rao)
+            if own and mode is EXPIRE_MAKER:
                 continue
-        take_rao = maker.leaves_rao
-        if quantity_rao is not None:
-            take_rao = min(take_rao, quantity_rao - filled_rao)
-        if quote_sat is not None:
-            # One step costs price × step / 10⁹ satoshi, exactly; as many steps as the rest pays.
-            step_sat = calculate_quote_sat(price_sat, STEP_RAO)
-            take_rao = min(take_rao, (quote_sat - filled_sat) // step_sat * STEP_RAO)
-        if take_rao == 0:
+            if quantity_rao is not None:
+                left_rao = quantity_rao - filled_rao - prevented_rao
+            else:
+                left_rao = (quote_sat - used_sat) // step_sat * STEP_RAO
+            take_rao = min(offered_rao, left_rao)
+            if take_rao == 0:
+                return Fillable(filled_rao, filled_sat, prevented_rao)
+            take_sat = price_sat * take_rao // RAO_PER_TAO
+            used_sat += take_sat
+            if own and mode is not NONE:
+                prevented_rao += take_rao
+            else:
+                filled_rao += take_rao
+                filled_sat += take_sat
+    return Fillable(filled_rao, filled_sat, prevented_rao)
+
+
+def _list_offers(level: Level, order: Order) -> list[tuple[int, bool]]:
+    """Return quantities in the order a taker meets them, and whether they are its own account's.
+
+    What icebergs hide comes after everything that is shown. Orders of the taker's own account are
+    met whole, for they are prevented, and not traded slice by slice.
+    """
+    account = order.account
+    offers, hidden_rao = [], 0
+    for maker in level:
+        own = maker.account is account
+        whole = own and order.terms.self_trade is not NONE
+        offers.append((maker.leaves_rao if whole else maker.shown_rao, own))
+        hidden_rao += 0 if whole else maker.leaves_rao - maker.shown_rao
+    if hidden_rao:
+        # Whose it is does not matter: it trades, or it would have been met whole.
+        offers.append((hidden_rao, False))
+    return offers
+
+
+def match(
+    state: State, order: Order, limit_sat: int, time_ms: int, facts: list[Fact]
+) -> Expiry | None:
+    """Trade the order against the book, as far as the limit; return why it must end, if it must."""
+    buying, account = order.buying, order.account
+    opposite = state.book.asks if buying else state.book.bids
+    if order.terms.time_in_force is FOK:
+        quantity_rao = order.leaves_rao
+        if calculate_fillable(opposite, order, limit_sat, quantity_rao)[0] < quantity_rao:
+            return Expiry.TIME_IN_FORCE
+    mode = order.terms.self_trade
+    while order.leaves_rao:
+        level = opposite.best
+        if level is None:
             break
-        filled_rao += take_rao
-        filled_sat += calculate_quote_sat(price_sat, take_rao)
-    return Fillable(filled_rao, filled_sat)
+        if level.price_sat > limit_sat if buying else level.price_sat < limit_sat:
+            break
+        maker = level.first
+        assert maker is not None
+        if maker.account is account and mode is not NONE:
+            if not _prevent(state, order, maker, time_ms, facts):
+                return Expiry.SELF_TRADE
+            continue
+        facts.append(_trade(state, order, maker, level, time_ms))
+        if maker.pair is not None:
+            end_pair(state, maker, time_ms, facts)
+        if not maker.leaves_rao:
+            state.close(maker)
+            continue
+        if not maker.shown_rao:
+            opposite.show_next(maker)
+        opposite.changed[level.price_sat] = None
+        state.book.update_id += 1
+    return None
 
 
-def find_maker(opposite: BookSide, terms: PlaceOrder) -> Order | None:
-    """Return the order that the arriving one must meet next."""
-    if not opposite.keys:
-        return None
-    price_sat = opposite.keys[-1] * opposite.sign
-    if not crosses(terms, price_sat):
-        return None
-    return next(iter(opposite.levels[price_sat].orders.values()))
-
-
-def trade(
-    taker: Order,
-    maker: Order,
-    taker_account: Account,
-    maker_account: Account,
-    fees: Account,
-    trade_id: int,
-) -> Traded:
+def _trade(state: State, taker: Order, maker: Order, level: Level, time_ms: int) -> Traded:
     """Exchange as much as both want, at the maker's price, and settle it between the accounts.
 
-    The buyer's locked BTC pays quote and fee, the seller's locked TAO is delivered, the seller's
-    fee comes off the proceeds: all fees are BTC.
+    The taker pays from what is free, the maker from what its order has locked. The seller's fee
+    comes off the proceeds, the buyer's is paid on top: all fees are BTC.
     """
-    price_sat = maker.terms.price_sat
-    quantity_rao = min(taker.leaves_rao, maker.leaves_rao)
-    quote_sat = calculate_quote_sat(price_sat, quantity_rao)
-    taker_fee_sat = fill(taker, quantity_rao, quote_sat, taker.taker_ppm)
-    maker_fee_sat = fill(maker, quantity_rao, quote_sat, maker.maker_ppm)
+    price_sat = level.price_sat
+    quantity_rao = maker.shown_rao
+    if taker.leaves_rao < quantity_rao:
+        quantity_rao = taker.leaves_rao
+    quote_sat = price_sat * quantity_rao // RAO_PER_TAO
+    taker_fee_sat = _fill(taker, quantity_rao, quote_sat, taker.taker_ppm)
+    maker_fee_sat = _fill(maker, quantity_rao, quote_sat, maker.maker_ppm)
+    maker.shown_rao -= quantity_rao
+    level.quantity_rao -= quantity_rao
 
-    if taker.terms.side is BUY:
-        buyer, buyer_account, buyer_fee_sat = taker, taker_account, taker_fee_sat
-        seller, seller_account, seller_fee_sat = maker, maker_account, maker_fee_sat
+    taker_account, maker_account = taker.account, maker.account
+    released_sat = 0
+    if taker.buying:
+        taker_account.free_sat -= quote_sat + taker_fee_sat
+        taker_account.free_rao += quantity_rao
+        maker.reserved -= quantity_rao
+        maker_account.locked_rao -= quantity_rao
+        maker_account.free_sat += quote_sat - maker_fee_sat
     else:
-        buyer, buyer_account, buyer_fee_sat = maker, maker_account, maker_fee_sat
-        seller, seller_account, seller_fee_sat = taker, taker_account, taker_fee_sat
-
-    reserve_sat = (
-        buyer.calculate_reserve()
-        if buyer.terms.price_sat != ANY_PRICE
-        else (buyer.reserved - quote_sat - buyer_fee_sat)
-    )
-    released_sat = buyer.reserved - quote_sat - buyer_fee_sat - reserve_sat
-    assert released_sat >= 0
-    buyer_account.locked_sat -= buyer.reserved - reserve_sat
-    buyer_account.free_sat += released_sat
-    buyer_account.free_rao += quantity_rao
-    buyer.reserved = reserve_sat
-
-    seller_account.locked_rao -= quantity_rao
-    seller_account.free_sat += quote_sat - seller_fee_sat
-    seller.reserved -= quantity_rao
-
-    fees.free_sat += buyer_fee_sat + seller_fee_sat
+        taker_account.free_rao -= quantity_rao
+        taker_account.free_sat += quote_sat - taker_fee_sat
+        reserve_sat = maker.calculate_reserve()
+        unlocked_sat = maker.reserved - reserve_sat
+        released_sat = unlocked_sat - quote_sat - maker_fee_sat
+        maker.reserved = reserve_sat
+        maker_account.locked_sat -= unlocked_sat
+        maker_account.free_sat += released_sat
+        maker_account.free_rao += quantity_rao
+    state.accounts[FEES].free_sat += taker_fee_sat + maker_fee_sat
+    state.last_price_sat = price_sat
+    state.last_trade_id += 1
+    taker_terms, maker_terms = taker.terms, maker.terms
     return Traded(
-        taker.terms.time_ms,
-        trade_id,
+        time_ms,
+        state.last_trade_id,
         price_sat,
         quantity_rao,
         quote_sat,
-        taker.terms.side,
-        taker.terms.order_id,
-        taker.terms.account_id,
-        taker.leaves_rao,
+        taker_terms.side,
+        taker_terms.order_id,
+        taker_terms.account_id,
+        taker.leaves_rao + taker.unpaid_rao,
         taker_fee_sat,
-        maker.terms.order_id,
-        maker.terms.account_id,
+        maker_terms.order_id,
+        maker_terms.account_id,
         maker.leaves_rao,
         maker_fee_sat,
         released_sat,
     )
 
 
-def fill(order: Order, quantity_rao: int, quote_sat: int, fee_ppm: int) -> int:
+def _fill(order: Order, quantity_rao: int, quote_sat: int, fee_ppm: int) -> int:
     """Book one trade on the order and return its fee in satoshi.
 
     The fee is what the order owes in all, ⌈Σ quote × rate⌉, less what it has paid: rounding can
@@ -144,7 +192,97 @@ def fill(order: Order, quantity_rao: int, quote_sat: int, fee_ppm: int) -> int:
     """
     order.leaves_rao -= quantity_rao
     order.executed_sat += quote_sat
-    order.weighted_quote += quote_sat * fee_ppm
-    fee_sat = calculate_fee_sat(order.weighted_quote) - order.charged_sat
+    order.weighted_quote = weighted = order.weighted_quote + quote_sat * fee_ppm
+    fee_sat = -(weighted // -PPM) - order.charged_sat
     order.charged_sat += fee_sat
     return fee_sat
+
+
+def _prevent(state: State, taker: Order, maker: Order, time_ms: int, facts: list[Fact]) -> bool:
+    """Keep two orders of one account from trading; return whether the taker goes on."""
+    mode = taker.terms.self_trade
+    shrinks_both = mode in SHRINKS_BOTH
+    smaller_rao = min(taker.leaves_rao, maker.leaves_rao)
+    taker_rao = smaller_rao if shrinks_both else taker.leaves_rao if mode in ENDS_TAKER else 0
+    maker_rao = (
+        smaller_rao if shrinks_both else 0 if mode is SelfTrade.EXPIRE_TAKER else maker.leaves_rao
+    )
+    state.last_prevented_id += 1
+    price_sat = maker.price_sat
+    released = _shrink_maker(state, maker, maker_rao)
+    taker.leaves_rao -= taker_rao
+    taker.prevented_rao += taker_rao
+    facts.append(
+        MatchPrevented(
+            time_ms,
+            state.last_prevented_id,
+            taker.terms.account_id,
+            taker.terms.order_id,
+            maker.terms.order_id,
+            price_sat,
+            taker_rao,
+            maker_rao,
+            mode,
+            maker.terms,
+            released,
+        )
+    )
+    if maker_rao and maker.pair is not None:
+        end_pair(state, maker, time_ms, facts)
+    if not maker.leaves_rao:
+        state.close(maker)
+        facts.append(expire(state, maker, Expiry.SELF_TRADE, time_ms))
+    return taker.leaves_rao > 0
+
+
+def _shrink_maker(state: State, maker: Order, maker_rao: int) -> int:
+    """Take a quantity off a resting order without a trade; return what that unlocks."""
+    if not maker_rao:
+        return 0
+    level = maker.level
+    assert level is not None
+    maker.leaves_rao -= maker_rao
+    maker.prevented_rao += maker_rao
+    shown_rao = min(maker.shown_rao, maker.leaves_rao)
+    level.quantity_rao -= maker.shown_rao - shown_rao
+    maker.shown_rao = shown_rao
+    (state.book.bids if maker.buying else state.book.asks).changed[level.price_sat] = None
+    state.book.update_id += 1
+    before = maker.reserved
+    state.lock(maker, maker.calculate_reserve())
+    return before - maker.reserved
+
+
+def end_pair(state: State, leg: Order, time_ms: int, facts: list[Fact]) -> None:
+    """One leg of a pair trades, is triggered or ends: the other leg expires."""
+    other = dissolve_pair(state, leg)
+    if other is not None:
+        state.close(other)
+        facts.append(expire(state, other, Expiry.OTHER_LEG, time_ms))
+        facts.append(PairDone(time_ms, other.terms.list_id, other.terms.account_id))
+
+
+def dissolve_pair(state: State, leg: Order) -> Order | None:
+    """Let a leg be an order like any other; return the leg that must end now."""
+    pair = leg.pair
+    if pair is None:
+        return None
+    other = pair.other(leg)
+    leg.pair = other.pair = None
+    leg.account.pairs -= 1
+    del state.pairs[pair.list_id]
+    return other
+
+
+def expire(state: State, order: Order, expiry: Expiry, time_ms: int) -> OrderExpired:
+    """End an order that is not in the book, and give back what it has locked."""
+    return OrderExpired(
+        time_ms,
+        order.terms,
+        order.quantity_rao,
+        order.executed_rao,
+        order.executed_sat,
+        order.prevented_rao,
+        state.release(order),
+        expiry,
+    )

@@ -1,6 +1,6 @@
 """Facts as rows: what a batch of facts adds to the tables that people and programs ask."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exchange_service.domain.commands import PlaceOrder
@@ -9,10 +9,15 @@ from exchange_service.domain.facts import (
     DepositCredited,
     Expiry,
     Fact,
+    FeeRatesSet,
+    MatchPrevented,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
     OrderExpired,
+    OrderTriggered,
+    PairDone,
+    PairOpened,
     Traded,
     WithdrawalFailed,
     WithdrawalRequested,
@@ -31,7 +36,7 @@ class OrderStatus(StrEnum):
     """Ended so as not to trade with its own account."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class OrderRecord:
     """An order as the tables know it, for ever."""
 
@@ -51,6 +56,14 @@ class OrderRecord:
     status: str
     created_ms: int
     updated_ms: int
+    stop_price_sat: int = 0
+    iceberg_rao: int = 0
+    list_id: int = 0
+    """The pair it is a leg of; 0: none."""
+    prevented_rao: int = 0
+    """Not executed so as not to trade with its own account."""
+    working_ms: int = 0
+    """When it entered the book; 0: it waits for its trigger, or ended before it came."""
 
 
 @dataclass(slots=True)
@@ -59,9 +72,13 @@ class OrderChange:
 
     executed_rao: int = 0
     executed_sat: int = 0
+    prevented_rao: int = 0
     amended_rao: int = 0
     """The new total quantity; 0: as it was."""
+    client_order_id: str = ""
+    """The new name; empty: as it was."""
     status: OrderStatus | None = None
+    working_ms: int = 0
     updated_ms: int = 0
 
 
@@ -72,9 +89,14 @@ class Projection:
     orders: dict[int, OrderRecord] = field(default_factory=dict)
     changes: dict[int, OrderChange] = field(default_factory=dict)
     trades: list[Traded] = field(default_factory=list)
+    prevented: list[MatchPrevented] = field(default_factory=list)
+    amendments: list[OrderAmended] = field(default_factory=list)
     transfers: list[tuple[int, Transfer]] = field(default_factory=list)
     """With the journal's sequence number of the command behind each."""
+    pairs: list[PairOpened] = field(default_factory=list)
+    pairs_done: list[PairDone] = field(default_factory=list)
     opened: list[AccountOpened] = field(default_factory=list)
+    fee_rates: list[FeeRatesSet] = field(default_factory=list)
     deposits: list[DepositCredited] = field(default_factory=list)
     withdrawals: list[WithdrawalRequested] = field(default_factory=list)
     settled: list[WithdrawalSettled] = field(default_factory=list)
@@ -83,30 +105,45 @@ class Projection:
     def record(self, sequence: int, facts: list[Fact]) -> None:
         """Add the facts of one command."""
         for fact in facts:
-            self.transfers.extend((sequence, transfer) for transfer in list_transfers(fact))
-            self._record(fact)
+            self.transfers.extend([(sequence, transfer) for transfer in list_transfers(fact)])
+            self.follow(fact)
 
     def touched_accounts(self) -> set[int]:
         """Return the accounts whose balances the batch has changed."""
         touched = {account for _, row in self.transfers for account in (row[1], row[3])}
         return touched | {opened.account_id for opened in self.opened}
 
-    def _record(self, fact: Fact) -> None:
+    def follow(self, fact: Fact) -> None:
+        """Add a fact, but for its transfers."""
         match fact:
             case OrderAccepted():
-                self.orders[fact.terms.order_id] = describe_order(
-                    fact.terms, fact.quantity_rao, 0, 0, OrderStatus.NEW, fact.terms.time_ms
-                )
+                self._accept(fact)
             case Traded():
                 self._trade(fact)
             case OrderCancelled():
                 self._end(fact.terms.order_id, OrderStatus.CANCELED, fact.time_ms)
             case OrderExpired():
                 self._end(fact.terms.order_id, status_of(fact), fact.time_ms)
+            case OrderTriggered():
+                row = self._row(fact.terms.order_id)
+                row.working_ms = row.updated_ms = fact.time_ms
+            case MatchPrevented():
+                self._prevent(fact)
             case OrderAmended():
-                self._amend(fact.terms.order_id, fact.quantity_rao, fact.time_ms)
+                self._amend(fact)
+            case _:
+                self._record_other(fact)
+
+    def _record_other(self, fact: Fact) -> None:
+        match fact:
+            case PairOpened():
+                self.pairs.append(fact)
+            case PairDone():
+                self.pairs_done.append(fact)
             case AccountOpened():
                 self.opened.append(fact)
+            case FeeRatesSet():
+                self.fee_rates.append(fact)
             case DepositCredited():
                 self.deposits.append(fact)
             case WithdrawalRequested():
@@ -116,40 +153,54 @@ class Projection:
             case WithdrawalFailed():
                 self.failed.append(fact)
 
+    def _row(self, order_id: int) -> OrderRecord | OrderChange:
+        """Return what the batch will write of an order: all of it, or what is added."""
+        row = self.orders.get(order_id) or self.changes.get(order_id)
+        if row is None:
+            row = self.changes[order_id] = OrderChange()
+        return row
+
+    def _accept(self, fact: OrderAccepted) -> None:
+        terms = fact.terms
+        self.orders[terms.order_id] = describe_order(
+            terms, fact.quantity_rao, 0, 0, 0, OrderStatus.NEW, terms.time_ms
+        )
+
     def _trade(self, fact: Traded) -> None:
         self.trades.append(fact)
         for order_id, leaves_rao in (
             (fact.taker_order_id, fact.taker_leaves_rao),
             (fact.maker_order_id, fact.maker_leaves_rao),
         ):
-            status = OrderStatus.PARTIALLY_FILLED if leaves_rao else OrderStatus.FILLED
-            if (order := self.orders.get(order_id)) is not None:
-                self.orders[order_id] = replace(
-                    order,
-                    executed_rao=order.executed_rao + fact.quantity_rao,
-                    executed_sat=order.executed_sat + fact.quote_sat,
-                    status=status,
-                    updated_ms=fact.time_ms,
-                )
-                continue
-            change = self.changes.setdefault(order_id, OrderChange())
-            change.executed_rao += fact.quantity_rao
-            change.executed_sat += fact.quote_sat
-            change.status, change.updated_ms = status, fact.time_ms
+            row = self._row(order_id)
+            row.executed_rao += fact.quantity_rao
+            row.executed_sat += fact.quote_sat
+            row.status = OrderStatus.PARTIALLY_FILLED if leaves_rao else OrderStatus.FILLED
+            row.updated_ms = fact.time_ms
+
+    def _prevent(self, fact: MatchPrevented) -> None:
+        self.prevented.append(fact)
+        for order_id, prevented_rao in (
+            (fact.taker_order_id, fact.taker_rao),
+            (fact.maker_order_id, fact.maker_rao),
+        ):
+            if prevented_rao:
+                row = self._row(order_id)
+                row.prevented_rao += prevented_rao
+                row.updated_ms = fact.time_ms
 
     def _end(self, order_id: int, status: OrderStatus, time_ms: int) -> None:
-        if (order := self.orders.get(order_id)) is not None:
-            self.orders[order_id] = replace(order, status=status, updated_ms=time_ms)
-            return
-        change = self.changes.setdefault(order_id, OrderChange())
-        change.status, change.updated_ms = status, time_ms
+        row = self._row(order_id)
+        row.status, row.updated_ms = status, time_ms
 
-    def _amend(self, order_id: int, quantity_rao: int, time_ms: int) -> None:
-        if (order := self.orders.get(order_id)) is not None:
-            self.orders[order_id] = replace(order, quantity_rao=quantity_rao, updated_ms=time_ms)
-            return
-        change = self.changes.setdefault(order_id, OrderChange())
-        change.amended_rao, change.updated_ms = quantity_rao, time_ms
+    def _amend(self, fact: OrderAmended) -> None:
+        self.amendments.append(fact)
+        row = self._row(fact.terms.order_id)
+        row.client_order_id, row.updated_ms = fact.terms.client_order_id, fact.time_ms
+        if isinstance(row, OrderRecord):
+            row.quantity_rao = fact.quantity_rao
+        else:
+            row.amended_rao = fact.quantity_rao
 
 
 def describe_order(
@@ -157,6 +208,7 @@ def describe_order(
     quantity_rao: int,
     executed_rao: int,
     executed_sat: int,
+    prevented_rao: int,
     status: OrderStatus,
     updated_ms: int,
 ) -> OrderRecord:
@@ -177,6 +229,11 @@ def describe_order(
         status,
         terms.time_ms,
         updated_ms,
+        terms.stop_price_sat,
+        terms.iceberg_rao,
+        terms.list_id,
+        prevented_rao,
+        0 if terms.stop_price_sat else terms.time_ms,
     )
 
 
@@ -187,7 +244,22 @@ def describe_cancelled(fact: OrderCancelled) -> OrderRecord:
         fact.quantity_rao,
         fact.executed_rao,
         fact.executed_sat,
+        fact.prevented_rao,
         OrderStatus.CANCELED,
+        fact.time_ms,
+    )
+
+
+def describe_amended(fact: OrderAmended) -> OrderRecord:
+    """Return the record of an order that was just made smaller."""
+    status = OrderStatus.PARTIALLY_FILLED if fact.executed_rao else OrderStatus.NEW
+    return describe_order(
+        fact.terms,
+        fact.quantity_rao,
+        fact.executed_rao,
+        fact.executed_sat,
+        fact.prevented_rao,
+        status,
         fact.time_ms,
     )
 

@@ -22,6 +22,22 @@ NOTIONAL_SAT_MIN: Final = 1_000
 NOTIONAL_SAT_MAX: Final = 10_000 * SAT_PER_BTC
 OPEN_ORDERS_MAX: Final = 200
 """Open orders one account may have at a time (filter MAX_NUM_ORDERS)."""
+STOP_ORDERS_MAX: Final = 20
+"""Stop orders of one account that may wait at a time (filter MAX_NUM_ALGO_ORDERS)."""
+ORDER_LISTS_MAX: Final = 20
+"""Open order lists of one account (filter MAX_NUM_ORDER_LISTS)."""
+ICEBERG_PARTS_MAX: Final = 100
+"""In how many slices an iceberg may show itself (filter ICEBERG_PARTS)."""
+DEADLINE_MS_MAX: Final = 24 * 60 * 60 * 1_000
+"""The longest dead man's switch."""
+
+# The price band (filter PERCENT_PRICE_BY_SIDE), in times the last price; none before the first
+# trade. The side on which a slip of the finger costs money is narrow, the other one wide. Orders
+# at any price keep to the narrow side too: no command moves the price by more than this.
+BID_MULTIPLIER_UP: Final = 2
+BID_DIVISOR_DOWN: Final = 10
+ASK_MULTIPLIER_UP: Final = 10
+ASK_DIVISOR_DOWN: Final = 2
 
 PPM: Final = 1_000_000
 """Fee rates are integers, in parts per million of the quote."""
@@ -32,16 +48,3 @@ assert TICK_SAT * STEP_RAO % RAO_PER_TAO == 0
 def calculate_quote_sat(price_sat: int, quantity_rao: int) -> int:
     """Return what `quantity_rao` costs at `price_sat` per TAO: price × quantity / 10⁹, exact."""
     return price_sat * quantity_rao // RAO_PER_TAO
-
-
-def calculate_fee_sat(weighted_quote: int) -> int:
-    """Return ⌈weighted quote / 10⁶⌉, where a weighted quote is Σ satoshi × parts per million.
-
-    Rounding up means that no order, however small, trades free of charge.
-    """
-    return -(-weighted_quote // PPM)
-
-
-def calculate_gross_sat(budget_sat: int, fee_ppm: int) -> int:
-    """Return the largest quote g with g + ⌈g × fee⌉ ≤ budget: what a budget buys, fee included."""
-    return budget_sat * PPM // (PPM + fee_ppm)

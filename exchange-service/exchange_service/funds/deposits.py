@@ -27,8 +27,8 @@ from exchange_service.domain.facts import Fact
 from exchange_service.engine import ANSWER_SECONDS, Engine
 from exchange_service.funds import repository
 from exchange_service.funds.repository import ChainView
-from exchange_service.funds.wallet import Wallet
 from exchange_service.metrics import CHAIN_HEIGHT, WITHDRAWALS_PENDING
+from exchange_service.signer.client import Signing
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
 
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 
 
 class OtherChain(RuntimeError):
-    """The chain is not the one whose deposits are booked here."""
+    """The chain, or the wallet, is not the one whose deposits are booked here."""
 
 
 class FollowedChain(Protocol):
@@ -55,12 +55,13 @@ class Bookkeeper:
     """Books blocks: one at a time, each at its depth of confirmations."""
 
     def __init__(
-        self, chain: FollowedChain, engine: Engine, pool: ConnectionPool, wallet: Wallet
+        self, chain: FollowedChain, engine: Engine, pool: ConnectionPool, signer: Signing
     ) -> None:
         self._chain = chain
         self._engine = engine
         self._pool = pool
-        self._wallet = wallet
+        self._signer = signer
+        self._hot_address = ""
 
     def follow(self, confirmations: int, stop: threading.Event) -> None:
         """Book every block until told to stop; whatever fails is tried again."""
@@ -86,14 +87,20 @@ class Bookkeeper:
 
     def _load_next_height(self) -> int:
         """Return the first block to look at, of the chain that was followed before."""
-        genesis_hash = self._chain.head().genesis_hash
+        genesis_hash, hot_address = self._chain.head().genesis_hash, self._signer.describe().tao
         with begin(self._pool) as conn:
             view = repository.load_chain_view(conn)
             if view is None:
-                view = ChainView(self._wallet.address, genesis_hash, 0)
+                view = ChainView(hot_address, genesis_hash, 0)
                 repository.insert_chain_view(conn, view)
         if view.genesis_hash != genesis_hash:
             raise OtherChain(f"expected genesis {view.genesis_hash}, the chain has {genesis_hash}")
+        if view.wallet_address != hot_address:
+            raise OtherChain(
+                f"the hot wallet is {view.wallet_address}, the signer's seed gives {hot_address}; "
+                "restore the seed file that belongs to this database"
+            )
+        self._hot_address = hot_address
         return view.next_height
 
     def book(self, block: Block) -> None:
@@ -130,7 +137,7 @@ class Bookkeeper:
 
     def _close_payments(self, block: Block) -> None:
         for included in block.extrinsics:
-            if included.extrinsic.signer != self._wallet.address:
+            if included.extrinsic.signer != self._hot_address:
                 continue
             with begin(self._pool) as conn:
                 payment = repository.find_signed_withdrawal(conn, included.extrinsic.nonce)
@@ -140,7 +147,7 @@ class Bookkeeper:
                 self._apply(SettleWithdrawal(0, number) if paid else FailWithdrawal(0, number))
 
     def _record_fees(self, block: Block) -> None:
-        own = {self._wallet.address}
+        own = {self._hot_address}
         own.update(self._find_accounts([each.extrinsic.signer for each in block.extrinsics]))
         fee_rao = sum(each.fee_rao for each in block.extrinsics if each.extrinsic.signer in own)
         if fee_rao:

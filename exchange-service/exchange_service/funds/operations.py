@@ -1,59 +1,160 @@
 """What one can ask of the exchange's wallet."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
+from exchange_service.bitcoin import repository as bitcoin
+from exchange_service.bitcoin.node import BitcoinNode
 from exchange_service.domain.commands import Asset, RequestWithdrawal
+from exchange_service.domain.facts import WithdrawalRequested
+from exchange_service.domain.payout import DAY_MS, PayoutRules, is_allowed
 from exchange_service.domain.refusals import Reason
+from exchange_service.engine import Engine, execute_and_wait
 from exchange_service.errors import BinanceRefusal
 from exchange_service.funds import repository
-from exchange_service.funds.wallet import Wallet
-from taonet.kit.errors import Malformed
+from exchange_service.funds.repository import WithdrawalAddress
+from exchange_service.signer import repository as outbox
+from exchange_service.signer.client import Signing
+from taonet.kit.db import begin
+from taonet.kit.errors import Malformed, NotFound, Refusal
 from taonet.kit.keys import check_address
 
-WITHDRAWAL_RAO_MAX: Final = 10**15
-NO_NETWORK: Final = Reason(-4018, "This coin can't be deposited or withdrawn: it is test BTC.")
-BAD_ADDRESS: Final = Reason(-4007, "The address is not an SS58 address; check it for errors.")
+WITHDRAWAL_MAX: Final = {Asset.TAO: 10**15, Asset.BTC: 10**12}
+"""A million TAO, ten thousand BTC."""
+ADDRESSES_MAX: Final = 100
+BITCOIN_ADDRESS_LETTERS_MAX: Final = 90
+NO_NETWORK: Final = Reason(-4018, "This coin can't be deposited or withdrawn: no chain is set up.")
+SUSPENDED: Final = Reason(-4018, "Withdrawals of BTC are suspended: its chain was reorganised.")
+BAD_TAO_ADDRESS: Final = Reason(-4007, "The address is not an SS58 address; check it for errors.")
+BAD_BTC_ADDRESS: Final = Reason(-4007, "The address is not a regtest address of Bitcoin.")
 OWN_ADDRESS: Final = Reason(-4007, "The address is the exchange's own wallet.")
 BAD_AMOUNT: Final = Reason(-4019, "The amount is below the minimum or above the maximum.")
+NOT_LISTED: Final = Reason(
+    -4020, "The address is not on this account's allow-list, or is too new on it."
+)
+DAILY_LIMIT: Final = Reason(-4021, "The account's limit for 24 hours would be exceeded.")
 
 
-class WrongWallet(RuntimeError):
-    """The seed in the file is not the one whose addresses the database holds."""
+class TooLate(Refusal):
+    """The withdrawal is on its way, or done."""
 
 
-def check_wallet(conn: Connection, wallet: Wallet) -> None:
-    """Refuse to run on another seed: deposits would arrive where nobody can reach them."""
-    view = repository.load_chain_view(conn)
-    if view is not None and view.wallet_address != wallet.address:
-        raise WrongWallet(
-            f"the hot wallet is {view.wallet_address}, the seed file gives {wallet.address}; "
-            "restore the file that belongs to this database"
-        )
+@dataclass(frozen=True)
+class Desk:
+    """What stands behind deposits and withdrawals."""
+
+    signer: Signing
+    node: BitcoinNode | None
+    """None: BTC exists in the books only."""
+    rules: PayoutRules
+    fees: dict[Asset, int]
+    """What a withdrawal costs."""
+    confirmations: dict[Asset, int]
+    faucet_wallet: str = ""
+
+    def minimum(self, asset: Asset) -> int:
+        return 2 * self.fees[asset]
+
+    def is_on_chain(self, asset: Asset) -> bool:
+        return asset is Asset.TAO or self.node is not None
 
 
-def find_deposit_address(conn: Connection, wallet: Wallet, account_id: int) -> str:
+def find_deposit_address(conn: Connection, desk: Desk, account_id: int, asset: Asset) -> str:
     """Return the account's deposit address, from now on watched for deposits."""
-    address = wallet.deposit_address(account_id)
-    repository.insert_deposit_address(conn, account_id, address)
+    if not desk.is_on_chain(asset):
+        raise BinanceRefusal(NO_NETWORK)
+    known = repository.find_deposit_address(conn, account_id, asset)
+    if known is not None:
+        return known
+    address = desk.signer.address(account_id, asset)
+    repository.insert_deposit_address(conn, account_id, asset, address)
     return address
 
 
-def check_on_chain(asset: Asset) -> None:
-    """Refuse a coin that no chain stands behind."""
-    if asset is not Asset.TAO:
-        raise BinanceRefusal(NO_NETWORK)
+def request_withdrawal(
+    engine: Engine, pool: ConnectionPool, desk: Desk, request: RequestWithdrawal, now_ms: int
+) -> WithdrawalRequested:
+    """Check a withdrawal against the account's rules, and have the engine lock the coins.
+
+    One request of an account at a time: two at once could each be within a limit that both
+    together exceed.
+    """
+    check_withdrawal(request, desk)
+    with begin(pool) as conn:
+        repository.lock_account(conn, request.account_id)
+        check_rules(conn, desk, request, now_ms)
+        (requested,) = execute_and_wait(engine, request)
+    assert isinstance(requested, WithdrawalRequested)
+    return requested
 
 
-def check_withdrawal(request: RequestWithdrawal, wallet: Wallet) -> None:
+def check_withdrawal(request: RequestWithdrawal, desk: Desk) -> None:
     """Refuse a withdrawal that could not be paid, or would pay nobody."""
-    check_on_chain(request.asset)
-    if not 2 * request.fee <= request.amount <= WITHDRAWAL_RAO_MAX:
+    asset = request.asset
+    if not desk.is_on_chain(asset):
+        raise BinanceRefusal(NO_NETWORK)
+    if not desk.minimum(asset) <= request.amount <= WITHDRAWAL_MAX[asset]:
         raise BinanceRefusal(BAD_AMOUNT)
-    try:
-        check_address(request.address)
-    except Malformed:
-        raise BinanceRefusal(BAD_ADDRESS) from None
-    if request.address == wallet.address:
+    check_receiver(desk, asset, request.address)
+
+
+def check_receiver(desk: Desk, asset: Asset, address: str) -> None:
+    """Refuse an address that is none, or that is our own wallet's."""
+    if asset is Asset.BTC:
+        assert desk.node is not None
+        if len(address) > BITCOIN_ADDRESS_LETTERS_MAX or not desk.node.is_address(address):
+            raise BinanceRefusal(BAD_BTC_ADDRESS)
+    else:
+        try:
+            check_address(address)
+        except Malformed:
+            raise BinanceRefusal(BAD_TAO_ADDRESS) from None
+    own = desk.signer.describe()
+    if address in (own.tao, own.btc):
         raise BinanceRefusal(OWN_ADDRESS)
+
+
+def check_rules(conn: Connection, desk: Desk, request: RequestWithdrawal, now_ms: int) -> None:
+    """Hold a withdrawal to the account's allow-list and to the limit of a day."""
+    asset, account_id = request.asset, request.account_id
+    if asset is Asset.BTC and bitcoin.list_missing(conn):
+        raise BinanceRefusal(SUSPENDED)
+    listed = outbox.load_allow_list(conn, account_id, asset, request.address)
+    if not is_allowed(desk.rules, listed, now_ms):
+        raise BinanceRefusal(NOT_LISTED)
+    asked = repository.sum_requested_since(conn, account_id, asset, now_ms - DAY_MS)
+    if asked + request.amount > desk.rules.account_daily[asset]:
+        raise BinanceRefusal(DAILY_LIMIT)
+
+
+def cancel_withdrawal(conn: Connection, account_id: int, withdrawal_id: int) -> None:
+    """Take back a withdrawal that is not signed yet; the coins are free again in a moment."""
+    if not repository.mark_cancelling(conn, account_id, withdrawal_id):
+        raise TooLate(f"withdrawal {withdrawal_id} is signed already, or is not this account's")
+
+
+def add_withdrawal_address(conn: Connection, desk: Desk, row: WithdrawalAddress) -> None:
+    asset = Asset(row.asset)
+    if not desk.is_on_chain(asset):
+        raise BinanceRefusal(NO_NETWORK)
+    check_receiver(desk, asset, row.address)
+    if len(repository.list_withdrawal_addresses(conn, row.account_id)) >= ADDRESSES_MAX:
+        raise Refusal(f"an account lists at most {ADDRESSES_MAX} addresses; remove one first")
+    repository.add_withdrawal_address(conn, row)
+
+
+def remove_withdrawal_address(
+    conn: Connection, account_id: int, asset: Asset, address: str
+) -> None:
+    if not repository.remove_withdrawal_address(conn, account_id, asset, address):
+        raise NotFound("this account's allow-list has no such address")
+
+
+def give_test_coins(conn: Connection, desk: Desk, account_id: int, amount_sat: int) -> str:
+    """Have the faucet pay to an account's deposit address; return the transaction's id."""
+    assert desk.node is not None
+    address = find_deposit_address(conn, desk, account_id, Asset.BTC)
+    return desk.node.give(desk.faucet_wallet, address, amount_sat)

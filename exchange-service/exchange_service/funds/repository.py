@@ -1,11 +1,16 @@
 """Every query about deposits, withdrawals and the exchange's addresses."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
+
+ACCOUNT_LOCK: Final = 0xACC7
+WITHDRAWAL_COLUMNS: Final[LiteralString] = (
+    "withdrawal_id, account_id, asset, amount, fee, address, client_withdrawal_id, status,"
+    " requested_ms, completed_ms, extrinsic, extrinsic_hash"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,17 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawalAddress:
+    """A line of an account's allow-list."""
+
+    account_id: int
+    asset: str
+    address: str
+    label: str
+    added_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChainView:
     """Which chain is followed, and the next block to look at."""
 
@@ -45,36 +61,57 @@ class ChainView:
     next_height: int
 
 
-def insert_deposit_address(conn: Connection, account_id: int, address: str) -> None:
+def insert_deposit_address(conn: Connection, account_id: int, asset: str, address: str) -> None:
     conn.execute(
-        "INSERT INTO deposit_address (account_id, address) VALUES (%s, %s)"
-        " ON CONFLICT (account_id) DO NOTHING",
-        (account_id, address),
+        "INSERT INTO deposit_address (account_id, asset, address) VALUES (%s, %s, %s)"
+        " ON CONFLICT (account_id, asset) DO NOTHING",
+        (account_id, asset, address),
     )
+
+
+def find_deposit_address(conn: Connection, account_id: int, asset: str) -> str | None:
+    row = conn.execute(
+        "SELECT address FROM deposit_address WHERE account_id = %s AND asset = %s",
+        (account_id, asset),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def list_deposit_addresses(conn: Connection, asset: str) -> dict[int, str]:
+    """Return every deposit address that was ever given out, by account."""
+    rows = conn.execute(
+        "SELECT account_id, address FROM deposit_address WHERE asset = %s", (asset,)
+    ).fetchall()
+    return dict(rows)
 
 
 def find_deposit_accounts(conn: Connection, addresses: list[str]) -> dict[str, int]:
     """Return the account of each of the addresses that is a deposit address."""
     rows = conn.execute(
-        "SELECT address, account_id FROM deposit_address WHERE address = ANY(%s)", (addresses,)
+        "SELECT address, account_id FROM deposit_address WHERE asset = 'TAO' AND address = ANY(%s)",
+        (addresses,),
     ).fetchall()
     return dict(rows)
 
 
 def mark_for_sweep(conn: Connection, account_ids: list[int]) -> None:
     conn.execute(
-        "UPDATE deposit_address SET sweep_due = true WHERE account_id = ANY(%s)", (account_ids,)
+        "UPDATE deposit_address SET sweep_due = true WHERE asset = 'TAO' AND account_id = ANY(%s)",
+        (account_ids,),
     )
 
 
-def list_sweeps_due(conn: Connection) -> list[int]:
-    rows = conn.execute("SELECT account_id FROM deposit_address WHERE sweep_due").fetchall()
-    return [row[0] for row in rows]
+def list_sweeps_due(conn: Connection) -> list[tuple[int, str]]:
+    """Return account and address of each place that TAO came in at."""
+    return conn.execute(
+        "SELECT account_id, address FROM deposit_address WHERE sweep_due"
+    ).fetchall()
 
 
 def mark_swept(conn: Connection, account_id: int) -> None:
     conn.execute(
-        "UPDATE deposit_address SET sweep_due = false WHERE account_id = %s", (account_id,)
+        "UPDATE deposit_address SET sweep_due = false WHERE asset = 'TAO' AND account_id = %s",
+        (account_id,),
     )
 
 
@@ -108,7 +145,8 @@ def list_withdrawals(
 ) -> list[Withdrawal]:
     with conn.cursor(row_factory=class_row(Withdrawal)) as cursor:
         return cursor.execute(
-            "SELECT * FROM withdrawal WHERE account_id = %(account_id)s"
+            f"SELECT {WITHDRAWAL_COLUMNS} FROM withdrawal"  # noqa: S608
+            " WHERE account_id = %(account_id)s"
             " AND (%(asset)s = '' OR asset = %(asset)s)"
             " AND (%(client)s = '' OR client_withdrawal_id = %(client)s)"
             " AND requested_ms BETWEEN %(start)s AND %(end)s"
@@ -124,30 +162,88 @@ def list_withdrawals(
         ).fetchall()
 
 
-def find_withdrawal_by_name(
-    conn: Connection, account_id: int, client_withdrawal_id: str
-) -> int | None:
-    row = conn.execute(
-        "SELECT withdrawal_id FROM withdrawal WHERE account_id = %s AND client_withdrawal_id = %s",
-        (account_id, client_withdrawal_id),
-    ).fetchone()
-    return row[0] if row else None
-
-
-def find_next_withdrawal(conn: Connection) -> Withdrawal | None:
-    """Return the one withdrawal to work on: the oldest that is not closed."""
+def list_pending_withdrawals(conn: Connection, asset: str) -> list[Withdrawal]:
+    """Return what is to be paid, what was signed before first."""
     with conn.cursor(row_factory=class_row(Withdrawal)) as cursor:
         return cursor.execute(
-            "SELECT * FROM withdrawal WHERE status IN ('requested', 'signed')"
-            " ORDER BY withdrawal_id LIMIT 1"
-        ).fetchone()
+            f"SELECT {WITHDRAWAL_COLUMNS} FROM withdrawal"  # noqa: S608
+            " WHERE status IN ('requested', 'signed') AND asset = %s"
+            " ORDER BY status DESC, withdrawal_id",
+            (asset,),
+        ).fetchall()
+
+
+def list_cancelling(conn: Connection) -> list[int]:
+    rows = conn.execute("SELECT withdrawal_id FROM withdrawal WHERE status = 'cancelling'")
+    return [row[0] for row in rows]
+
+
+def mark_cancelling(conn: Connection, account_id: int, withdrawal_id: int) -> bool:
+    """Take a withdrawal back before it is signed; False: it is too late, or nobody's."""
+    cursor = conn.execute(
+        "UPDATE withdrawal SET status = 'cancelling'"
+        " WHERE withdrawal_id = %s AND account_id = %s AND status = 'requested'",
+        (withdrawal_id, account_id),
+    )
+    return cursor.rowcount == 1
+
+
+def lock_account(conn: Connection, account_id: int) -> None:
+    """Let one request of an account at a time look at its limits, until the transaction ends."""
+    conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (ACCOUNT_LOCK, account_id))
+
+
+def sum_requested_since(conn: Connection, account_id: int, asset: str, since_ms: int) -> int:
+    row = conn.execute(
+        "SELECT COALESCE(sum(amount), 0) FROM withdrawal WHERE account_id = %s AND asset = %s"
+        " AND requested_ms > %s AND status <> 'failed'",
+        (account_id, asset, since_ms),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def add_withdrawal_address(conn: Connection, row: WithdrawalAddress) -> None:
+    conn.execute(
+        "INSERT INTO withdrawal_address (account_id, asset, address, label, added_ms)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (account_id, asset, address)"
+        " DO UPDATE SET label = EXCLUDED.label",
+        (row.account_id, row.asset, row.address, row.label, row.added_ms),
+    )
+
+
+def remove_withdrawal_address(conn: Connection, account_id: int, asset: str, address: str) -> bool:
+    cursor = conn.execute(
+        "DELETE FROM withdrawal_address WHERE account_id = %s AND asset = %s AND address = %s",
+        (account_id, asset, address),
+    )
+    return cursor.rowcount == 1
+
+
+def list_withdrawal_addresses(conn: Connection, account_id: int) -> list[WithdrawalAddress]:
+    with conn.cursor(row_factory=class_row(WithdrawalAddress)) as cursor:
+        return cursor.execute(
+            "SELECT account_id, asset, address, label, added_ms FROM withdrawal_address"
+            " WHERE account_id = %s ORDER BY asset, added_ms",
+            (account_id,),
+        ).fetchall()
+
+
+def enforce_allow_list(conn: Connection, account_id: int, enforced: bool, now_ms: int) -> None:
+    conn.execute(
+        "INSERT INTO allow_list (account_id, enforced, changed_ms) VALUES (%s, %s, %s)"
+        " ON CONFLICT (account_id) DO UPDATE SET enforced = EXCLUDED.enforced,"
+        " changed_ms = EXCLUDED.changed_ms WHERE allow_list.enforced <> EXCLUDED.enforced",
+        (account_id, enforced, now_ms),
+    )
 
 
 def find_signed_withdrawal(conn: Connection, nonce: int) -> Withdrawal | None:
     """Return the withdrawal whose stored payment has this nonce of the hot wallet."""
     with conn.cursor(row_factory=class_row(Withdrawal)) as cursor:
         return cursor.execute(
-            "SELECT * FROM withdrawal WHERE status = 'signed'"
+            f"SELECT {WITHDRAWAL_COLUMNS} FROM withdrawal"  # noqa: S608
+            " WHERE status = 'signed' AND asset = 'TAO'"
             " AND (extrinsic->>'nonce')::bigint = %s",
             (nonce,),
         ).fetchone()
@@ -155,20 +251,11 @@ def find_signed_withdrawal(conn: Connection, nonce: int) -> Withdrawal | None:
 
 def count_pending_withdrawals(conn: Connection) -> int:
     row = conn.execute(
-        "SELECT count(*) FROM withdrawal WHERE status IN ('requested', 'signed')"
+        "SELECT count(*) FROM withdrawal WHERE status IN ('requested', 'cancelling', 'signed')"
     ).fetchone()
     assert row is not None
     count: int = row[0]
     return count
-
-
-def save_payment(conn: Connection, withdrawal_id: int, extrinsic: dict[str, Any]) -> None:
-    """Store the signed bytes before they are sent: from now on, these and no others."""
-    conn.execute(
-        "UPDATE withdrawal SET status = 'signed', extrinsic = %s"
-        " WHERE withdrawal_id = %s AND status = 'requested'",
-        (Jsonb(extrinsic), withdrawal_id),
-    )
 
 
 def save_payment_hash(conn: Connection, withdrawal_id: int, extrinsic_hash: str) -> None:
@@ -181,8 +268,10 @@ def save_payment_hash(conn: Connection, withdrawal_id: int, extrinsic_hash: str)
 def drop_expired_payments(conn: Connection, height: int) -> None:
     """Let payments be signed anew that were not in any block up to here and never will be."""
     conn.execute(
-        "UPDATE withdrawal SET status = 'requested', extrinsic = NULL, extrinsic_hash = NULL"
-        " WHERE status = 'signed' AND (extrinsic->>'last_valid_block')::bigint <= %s",
+        "UPDATE withdrawal SET status = 'requested', extrinsic = NULL, extrinsic_hash = NULL,"
+        " signed_ms = NULL"
+        " WHERE status = 'signed' AND asset = 'TAO'"
+        " AND (extrinsic->>'last_valid_block')::bigint <= %s",
         (height,),
     )
 

@@ -1,42 +1,43 @@
 """`/api/v3/account` and `/sapi/v1`: balances, deposit addresses, deposits, withdrawals."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 
-from exchange_service.authentication import Signed
 from exchange_service.domain.commands import Asset, RequestWithdrawal
-from exchange_service.domain.facts import WithdrawalRequested
 from exchange_service.domain.symbol import SYMBOL
-from exchange_service.engine import execute
-from exchange_service.formats import RAO_PLACES
+from exchange_service.formats import RAO_PLACES, SAT_PLACES
 from exchange_service.funds import operations, repository
+from exchange_service.funds.operations import Desk
+from exchange_service.funds.repository import WithdrawalAddress
 from exchange_service.funds.schemas import (
     write_account,
     write_coin,
     write_deposit,
     write_rate,
     write_withdrawal,
+    write_withdrawal_address,
 )
-from exchange_service.funds.wallet import Wallet
-from exchange_service.parameters import Parameters
-from exchange_service.web import PAGE_MAX, TIME_MAX, RunningEngine, now_ms
+from exchange_service.parameters import TIME_MAX, Parameters
+from exchange_service.web import PAGE_MAX, RunningEngine, Signed, Withdrawing, now_ms
 from taonet.kit.db import Transaction
+
+PLACES: Final = {Asset.TAO: RAO_PLACES, Asset.BTC: SAT_PLACES}
+LABEL_MAX: Final = 48
 
 account_router = APIRouter(prefix="/api/v3", tags=["funds"])
 router = APIRouter(prefix="/sapi/v1", tags=["funds"])
+own_router = APIRouter(prefix="/exchange/v1", tags=["exchange"])
 
 
 @dataclass(frozen=True)
 class FundsTerms:
-    """What the house asks of who brings or takes coins."""
+    """What the house asks of who trades, brings or takes coins."""
 
-    wallet: Wallet
+    desk: Desk
     maker_ppm: int
     taker_ppm: int
-    withdrawal_fee_rao: int
-    confirmations: int
 
 
 def find_terms(request: Request) -> FundsTerms:
@@ -74,15 +75,13 @@ async def show_trade_fee(signed: Signed, terms: Terms) -> list[dict[str, str]]:
 @router.get("/capital/config/getall")
 def show_coins(signed: Signed, engine: RunningEngine, terms: Terms) -> list[dict[str, Any]]:
     balance = engine.market.balance(signed.account_id)
-    fee_rao, confirmations = terms.withdrawal_fee_rao, terms.confirmations
-    return [write_coin(asset, balance, fee_rao, confirmations) for asset in Asset]
+    return [write_coin(asset, balance, terms.desk) for asset in Asset]
 
 
 @router.get("/capital/deposit/address")
 def show_deposit_address(signed: Signed, conn: Transaction, terms: Terms) -> dict[str, str]:
     asset = signed.parameters.choice("coin", Asset)
-    operations.check_on_chain(asset)
-    address = operations.find_deposit_address(conn, terms.wallet, signed.account_id)
+    address = operations.find_deposit_address(conn, terms.desk, signed.account_id, asset)
     return {"address": address, "coin": asset, "tag": "", "url": ""}
 
 
@@ -97,30 +96,32 @@ def show_deposits(signed: Signed, conn: Transaction, terms: Terms) -> list[dict[
         parameters.optional_integer("endTime", TIME_MAX),
         parameters.limit(PAGE_MAX, PAGE_MAX),
     )
-    return [write_deposit(deposit, terms.confirmations) for deposit in deposits]
+    return [write_deposit(deposit, terms.desk) for deposit in deposits]
 
 
 @router.post("/capital/withdraw/apply")
-async def request_withdrawal(signed: Signed, engine: RunningEngine, terms: Terms) -> dict[str, str]:
+def request_withdrawal(
+    signed: Withdrawing, request: Request, engine: RunningEngine, terms: Terms
+) -> dict[str, str]:
     parameters = signed.parameters
+    asset = parameters.choice("coin", Asset)
     command = RequestWithdrawal(
         time_ms=0,
         withdrawal_id=0,
         account_id=signed.account_id,
-        asset=parameters.choice("coin", Asset),
-        amount=parameters.amount("amount", RAO_PLACES),
-        fee=terms.withdrawal_fee_rao,
+        asset=asset,
+        amount=parameters.amount("amount", PLACES[asset]),
+        fee=terms.desk.fees[asset],
         address=parameters.text("address"),
         client_withdrawal_id=parameters.client_id("withdrawOrderId"),
     )
-    operations.check_withdrawal(command, terms.wallet)
-    (requested,) = await execute(engine, command)
-    assert isinstance(requested, WithdrawalRequested)
+    pool = request.app.state.pool
+    requested = operations.request_withdrawal(engine, pool, terms.desk, command, now_ms())
     return {"id": str(requested.withdrawal_id)}
 
 
 @router.get("/capital/withdraw/history")
-def show_withdrawals(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
+def show_withdrawals(signed: Signed, conn: Transaction, terms: Terms) -> list[dict[str, Any]]:
     parameters = signed.parameters
     withdrawals = repository.list_withdrawals(
         conn,
@@ -131,7 +132,47 @@ def show_withdrawals(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
         parameters.optional_integer("endTime", TIME_MAX),
         parameters.limit(PAGE_MAX, PAGE_MAX),
     )
-    return [write_withdrawal(withdrawal) for withdrawal in withdrawals]
+    return [write_withdrawal(withdrawal, terms.desk) for withdrawal in withdrawals]
+
+
+@own_router.delete("/withdrawals")
+def cancel_withdrawal(signed: Withdrawing, conn: Transaction) -> dict[str, str]:
+    """Take back the withdrawal named by `id`, as long as it is held or waits."""
+    withdrawal_id = signed.parameters.integer("id")
+    operations.cancel_withdrawal(conn, signed.account_id, withdrawal_id)
+    return {"cancelled": str(withdrawal_id)}
+
+
+@own_router.get("/withdrawal-addresses")
+def list_withdrawal_addresses(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
+    rows = repository.list_withdrawal_addresses(conn, signed.account_id)
+    return [write_withdrawal_address(row) for row in rows]
+
+
+@own_router.post("/withdrawal-addresses", status_code=201)
+def add_withdrawal_address(signed: Withdrawing, conn: Transaction, terms: Terms) -> dict[str, Any]:
+    """Put `address` of a `coin` on the allow-list, with an optional `label`."""
+    parameters = signed.parameters
+    asset = parameters.choice("coin", Asset)
+    label = parameters.optional_text("label")[:LABEL_MAX]
+    row = WithdrawalAddress(signed.account_id, asset, parameters.text("address"), label, now_ms())
+    operations.add_withdrawal_address(conn, terms.desk, row)
+    return write_withdrawal_address(row)
+
+
+@own_router.delete("/withdrawal-addresses")
+def remove_withdrawal_address(signed: Withdrawing, conn: Transaction) -> dict[str, str]:
+    asset, address = signed.parameters.choice("coin", Asset), signed.parameters.text("address")
+    operations.remove_withdrawal_address(conn, signed.account_id, asset, address)
+    return {"removed": address}
+
+
+@own_router.put("/allow-list")
+def enforce_allow_list(signed: Withdrawing, conn: Transaction) -> dict[str, bool]:
+    """Pay listed addresses only (`enforced=true`); switching it off takes the usual delay."""
+    enforced = signed.parameters.text("enforced") == "true"
+    repository.enforce_allow_list(conn, signed.account_id, enforced, now_ms())
+    return {"enforced": enforced}
 
 
 def read_coin(parameters: Parameters) -> str:

@@ -1,19 +1,32 @@
 """Balances, deposits and withdrawals in Binance's words."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from exchange_service.domain.commands import Asset
-from exchange_service.formats import RAO_PLACES, btc, decimal, tao
-from exchange_service.funds.repository import Deposit, Withdrawal
+from exchange_service.domain.payout import calculate_due_ms
+from exchange_service.formats import btc, decimal, tao
+from exchange_service.funds.operations import WITHDRAWAL_MAX, Desk
+from exchange_service.funds.repository import Deposit, Withdrawal, WithdrawalAddress
 from exchange_service.repository import Balance
 
 NETWORKS: Final = {Asset.TAO: "TAO", Asset.BTC: "BTC"}
 NAMES: Final = {Asset.TAO: "Tao", Asset.BTC: "Test bitcoin"}
 DEPOSIT_DONE: Final = 1
-WITHDRAWAL_STATUSES: Final = {"requested": 2, "signed": 4, "completed": 6, "failed": 5}
-"""Binance's numbers: awaiting approval, processing, completed, failure."""
-ADDRESS_PATTERN: Final = "^5[1-9A-HJ-NP-Za-km-z]{46,48}$"
+WITHDRAWAL_STATUSES: Final = {
+    "requested": 2,
+    "cancelling": 1,
+    "signed": 4,
+    "completed": 6,
+    "failed": 5,
+    "cancelled": 1,
+}
+"""Binance's numbers: awaiting approval, cancelled, processing, completed, failure, cancelled."""
+ADDRESS_PATTERNS: Final = {
+    Asset.TAO: "^5[1-9A-HJ-NP-Za-km-z]{46,48}$",
+    Asset.BTC: "^bcrt1[02-9ac-hj-np-z]{11,71}$",
+}
 
 
 def write_account(
@@ -57,19 +70,16 @@ def write_rate(ppm: int) -> str:
     return decimal(ppm * 100, 8)
 
 
-def write_coin(asset: Asset, balance: Balance, fee_rao: int, confirmations: int) -> dict[str, Any]:
-    """Return what `capital/config/getall` says about a coin; test BTC has no network yet."""
-    on_chain = asset is Asset.TAO
-    free, locked = (
-        (tao(balance.free_rao), tao(balance.locked_rao))
-        if on_chain
-        else (btc(balance.free_sat), btc(balance.locked_sat))
-    )
+def write_coin(asset: Asset, balance: Balance, desk: Desk) -> dict[str, Any]:
+    """Return what `capital/config/getall` says about a coin."""
+    on_chain, amount = desk.is_on_chain(asset), partial(write_amount, asset)
+    free, locked = balance[1:3] if asset is Asset.BTC else balance[3:5]
+    confirmations = desk.confirmations[asset]
     return {
         "coin": asset,
         "name": NAMES[asset],
-        "free": free,
-        "locked": locked,
+        "free": amount(free),
+        "locked": amount(locked),
         "freeze": "0",
         "withdrawing": "0",
         "ipoing": "0",
@@ -87,13 +97,13 @@ def write_coin(asset: Asset, balance: Balance, fee_rao: int, confirmations: int)
                 "isDefault": True,
                 "depositEnable": on_chain,
                 "withdrawEnable": on_chain,
-                "withdrawFee": tao(fee_rao) if on_chain else "0",
-                "withdrawMin": tao(fee_rao * 2) if on_chain else "0",
-                "withdrawMax": tao(10**6 * 10**RAO_PLACES) if on_chain else "0",
-                "withdrawIntegerMultiple": tao(1) if on_chain else btc(1),
+                "withdrawFee": amount(desk.fees[asset]),
+                "withdrawMin": amount(desk.minimum(asset)),
+                "withdrawMax": amount(WITHDRAWAL_MAX[asset]),
+                "withdrawIntegerMultiple": amount(1),
                 "minConfirm": confirmations,
                 "unLockConfirm": confirmations,
-                "addressRegex": ADDRESS_PATTERN if on_chain else "",
+                "addressRegex": ADDRESS_PATTERNS[asset],
                 "memoRegex": "",
                 "sameAddress": False,
             }
@@ -101,8 +111,9 @@ def write_coin(asset: Asset, balance: Balance, fee_rao: int, confirmations: int)
     }
 
 
-def write_deposit(deposit: Deposit, confirmations: int) -> dict[str, Any]:
+def write_deposit(deposit: Deposit, desk: Desk) -> dict[str, Any]:
     asset = Asset(deposit.asset)
+    confirmations = desk.confirmations[asset]
     return {
         "id": f"{deposit.height}-{deposit.event_index}",
         "amount": write_amount(asset, deposit.amount),
@@ -121,14 +132,19 @@ def write_deposit(deposit: Deposit, confirmations: int) -> dict[str, Any]:
     }
 
 
-def write_withdrawal(withdrawal: Withdrawal) -> dict[str, Any]:
+def write_withdrawal(withdrawal: Withdrawal, desk: Desk) -> dict[str, Any]:
+    """Return a withdrawal; one that failed unsigned was taken back by its owner."""
     asset = Asset(withdrawal.asset)
+    status = withdrawal.status
+    if status == "failed" and withdrawal.extrinsic is None:
+        status = "cancelled"
+    held_ms = calculate_due_ms(desk.rules, asset, withdrawal.amount, withdrawal.requested_ms)
     answer = {
         "id": str(withdrawal.withdrawal_id),
         "amount": write_amount(asset, withdrawal.amount - withdrawal.fee),
         "transactionFee": write_amount(asset, withdrawal.fee),
         "coin": asset,
-        "status": WITHDRAWAL_STATUSES[withdrawal.status],
+        "status": WITHDRAWAL_STATUSES[status],
         "address": withdrawal.address,
         "txId": withdrawal.extrinsic_hash or "",
         "applyTime": write_moment(withdrawal.requested_ms),
@@ -138,9 +154,20 @@ def write_withdrawal(withdrawal: Withdrawal) -> dict[str, Any]:
         "confirmNo": 0,
         "walletType": 0,
     }
+    if withdrawal.status == "requested" and held_ms > withdrawal.requested_ms:
+        answer["info"] = f"held until {write_moment(held_ms)}; it can be taken back until then"
     if withdrawal.completed_ms is not None:
         answer["completeTime"] = write_moment(withdrawal.completed_ms)
     return answer
+
+
+def write_withdrawal_address(row: WithdrawalAddress) -> dict[str, Any]:
+    return {
+        "coin": row.asset,
+        "address": row.address,
+        "label": row.label,
+        "addedTime": row.added_ms,
+    }
 
 
 def write_amount(asset: Asset, amount: int) -> str:

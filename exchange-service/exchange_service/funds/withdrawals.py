@@ -2,23 +2,26 @@
 
 One payment is on its way at a time, so the hot wallet's nonces never wait for each other. Before
 anything is sent its bytes are stored; after a crash the same bytes are sent again, and a nonce can
-be in the chain only once. Deposits are swept into the hot wallet first.
+be in the chain only once. Deposits stay on their addresses until the hot wallet needs them.
 """
 
 import threading
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+import time
+from typing import Final, Protocol
 
 from psycopg_pool import ConnectionPool
 
 from chain_service.client import ChainRefusal
 from chain_service.schemas import Account, Extrinsic, Head, Parameters, Receipt
-from chain_service.signing import VALID_BLOCKS, sign_extrinsic
+from chain_service.signing import VALID_BLOCKS
+from exchange_service.domain.commands import Asset, FailWithdrawal
+from exchange_service.domain.payout import PayoutRules, calculate_due_ms
+from exchange_service.engine import ANSWER_SECONDS, Engine
 from exchange_service.funds import repository
 from exchange_service.funds.repository import Withdrawal
-from exchange_service.funds.wallet import Wallet
+from exchange_service.signer.client import Signing
+from exchange_service.signer.schemas import ChainPlace
 from taonet.kit.db import begin
-from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
 
 PAUSE_SECONDS: Final = 1.0
@@ -41,16 +44,25 @@ class PayingChain(Protocol):
 
     def receipt(self, extrinsic_hash: str) -> Receipt: ...
 
-    def execute(self, keypair: Keypair, call: str, arguments: Mapping[str, Any]) -> Receipt: ...
+    def wait(self, extrinsic_hash: str) -> Receipt: ...
 
 
 class Payer:
-    """Works off withdrawals, oldest first."""
+    """Works off withdrawals of TAO, oldest first."""
 
-    def __init__(self, chain: PayingChain, pool: ConnectionPool, wallet: Wallet) -> None:
+    def __init__(
+        self,
+        chain: PayingChain,
+        engine: Engine,
+        pool: ConnectionPool,
+        signer: Signing,
+        rules: PayoutRules,
+    ) -> None:
         self._chain = chain
+        self._engine = engine
         self._pool = pool
-        self._wallet = wallet
+        self._signer = signer
+        self._rules = rules
 
     def pay(self, stop: threading.Event) -> None:
         """Pay until told to stop; whatever fails is tried again."""
@@ -62,10 +74,11 @@ class Payer:
                     log.warning("paying waits", error=str(error))
 
     def step(self) -> None:
-        """Sweep what came in, then bring the oldest withdrawal one step further."""
-        self._sweep()
+        """Bring the oldest withdrawal that is due one step further."""
+        self.finish_cancellations()
         with begin(self._pool) as conn:
-            withdrawal = repository.find_next_withdrawal(conn)
+            pending = repository.list_pending_withdrawals(conn, Asset.TAO)
+        withdrawal = next((one for one in pending if self._is_due(one)), None)
         if withdrawal is None:
             return
         if withdrawal.status == "requested":
@@ -78,25 +91,37 @@ class Payer:
                 return
         self._send(withdrawal.withdrawal_id, signed)
 
+    def finish_cancellations(self) -> None:
+        """Tell the engine of withdrawals that were taken back, also after a crash in between."""
+        with begin(self._pool) as conn:
+            cancelling = repository.list_cancelling(conn)
+        for withdrawal_id in cancelling:
+            self._engine.submit(FailWithdrawal(0, withdrawal_id)).result(ANSWER_SECONDS)
+
+    def _is_due(self, withdrawal: Withdrawal) -> bool:
+        due_ms = calculate_due_ms(
+            self._rules, Asset.TAO, withdrawal.amount, withdrawal.requested_ms
+        )
+        return withdrawal.status == "signed" or time.time_ns() // 1_000_000 >= due_ms
+
     def _sign(self, withdrawal: Withdrawal) -> Extrinsic | None:
-        """Sign the payment and store it; None while the hot wallet holds too little."""
-        account, head = self._chain.account(self._wallet.address), self._chain.head()
-        sent_rao = withdrawal.amount - withdrawal.fee
-        if account.free_rao < sent_rao + self._margin_rao():
+        """Have the payment signed and stored; None while the hot wallet holds too little."""
+        address = self._signer.describe().tao
+        needed_rao = withdrawal.amount - withdrawal.fee + self._margin_rao()
+        self._gather(address, needed_rao)
+        if self._chain.account(address).free_rao < needed_rao:
             log.warning("the hot wallet holds too little", withdrawal=withdrawal.withdrawal_id)
             return None
-        signed = sign_extrinsic(
-            self._wallet.hot,
-            head.genesis_hash,
-            account.nonce,
-            head.height + VALID_BLOCKS,
-            "transfer",
-            {"receiver": withdrawal.address, "amount_rao": str(sent_rao)},
+        return self._signer.sign_tao(withdrawal.withdrawal_id, self._find_place(address))
+
+    def _find_place(self, address: str) -> ChainPlace:
+        """Return what the next extrinsic of an address must say of the chain."""
+        account, head = self._chain.account(address), self._chain.head()
+        return ChainPlace(
+            genesis_hash=head.genesis_hash,
+            nonce=account.nonce,
+            last_valid_block=head.height + VALID_BLOCKS,
         )
-        with begin(self._pool) as conn:
-            payload = signed.model_dump(mode="json")
-            repository.save_payment(conn, withdrawal.withdrawal_id, payload)
-        return signed
 
     def _is_known(self, withdrawal: Withdrawal) -> bool:
         """Tell whether the chain has the payment: then there is nothing to do but wait."""
@@ -120,14 +145,28 @@ class Payer:
             repository.save_payment_hash(conn, withdrawal_id, extrinsic_hash)
         log.info("withdrawal sent", withdrawal=withdrawal_id, extrinsic=extrinsic_hash)
 
-    def _sweep(self) -> None:
-        """Move what lies on deposit addresses to the hot wallet; dust stays for the next time."""
+    def _gather(self, hot_address: str, needed_rao: int) -> None:
+        """Sweep deposits into the hot wallet until it holds enough; the rest stays where it is.
+
+        Not before: every sweep costs a fee, which only a withdrawal's own fee makes up for.
+        """
+        margin_rao = self._margin_rao()
+        lacking_rao = needed_rao - self._chain.account(hot_address).free_rao
+        if lacking_rao <= 0:
+            return
         with begin(self._pool) as conn:
             due = repository.list_sweeps_due(conn)
-        for account_id in due:
-            key = self._wallet.deposit_key(account_id)
-            if self._chain.account(key.ss58_address).free_rao > self._margin_rao():
-                self._chain.execute(key, "transfer_all", {"receiver": self._wallet.address})
+        held = [
+            (self._chain.account(address).free_rao, account_id, address)
+            for account_id, address in due
+        ]
+        for free_rao, account_id, address in sorted(held, reverse=True):
+            if lacking_rao <= 0 or free_rao <= margin_rao:
+                return
+            signed = self._signer.sign_sweep(account_id, self._find_place(address))
+            if self._chain.wait(self._chain.send(signed)).status != "included":
+                return
+            lacking_rao -= free_rao - margin_rao
             with begin(self._pool) as conn:
                 repository.mark_swept(conn, account_id)
 

@@ -1,19 +1,60 @@
 """Accounts' keys, and the audit of the tables against each other."""
 
+from dataclasses import dataclass
+
 from psycopg import Connection
+from psycopg.rows import class_row
 
 
-def insert_key(conn: Connection, api_key: str, account_id: int, created_ms: int) -> None:
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as the table holds it."""
+
+    api_key: str
+    account_id: int
+    label: str
+    permissions: list[str]
+    addresses: list[str]
+    public_key: bytes | None
+    created_ms: int
+
+
+def insert_key(conn: Connection, key: KeyRow) -> None:
     conn.execute(
-        "INSERT INTO api_key (api_key, account_id, created_ms) VALUES (%s, %s, %s)",
-        (api_key, account_id, created_ms),
+        "INSERT INTO api_key (api_key, account_id, label, permissions, addresses, public_key,"
+        " created_ms) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            key.api_key,
+            key.account_id,
+            key.label,
+            key.permissions,
+            key.addresses,
+            key.public_key,
+            key.created_ms,
+        ),
     )
 
 
-def load_keys(conn: Connection) -> dict[str, int]:
-    """Return the account of every key."""
-    rows = conn.execute("SELECT api_key, account_id FROM api_key").fetchall()
-    return dict(rows)
+def load_keys(conn: Connection, account_id: int | None = None) -> list[KeyRow]:
+    """Return the keys that are valid, of one account or of all."""
+    with conn.cursor(row_factory=class_row(KeyRow)) as cursor:
+        return cursor.execute(
+            "SELECT api_key, account_id, label, permissions, addresses, public_key, created_ms"
+            " FROM api_key WHERE revoked_ms IS NULL"
+            " AND (%(account)s::bigint IS NULL OR account_id = %(account)s)"
+            " ORDER BY created_ms, api_key",
+            {"account": account_id},
+        ).fetchall()
+
+
+def revoke_key(conn: Connection, account_id: int, api_key: str, now_ms: int) -> bool:
+    """Note that a key of the account is no longer valid; False if there is no such key."""
+    cursor = conn.execute(
+        "UPDATE api_key SET revoked_ms = %s"
+        " WHERE api_key = %s AND account_id = %s AND revoked_ms IS NULL",
+        (now_ms, api_key, account_id),
+    )
+    return cursor.rowcount == 1
 
 
 def find_account(conn: Connection, name: str) -> int | None:

@@ -1,46 +1,42 @@
 """Market data in Binance's words."""
 
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from exchange_service.domain.candles import Candle, find_next_open
 from exchange_service.domain.commands import Kind, SelfTrade
 from exchange_service.domain.symbol import (
+    ASK_DIVISOR_DOWN,
+    ASK_MULTIPLIER_UP,
     BASE,
+    BID_DIVISOR_DOWN,
+    BID_MULTIPLIER_UP,
+    ICEBERG_PARTS_MAX,
     NOTIONAL_SAT_MAX,
     NOTIONAL_SAT_MIN,
     OPEN_ORDERS_MAX,
+    ORDER_LISTS_MAX,
     PRICE_SAT_MAX,
     PRICE_SAT_MIN,
     QUANTITY_RAO_MAX,
     QUANTITY_RAO_MIN,
     QUOTE,
-    RAO_PER_TAO,
     STEP_RAO,
+    STOP_ORDERS_MAX,
     SYMBOL,
     TICK_SAT,
 )
 from exchange_service.formats import RAO_PLACES, SAT_PLACES, btc, tao
-from exchange_service.market.repository import AggregateTrade, PublicTrade, Summary
+from exchange_service.market.repository import AggregateTrade, PublicTrade
+from exchange_service.market.tickers import Ticker
 
 Level = tuple[int, int] | None
-RATE_LIMITS: Final = [
-    {
-        "rateLimitType": "REQUEST_WEIGHT",
-        "interval": "MINUTE",
-        "intervalNum": 1,
-        "limit": 6_000,
-    },
-    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
-    {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
-]
 
 
-def write_exchange_info(now_ms: int) -> dict[str, Any]:
+def write_exchange_info(now_ms: int, rate_limits: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
-        "rateLimits": RATE_LIMITS,
+        "rateLimits": rate_limits,
         "exchangeFilters": [],
         "symbols": [write_symbol()],
     }
@@ -58,14 +54,14 @@ def write_symbol() -> dict[str, Any]:
         "baseCommissionPrecision": RAO_PLACES,
         "quoteCommissionPrecision": SAT_PLACES,
         "orderTypes": [str(kind) for kind in Kind],
-        "icebergAllowed": False,
-        "ocoAllowed": False,
+        "icebergAllowed": True,
+        "ocoAllowed": True,
         "otoAllowed": False,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -92,6 +88,12 @@ def write_filters() -> list[dict[str, Any]]:
             "stepSize": tao(STEP_RAO),
         },
         {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": tao(QUANTITY_RAO_MIN),
+            "maxQty": tao(QUANTITY_RAO_MAX),
+            "stepSize": tao(STEP_RAO),
+        },
+        {
             "filterType": "NOTIONAL",
             "minNotional": btc(NOTIONAL_SAT_MIN),
             "applyMinToMarket": True,
@@ -99,7 +101,18 @@ def write_filters() -> list[dict[str, Any]]:
             "applyMaxToMarket": True,
             "avgPriceMins": 0,
         },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": str(BID_MULTIPLIER_UP),
+            "bidMultiplierDown": str(1 / BID_DIVISOR_DOWN),
+            "askMultiplierUp": str(ASK_MULTIPLIER_UP),
+            "askMultiplierDown": str(1 / ASK_DIVISOR_DOWN),
+            "avgPriceMins": 0,
+        },
+        {"filterType": "ICEBERG_PARTS", "limit": ICEBERG_PARTS_MAX},
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": OPEN_ORDERS_MAX},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": STOP_ORDERS_MAX},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": ORDER_LISTS_MAX},
     ]
 
 
@@ -117,7 +130,7 @@ def write_trade(trade: PublicTrade) -> dict[str, Any]:
 
 def write_aggregate(trade: AggregateTrade) -> dict[str, Any]:
     return {
-        "a": trade.first_id,
+        "a": trade.aggregate_id,
         "p": btc(trade.price_sat),
         "q": tao(trade.quantity_rao),
         "f": trade.first_id,
@@ -128,7 +141,7 @@ def write_aggregate(trade: AggregateTrade) -> dict[str, Any]:
     }
 
 
-def write_candle(candle: Candle, interval: str) -> list[Any]:
+def write_candle(candle: Candle, interval: str, ahead_ms: int = 0) -> list[Any]:
     return [
         candle.open_ms,
         btc(candle.open_sat),
@@ -136,7 +149,7 @@ def write_candle(candle: Candle, interval: str) -> list[Any]:
         btc(candle.low_sat),
         btc(candle.close_sat),
         tao(candle.volume_rao),
-        find_next_open(candle.open_ms, interval) - 1,
+        find_next_open(candle.open_ms, interval, ahead_ms) - 1,
         btc(candle.quote_sat),
         candle.trades,
         tao(candle.taker_buy_rao),
@@ -161,36 +174,39 @@ def write_book_ticker(bid: Level, ask: Level) -> dict[str, str]:
     }
 
 
-def calculate_average_sat(quote_sat: int, volume_rao: int) -> int:
-    """Return the price per TAO weighted by volume, cut to whole satoshi."""
-    return quote_sat * RAO_PER_TAO // volume_rao if volume_rao else 0
-
-
-def write_day(
-    day: Summary, before_sat: int, bid: Level, ask: Level, start_ms: int, now_ms: int
-) -> dict[str, Any]:
-    """Return the 24 hours' ticker; without trades, everything stands at the price before."""
-    last_sat = day.last_sat or before_sat
-    open_sat = day.open_sat or before_sat
-    change_sat = last_sat - open_sat
-    percent = Decimal(change_sat) / open_sat * 100 if open_sat else Decimal(0)
+def write_mini_ticker(ticker: Ticker) -> dict[str, Any]:
     return {
         "symbol": SYMBOL,
-        "priceChange": btc(change_sat),
-        "priceChangePercent": f"{percent:.3f}",
-        "weightedAvgPrice": btc(calculate_average_sat(day.quote_sat, day.volume_rao) or last_sat),
-        "prevClosePrice": btc(before_sat),
-        "lastPrice": btc(last_sat),
-        "lastQty": tao(day.last_rao),
-        **{name: value for name, value in write_book_ticker(bid, ask).items() if name != "symbol"},
-        "openPrice": btc(open_sat),
-        "highPrice": btc(day.high_sat or last_sat),
-        "lowPrice": btc(day.low_sat or last_sat),
-        "volume": tao(day.volume_rao),
-        "quoteVolume": btc(day.quote_sat),
-        "openTime": start_ms,
-        "closeTime": now_ms,
-        "firstId": day.first_id,
-        "lastId": day.last_id,
-        "count": day.trades,
+        "openPrice": btc(ticker.open_sat),
+        "highPrice": btc(ticker.high_sat),
+        "lowPrice": btc(ticker.low_sat),
+        "lastPrice": btc(ticker.last_sat),
+        "volume": tao(ticker.volume_rao),
+        "quoteVolume": btc(ticker.quote_sat),
+        "openTime": ticker.open_ms,
+        "closeTime": ticker.close_ms,
+        "firstId": ticker.first_id,
+        "lastId": ticker.last_id,
+        "count": ticker.trades,
+    }
+
+
+def write_ticker(ticker: Ticker) -> dict[str, Any]:
+    """Return the ticker of a window: its mini form, and what changed."""
+    return {
+        "symbol": SYMBOL,
+        "priceChange": btc(ticker.change_sat),
+        "priceChangePercent": ticker.percent,
+        "weightedAvgPrice": btc(ticker.average_sat),
+        **write_mini_ticker(ticker),
+    }
+
+
+def write_day(ticker: Ticker, last_rao: int, bid: Level, ask: Level) -> dict[str, Any]:
+    """Return the ticker of the last 24 hours, with the best prices of now."""
+    return {
+        **write_ticker(ticker),
+        "prevClosePrice": btc(ticker.before_sat),
+        "lastQty": tao(last_rao),
+        **write_book_ticker(bid, ask),
     }

@@ -1,75 +1,98 @@
-"""`/api/v3/order` and its kin: placing, cancelling and asking about one's own orders."""
+"""`/api/v3/order` and its kin: placing, cancelling, changing and asking about one's own orders."""
 
 from typing import Any, Final
 
 from fastapi import APIRouter
 
-from exchange_service.authentication import Signed
 from exchange_service.domain.admission import check_terms
-from exchange_service.domain.commands import CancelAllOrders, CancelOrder, Kind
-from exchange_service.domain.facts import OrderCancelled
-from exchange_service.domain.projection import describe_cancelled
+from exchange_service.domain.commands import CancelAllOrders, Kind, PlaceOrder
+from exchange_service.domain.facts import OrderAmended
 from exchange_service.domain.refusals import Reason
+from exchange_service.domain.symbol import SYMBOL
 from exchange_service.engine import execute
 from exchange_service.errors import UNKNOWN_ORDER, BinanceRefusal
+from exchange_service.formats import decimal
 from exchange_service.orders import repository
+from exchange_service.orders.reading import (
+    read_amendment,
+    read_cancellation,
+    read_names,
+    read_order,
+)
 from exchange_service.orders.schemas import (
     ResponseKind,
-    read_order,
-    write_cancelled,
+    write_amended,
+    write_amendment,
+    write_cancelled_all,
     write_new_order,
     write_order,
     write_own_trade,
+    write_prevented,
 )
-from exchange_service.parameters import Parameters
-from exchange_service.web import PAGE_DEFAULT, PAGE_MAX, TIME_MAX, RunningEngine
+from exchange_service.parameters import TIME_MAX, Parameters
+from exchange_service.web import (
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    Counted,
+    Ordering,
+    RunningEngine,
+    Signed,
+    Trading,
+)
 from taonet.kit.db import Transaction
 
-NO_ORDER_NAMED: Final = Reason(
-    -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+DAY_MS: Final = 24 * 60 * 60 * 1_000
+TOO_LONG: Final = Reason(-1127, "More than 24 hours between startTime and endTime.")
+NO_MATCH_NAMED: Final = Reason(
+    -1102, "Param 'preventedMatchId' or 'orderId' must be sent, but both were empty/null!"
 )
 
 router = APIRouter(prefix="/api/v3", tags=["orders"])
 
 
 @router.post("/order")
-async def place_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
+async def place_order(signed: Ordering, engine: RunningEngine) -> dict[str, Any]:
     order = read_order(signed.account_id, signed.parameters)
-    default = ResponseKind.ACK if order.kind is Kind.LIMIT_MAKER else ResponseKind.FULL
-    answer = signed.parameters.choice("newOrderRespType", ResponseKind, default)
-    return write_new_order(await execute(engine, order), answer)
+    kind = read_response_kind(order, signed.parameters)
+    return write_new_order(await execute(engine, order), kind)
 
 
 @router.post("/order/test")
-async def test_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
+def test_order(signed: Trading, engine: RunningEngine, conn: Transaction) -> dict[str, Any]:
     order = read_order(signed.account_id, signed.parameters)
+    read_response_kind(order, signed.parameters)
     last = engine.market.last_trade()
     if (reason := check_terms(order, last.price_sat if last else 0)) is not None:
         raise BinanceRefusal(reason)
-    return {}
+    if signed.parameters.optional_text("computeCommissionRates") != "true":
+        return {}
+    rates = write_commission(*repository.find_fee_rates(conn, signed.account_id))
+    del rates["symbol"]
+    return {f"{name}ForOrder" if name != "discount" else name: rate for name, rate in rates.items()}
 
 
 @router.delete("/order")
-async def cancel_order(signed: Signed, engine: RunningEngine) -> dict[str, Any]:
-    parameters = signed.parameters
-    parameters.check_symbol()
-    order_id, client_order_id = read_names(parameters)
-    cancel_id = parameters.client_id("newClientOrderId")
-    facts = await execute(engine, CancelOrder(0, signed.account_id, order_id, client_order_id))
-    (cancelled,) = facts
-    assert isinstance(cancelled, OrderCancelled)
-    return write_cancelled(describe_cancelled(cancelled), cancel_id)
+async def cancel_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
+    command = read_cancellation(signed.account_id, signed.parameters)
+    cancel_id = signed.parameters.client_id("newClientOrderId")
+    answers = write_cancelled_all(await execute(engine, command), cancel_id)
+    # With one leg of a pair goes the other; the answer is about the one that was named.
+    wanted = command.order_id, command.client_order_id
+    named = (one for one in answers if one["orderId"] == wanted[0] or not wanted[0])
+    return next(one for one in named if wanted[1] in ("", one["origClientOrderId"]))
 
 
 @router.delete("/openOrders")
-async def cancel_open_orders(signed: Signed, engine: RunningEngine) -> list[dict[str, Any]]:
+async def cancel_open_orders(signed: Trading, engine: RunningEngine) -> list[dict[str, Any]]:
     signed.parameters.check_symbol()
-    facts = await execute(engine, CancelAllOrders(0, signed.account_id))
-    return [
-        write_cancelled(describe_cancelled(fact), "")
-        for fact in facts
-        if isinstance(fact, OrderCancelled)
-    ]
+    return write_cancelled_all(await execute(engine, CancelAllOrders(0, signed.account_id)))
+
+
+@router.put("/order/amend/keepPriority")
+async def amend_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
+    facts = await execute(engine, read_amendment(signed.account_id, signed.parameters))
+    (amended,) = (fact for fact in facts if isinstance(fact, OrderAmended))
+    return write_amended(amended)
 
 
 @router.get("/order")
@@ -95,8 +118,7 @@ def show_all_orders(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
         conn,
         signed.account_id,
         parameters.optional_integer("orderId", 0),
-        parameters.optional_integer("startTime", 0),
-        parameters.optional_integer("endTime", TIME_MAX),
+        *read_day(parameters),
         parameters.limit(PAGE_DEFAULT, PAGE_MAX),
     )
     return [write_order(order) for order in orders]
@@ -110,18 +132,86 @@ def show_own_trades(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
         conn,
         signed.account_id,
         parameters.optional_integer("orderId", 0),
-        parameters.optional_integer("fromId", 0),
-        parameters.optional_integer("startTime", 0),
-        parameters.optional_integer("endTime", TIME_MAX),
+        parameters.integer("fromId") if "fromId" in parameters else None,
+        *read_day(parameters),
         parameters.limit(PAGE_DEFAULT, PAGE_MAX),
     )
     return [write_own_trade(trade) for trade in trades]
 
 
-def read_names(parameters: Parameters) -> tuple[int, str]:
-    """Return order id and client order id, one of which must be given."""
+@router.get("/order/amendments")
+def show_amendments(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
+    parameters = signed.parameters
+    parameters.check_symbol()
+    amendments = repository.list_amendments(
+        conn,
+        signed.account_id,
+        parameters.integer("orderId"),
+        parameters.optional_integer("fromExecutionId", 0),
+        parameters.limit(PAGE_DEFAULT, PAGE_MAX),
+    )
+    return [write_amendment(amendment) for amendment in amendments]
+
+
+@router.get("/myPreventedMatches")
+def show_prevented(signed: Signed, conn: Transaction) -> list[dict[str, Any]]:
+    parameters = signed.parameters
+    parameters.check_symbol()
+    prevented_id = parameters.optional_integer("preventedMatchId", 0)
     order_id = parameters.optional_integer("orderId", 0)
-    client_order_id = parameters.optional_text("origClientOrderId")
-    if not order_id and not client_order_id:
-        raise BinanceRefusal(NO_ORDER_NAMED)
-    return order_id, client_order_id
+    if not prevented_id and not order_id:
+        raise BinanceRefusal(NO_MATCH_NAMED)
+    matches = repository.list_prevented(
+        conn,
+        signed.account_id,
+        prevented_id,
+        order_id,
+        parameters.optional_integer("fromPreventedMatchId", 0),
+        parameters.limit(PAGE_DEFAULT, PAGE_MAX),
+    )
+    return [write_prevented(match) for match in matches]
+
+
+@router.get("/rateLimit/order")
+async def show_order_counts(signed: Signed, limits: Counted) -> list[dict[str, Any]]:
+    return limits.count_orders(signed.account_id)
+
+
+@router.get("/account/commission")
+def show_commission(signed: Signed, conn: Transaction) -> dict[str, Any]:
+    signed.parameters.check_symbol()
+    return write_commission(*repository.find_fee_rates(conn, signed.account_id))
+
+
+def read_response_kind(order: PlaceOrder, parameters: Parameters) -> ResponseKind:
+    """Return how much the client wants to hear: for MARKET and LIMIT all, unless it says so."""
+    plain = order.kind in (Kind.MARKET, Kind.LIMIT)
+    default = ResponseKind.FULL if plain else ResponseKind.ACK
+    return parameters.choice("newOrderRespType", ResponseKind, default)
+
+
+def read_day(parameters: Parameters) -> tuple[int, int]:
+    """Return `startTime` and `endTime`; given both, they may be a day apart at most."""
+    start_ms = parameters.optional_integer("startTime", 0)
+    end_ms = parameters.optional_integer("endTime", TIME_MAX)
+    if "startTime" in parameters and "endTime" in parameters and end_ms - start_ms > DAY_MS:
+        raise BinanceRefusal(TOO_LONG)
+    return start_ms, end_ms
+
+
+def write_commission(maker_ppm: int, taker_ppm: int) -> dict[str, Any]:
+    none = decimal(0, 8)
+    rates = {"maker": decimal(maker_ppm * 100, 8), "taker": decimal(taker_ppm * 100, 8)}
+    nothing = {"maker": none, "taker": none, "buyer": none, "seller": none}
+    return {
+        "symbol": SYMBOL,
+        "standardCommission": {**nothing, **rates},
+        "specialCommission": nothing,
+        "taxCommission": nothing,
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BTC",
+            "discount": none,
+        },
+    }

@@ -1,28 +1,21 @@
-"""Orders in Binance's words: from parameters to a command, from records to JSON."""
+"""Orders in Binance's words: from facts and records to JSON."""
 
-import secrets
 from enum import StrEnum
 from typing import Any, Final
 
-from exchange_service.domain.commands import Kind, PlaceOrder, SelfTrade, Side, TimeInForce
-from exchange_service.domain.facts import Fact, Traded
-from exchange_service.domain.projection import OrderRecord, OrderStatus, Projection
-from exchange_service.domain.refusals import Reason
+from exchange_service.domain.facts import Fact, OrderAmended, OrderCancelled, PairOpened, Traded
+from exchange_service.domain.projection import (
+    OrderRecord,
+    Projection,
+    describe_amended,
+    describe_cancelled,
+)
 from exchange_service.domain.symbol import QUOTE, SYMBOL
-from exchange_service.errors import BinanceRefusal
-from exchange_service.formats import RAO_PLACES, SAT_PLACES, btc, tao
-from exchange_service.orders.repository import OwnTrade
-from exchange_service.parameters import Parameters
+from exchange_service.formats import btc, tao
+from exchange_service.orders.naming import name_cancellation
+from exchange_service.orders.repository import Amendment, OwnTrade, PairRecord, PreventedMatch
 
 NO_ORDER_LIST: Final = -1
-NO_QUANTITY: Final = Reason(
-    -1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!"
-)
-TWO_QUANTITIES: Final = Reason(-1128, "Combination of optional parameters invalid.")
-INVALID_QUANTITY: Final = Reason(-1013, "Invalid quantity.")
-INVALID_PRICE: Final = Reason(-1013, "Invalid price.")
-NO_ICEBERG: Final = Reason(-2010, "Iceberg orders are not supported for this symbol.")
-OPEN: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
 class ResponseKind(StrEnum):
@@ -33,112 +26,148 @@ class ResponseKind(StrEnum):
     FULL = "FULL"
 
 
-def read_order(account_id: int, parameters: Parameters) -> PlaceOrder:
-    """Return the order that the parameters ask for, or refuse them."""
-    parameters.check_symbol()
-    side = parameters.choice("side", Side)
-    kind = parameters.choice("type", Kind)
-    if parameters.optional_text("icebergQty", "0").strip("0."):
-        raise BinanceRefusal(NO_ICEBERG)
-    parameters.forbid("stopPrice", "trailingDelta")
-    price_sat, quantity_rao, quote_sat, time_in_force = _read_terms(kind, parameters)
-    return PlaceOrder(
-        time_ms=0,
-        order_id=0,
-        account_id=account_id,
-        side=side,
-        kind=kind,
-        price_sat=price_sat,
-        quantity_rao=quantity_rao,
-        quote_sat=quote_sat,
-        time_in_force=time_in_force,
-        self_trade=parameters.choice("selfTradePreventionMode", SelfTrade, SelfTrade.EXPIRE_MAKER),
-        client_order_id=parameters.client_id("newClientOrderId") or secrets.token_hex(11),
-    )
-
-
-def _read_terms(kind: Kind, parameters: Parameters) -> tuple[int, int, int, TimeInForce]:
-    """Return price, quantity, quote and time in force, as this kind of order needs them."""
-    if kind is Kind.MARKET:
-        parameters.forbid("price", "timeInForce")
-        quantity_rao, quote_sat = _read_market_quantity(parameters)
-        return 0, quantity_rao, quote_sat, TimeInForce.GTC
-    parameters.forbid("quoteOrderQty")
-    if kind is Kind.LIMIT_MAKER:
-        parameters.forbid("timeInForce")
-        time_in_force = TimeInForce.GTC
-    else:
-        time_in_force = parameters.choice("timeInForce", TimeInForce)
-    quantity_rao = _read_positive(parameters, "quantity", RAO_PLACES, INVALID_QUANTITY)
-    price_sat = _read_positive(parameters, "price", SAT_PLACES, INVALID_PRICE)
-    return price_sat, quantity_rao, 0, time_in_force
-
-
-def _read_market_quantity(parameters: Parameters) -> tuple[int, int]:
-    if "quantity" in parameters and "quoteOrderQty" in parameters:
-        raise BinanceRefusal(TWO_QUANTITIES)
-    if "quoteOrderQty" in parameters:
-        return 0, _read_positive(parameters, "quoteOrderQty", SAT_PLACES, INVALID_QUANTITY)
-    if "quantity" in parameters:
-        return _read_positive(parameters, "quantity", RAO_PLACES, INVALID_QUANTITY), 0
-    raise BinanceRefusal(NO_QUANTITY)
-
-
-def _read_positive(parameters: Parameters, name: str, places: int, zero: Reason) -> int:
-    amount = parameters.amount(name, places)
-    if amount == 0:
-        raise BinanceRefusal(zero)
-    return amount
-
-
 def write_new_order(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
     """Return the answer to a new order, from the facts it led to."""
-    projection = Projection()
-    projection.record(0, facts)
-    # One command accepts one order; what else it touched are the makers' changes.
-    (order,) = projection.orders.values()
-    answer: dict[str, Any] = {
-        "symbol": SYMBOL,
-        "orderId": order.order_id,
-        "orderListId": NO_ORDER_LIST,
-        "clientOrderId": order.client_order_id,
-        "transactTime": order.created_ms,
-    }
+    (order,), trades = project(facts)
+    answer = _name(order, transactTime=order.created_ms)
     if kind is ResponseKind.ACK:
         return answer
-    answer.update(_describe(order), workingTime=order.created_ms)
+    answer.update(_describe(order))
     if kind is ResponseKind.FULL:
-        answer["fills"] = [_write_fill(trade) for trade in projection.trades]
+        # The order may have set off others; their trades are not its own fills.
+        own = (trade for trade in trades if trade.taker_order_id == order.order_id)
+        answer["fills"] = [_write_fill(trade) for trade in own]
     return answer
 
 
-def write_cancelled(order: OrderRecord, cancel_id: str) -> dict[str, Any]:
+def project(facts: list[Fact]) -> tuple[list[OrderRecord], list[Traded]]:
+    """Return the orders that a command's facts accepted, as they stand now, and all its trades."""
+    projection = Projection()
+    for fact in facts:
+        projection.follow(fact)
+    return list(projection.orders.values()), projection.trades
+
+
+def write_cancelled(fact: OrderCancelled, cancel_id: str = "") -> dict[str, Any]:
     """Return the answer to a cancellation."""
+    order = describe_cancelled(fact)
     return {
         "symbol": SYMBOL,
         "origClientOrderId": order.client_order_id,
-        "orderId": order.order_id,
-        "orderListId": NO_ORDER_LIST,
-        "clientOrderId": cancel_id or secrets.token_hex(11),
-        "transactTime": order.updated_ms,
+        **_name(order, transactTime=order.updated_ms),
+        "clientOrderId": cancel_id or name_cancellation(order.order_id),
         **_describe(order),
     }
+
+
+def write_cancelled_all(facts: list[Fact], cancel_id: str = "") -> list[dict[str, Any]]:
+    """Return the answers to the cancellations among the facts."""
+    return [write_cancelled(fact, cancel_id) for fact in facts if isinstance(fact, OrderCancelled)]
 
 
 def write_order(order: OrderRecord) -> dict[str, Any]:
     """Return an order as queries show it."""
     return {
-        "symbol": SYMBOL,
-        "orderId": order.order_id,
-        "orderListId": NO_ORDER_LIST,
-        "clientOrderId": order.client_order_id,
+        **_name(order),
         **_describe(order),
-        "stopPrice": btc(0),
-        "icebergQty": tao(0),
+        "stopPrice": btc(order.stop_price_sat),
+        "icebergQty": tao(order.iceberg_rao),
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
-        "workingTime": order.created_ms,
+        "isWorking": order.working_ms > 0,
+    }
+
+
+def write_amended(fact: OrderAmended) -> dict[str, Any]:
+    """Return the answer to an amendment."""
+    order = describe_amended(fact)
+    described = _describe(order)
+    renamed = {
+        "qty": described.pop("origQty"),
+        "quoteOrderQty": described.pop("origQuoteOrderQty"),
+        "cumulativeQuoteQty": described.pop("cummulativeQuoteQty"),
+        "preventedQty": tao(order.prevented_rao),
+    }
+    return {
+        "transactTime": fact.time_ms,
+        "executionId": fact.time_ms,
+        "amendedOrder": {
+            **_name(order),
+            "origClientOrderId": fact.previous_client_order_id,
+            **described,
+            **renamed,
+        },
+    }
+
+
+def write_amendment(amendment: Amendment) -> dict[str, Any]:
+    return {
+        "symbol": SYMBOL,
+        "orderId": amendment.order_id,
+        "executionId": amendment.amendment_id,
+        "origClientOrderId": amendment.previous_client_order_id,
+        "newClientOrderId": amendment.client_order_id,
+        "origQty": tao(amendment.previous_rao),
+        "newQty": tao(amendment.quantity_rao),
+        "time": amendment.time_ms,
+    }
+
+
+def write_prevented(match: PreventedMatch) -> dict[str, Any]:
+    return {
+        "symbol": SYMBOL,
+        "preventedMatchId": match.prevented_id,
+        "takerOrderId": match.taker_order_id,
+        "makerSymbol": SYMBOL,
+        "makerOrderId": match.maker_order_id,
+        "tradeGroupId": match.account_id,
+        "selfTradePreventionMode": match.self_trade,
+        "price": btc(match.price_sat),
+        "takerPreventedQuantity": tao(match.taker_rao),
+        "makerPreventedQuantity": tao(match.maker_rao),
+        "transactTime": match.time_ms,
+    }
+
+
+def write_new_pair(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
+    """Return the answer to a new pair: the list and its two orders."""
+    (opened,) = (fact for fact in facts if isinstance(fact, PairOpened))
+    orders, _ = project(facts)
+    record = PairRecord(
+        opened.list_id, opened.account_id, opened.client_list_id, opened.time_ms, done_ms=0
+    )
+    reports = [_name(order, transactTime=order.created_ms) for order in orders]
+    if kind is not ResponseKind.ACK:
+        for report, order in zip(reports, orders, strict=True):
+            report.update(_describe(order))
+    return {**write_pair(record, orders), "orderReports": reports}
+
+
+def write_cancelled_pair(pair: PairRecord, facts: list[Fact], cancel_id: str) -> dict[str, Any]:
+    """Return the answer to a pair's cancellation."""
+    orders = [describe_cancelled(fact) for fact in facts if isinstance(fact, OrderCancelled)]
+    reports = write_cancelled_all(facts, cancel_id)
+    return {**write_pair(pair, orders), "orderReports": reports}
+
+
+def write_pair(pair: PairRecord, orders: list[OrderRecord]) -> dict[str, Any]:
+    """Return a pair as queries show it."""
+    return {
+        "orderListId": pair.list_id,
+        "contingencyType": "OCO",
+        "listStatusType": "ALL_DONE" if pair.done_ms else "EXEC_STARTED",
+        "listOrderStatus": "ALL_DONE" if pair.done_ms else "EXECUTING",
+        "listClientOrderId": pair.client_list_id,
+        "transactionTime": pair.done_ms or pair.opened_ms,
+        "symbol": SYMBOL,
+        "orders": [
+            {
+                "symbol": SYMBOL,
+                "orderId": order.order_id,
+                "clientOrderId": order.client_order_id,
+            }
+            for order in orders
+        ],
     }
 
 
@@ -147,7 +176,7 @@ def write_own_trade(trade: OwnTrade) -> dict[str, Any]:
         "symbol": SYMBOL,
         "id": trade.trade_id,
         "orderId": trade.order_id,
-        "orderListId": NO_ORDER_LIST,
+        "orderListId": trade.list_id or NO_ORDER_LIST,
         "price": btc(trade.price_sat),
         "qty": tao(trade.quantity_rao),
         "quoteQty": btc(trade.quote_sat),
@@ -160,8 +189,18 @@ def write_own_trade(trade: OwnTrade) -> dict[str, Any]:
     }
 
 
-def _describe(order: OrderRecord) -> dict[str, Any]:
+def _name(order: OrderRecord, **more: int) -> dict[str, Any]:
     return {
+        "symbol": SYMBOL,
+        "orderId": order.order_id,
+        "orderListId": order.list_id or NO_ORDER_LIST,
+        "clientOrderId": order.client_order_id,
+        **more,
+    }
+
+
+def _describe(order: OrderRecord) -> dict[str, Any]:
+    described: dict[str, Any] = {
         "price": btc(order.price_sat),
         "origQty": tao(order.quantity_rao),
         "executedQty": tao(order.executed_rao),
@@ -173,6 +212,16 @@ def _describe(order: OrderRecord) -> dict[str, Any]:
         "side": order.side,
         "selfTradePreventionMode": order.self_trade,
     }
+    # What Binance shows only where there is something to show.
+    if order.working_ms:
+        described["workingTime"] = order.working_ms
+    if order.stop_price_sat:
+        described["stopPrice"] = btc(order.stop_price_sat)
+    if order.iceberg_rao:
+        described["icebergQty"] = tao(order.iceberg_rao)
+    if order.prevented_rao:
+        described["preventedQuantity"] = tao(order.prevented_rao)
+    return described
 
 
 def _write_fill(trade: Traded) -> dict[str, Any]:

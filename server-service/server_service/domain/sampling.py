@@ -25,19 +25,26 @@ class Sampling:
 class Choice:
     token: int
     logprob: float
-    """ln p of the model itself, before temperature, top_p and top_k."""
+    """ln p of the model itself, before steering, temperature, top_p and top_k."""
     top: tuple[tuple[int, float], ...]
     """The likeliest tokens with their ln p, the likeliest first."""
 
 
-def choose_token(logits: Floats, sampling: Sampling, draw: float, top: int = 0) -> Choice:
-    """One token of a [V] row, by a `draw` from [0, 1); `top` of the likeliest are told beside."""
+def choose_token(
+    logits: Floats, sampling: Sampling, draw: float, top: int = 0, steered: Floats | None = None
+) -> Choice:
+    """
+    One token of a [V] row, by a `draw` from [0, 1); `top` of the likeliest are told beside.
+
+    It is drawn by the `steered` logits where there are such, and told by the model's own.
+    """
     logprobs = log_softmax(logits)
     likeliest = np.argsort(-logprobs, kind="stable")[:top] if top else np.empty(0, np.int64)
+    drawn = logprobs if steered is None or steered is logits else log_softmax(steered)
     if sampling.temperature < TEMPERATURE_MIN:
-        token = int(np.argmax(logprobs))
+        token = int(np.argmax(drawn))
     else:
-        token = draw_token(logprobs, sampling, draw)
+        token = draw_token(drawn, sampling, draw)
     beside = tuple((int(index), float(logprobs[index])) for index in likeliest)
     return Choice(token, float(logprobs[token]), beside)
 

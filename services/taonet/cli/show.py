@@ -12,6 +12,7 @@ WHAT = {
     "gateway": "OpenAI's REST, paid in TAO",
     "chain": "blocks, accounts, metagraph",
     "exchange": "Binance's REST, TAO for BTC",
+    "bitcoin": "Bitcoin's JSON-RPC, regtest",
     "prometheus": "metrics",
 }
 CURL = """\

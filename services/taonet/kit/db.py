@@ -109,6 +109,17 @@ def begin(pool: ConnectionPool) -> Iterator[Connection]:
         yield conn
 
 
+@contextmanager
+def begin_together(pool: ConnectionPool) -> Iterator[Connection]:
+    """
+    Like `begin`, but statements are sent without waiting for each other's answers.
+
+    Read each cursor inside the block; the commit is waited for once, at its end.
+    """
+    with pool.connection() as conn, conn.pipeline(), conn.transaction():
+        yield conn
+
+
 def _begin_for_request(request: Request) -> Iterator[Connection]:
     with begin(request.app.state.pool) as conn:
         yield conn

@@ -21,6 +21,8 @@ OFFSETS = {
     "explorer": 0,
     "postgres": POSTGRES_OFFSET,
     "exchange": 70,
+    "exchange-signer": 71,
+    "bitcoin": 72,
     "valkey": VALKEY_OFFSET,
     "validator-1-gateway": 80,
     "validator-2-gateway": 81,
@@ -41,6 +43,7 @@ NURSERY_IMPORTS = (
     "uvicorn.protocols.http.h11_impl",
     "psycopg",
     "psycopg_pool",
+    "embit.transaction",
     "celery.bin.celery",
     "celery.apps.worker",
     "celery.apps.beat",
@@ -60,6 +63,7 @@ NURSERY_IMPORTS = (
 MODEL_IMPORTS = (
     *("fastapi", "uvicorn", "uvicorn.protocols.http.h11_impl", "httpx", "bittensor_wallet"),
     *("taonet.kit.web", "taonet.kit.keys", "torch", "transformers", "safetensors.torch"),
+    "ctranslate2",
     *("transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
 )
 NURSERY = "nursery"
@@ -89,6 +93,10 @@ class Place:
 
     def address(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port(name)}"
+
+    def bitcoin_url(self) -> str:
+        """Return the Bitcoin node's JSON-RPC, with user and password."""
+        return f"http://taonet:{self.stores.passwords['bitcoin']}@{HOST}:{self.port('bitcoin')}"
 
 
 def describe_cluster(place: Place, prometheus: str | None = None) -> tuple[ProcessSpec, ...]:
@@ -182,6 +190,8 @@ def _server(place: Place, name: str) -> ProcessSpec:
         "SERVER_MODEL": f"{place.settings.models() / MODELS[name]}",
         "SERVER_AXON_IP": HOST,
         "SERVER_AXON_PORT": str(place.port(name)),
+        "SERVER_CACHE_PATH": str(place.home.path / "models"),
+        "CORPUS_PATH": str(place.home.corpus),
     }
     spec = _web(place, name, "server_service.app:create_app", environment)
     after = ("wallets", *_if_embedded(place, "valkey"), "chain", "chain-author")
@@ -215,12 +225,22 @@ def _validator(place: Place, number: int) -> list[ProcessSpec]:
 
 
 def _market(place: Place) -> list[ProcessSpec]:
+    token = {"EXCHANGE_SIGNER_TOKEN": place.stores.passwords["exchange_signer"]}
+    bitcoin = _bitcoin(place)
+    shared = {**_store(place, "exchange"), **_wallet(place, "exchange", "default"), **token}
+    passphrase = place.stores.passwords["exchange_wallet"]
+    keys = {**shared, "EXCHANGE_WALLET_PASSPHRASE": passphrase}
+    signer = _web(place, "exchange-signer", "exchange_service.signer.app:create_app", keys)
     environment = {
-        **_store(place, "exchange"),
-        **_wallet(place, "exchange", "default"),
+        **shared,
+        "EXCHANGE_SIGNER_URL": place.address("exchange-signer"),
+        "BITCOIN_URL": place.bitcoin_url(),
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
-    trading = {**environment, "EXCHANGE_URL": place.address("exchange")}
+    trading = {
+        **_wallet(place, "exchange", "default"),
+        "EXCHANGE_URL": place.address("exchange"),
+    }
     maker = _nursed(place, "market-maker", ("exchange_service.worker",), trading)
     purse = {
         **_wallet(place, "operator", "default"),
@@ -230,10 +250,21 @@ def _market(place: Place) -> list[ProcessSpec]:
     }
     treasury = _nursed(place, "treasury", ("taonet.local.treasury",), purse)
     return [
-        replace(web, after=(*_after_schemas(place), "chain")),
+        bitcoin,
+        replace(signer, after=_after_schemas(place)),
+        replace(web, after=(*_after_schemas(place), "chain", "exchange-signer", "bitcoin")),
         replace(maker, after=("exchange",)),
         replace(treasury, after=("exchange", "validator-1-gateway", "chain-author")),
     ]
+
+
+def _bitcoin(place: Place) -> ProcessSpec:
+    environment = {
+        **_store(place, "bitcoin"),
+        "BITCOIN_RPC_PASSWORD": place.stores.passwords["bitcoin"],
+    }
+    spec = _web(place, "bitcoin", "bitcoin_node.app:create_app", environment)
+    return replace(spec, after=_after_schemas(place))
 
 
 def _explorer(place: Place) -> ProcessSpec:

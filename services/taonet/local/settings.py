@@ -51,6 +51,8 @@ class MigrateSettings(LogSettings):
     """What the second Validator's role shall log in with."""
     password_exchange: str
     """What the exchange's role shall log in with."""
+    password_bitcoin: str
+    """What the Bitcoin node's role shall log in with."""
 
 
 class WalletsSettings(LogSettings, WalletSettings):

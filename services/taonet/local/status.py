@@ -89,6 +89,7 @@ def describe_addresses(ports: dict[str, int]) -> dict[str, Any]:
         "gateway": address("validator-1-gateway"),
         "gateways": [address(name) for name in sorted(ports) if name.endswith("-gateway")],
         "exchange": address("exchange"),
+        "bitcoin": address("bitcoin"),
         "explorer": address("explorer"),
         "servers": [address(name) for name in sorted(ports) if name.startswith("server-")],
         "prometheus": address("prometheus"),

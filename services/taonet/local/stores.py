@@ -18,8 +18,11 @@ OWNERS = {
     "validator_1": "validator_service",
     "validator_2": "validator_service",
     "exchange": "exchange_service",
+    "bitcoin": "bitcoin_node",
 }
 """Who has a role and a schema, and whose migrations make its tables."""
+SHARED_SECRETS = ("exchange_signer", "exchange_wallet")
+"""What the exchange shows its signer; what the exchange's seed is encrypted under."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Stores:
     """The superuser's."""
     redis_url: str = field(repr=False)
     passwords: dict[str, str] = field(repr=False)
-    """Of each role in the database."""
+    """Of each role in the database, and what else processes must know and nobody else."""
     postgres: Command | None = None
     """How to start the embedded one; None: it was given to us."""
     valkey: Command | None = None
@@ -46,6 +49,7 @@ class Stores:
 def prepare_stores(settings: LocalSettings, home: Home) -> Stores:
     """Make the passwords, and the files of the embedded stores if there are none yet."""
     passwords = {owner: ensure_secret(home.secrets, f"database-{owner}") for owner in OWNERS}
+    passwords |= {name: ensure_secret(home.secrets, name) for name in SHARED_SECRETS}
     database_url, redis_url = settings.database_url, settings.redis_url
     postgres = valkey = None
     if database_url is None:

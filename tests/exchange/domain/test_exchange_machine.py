@@ -6,99 +6,93 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from exchange_service.domain.admission import GTC, STOP_LIMITS
 from exchange_service.domain.audit import find_faults
 from exchange_service.domain.commands import (
     AmendOrder,
     CancelAllOrders,
     CancelOrder,
+    CancelOrderPair,
     Kind,
     OpenAccount,
+    PassDeadlines,
     PlaceOrder,
+    PlaceOrderPair,
+    ReplaceMode,
+    ReplaceOrder,
+    Restriction,
     SelfTrade,
+    SetDeadline,
     Side,
     TimeInForce,
 )
 from exchange_service.domain.exchange import Exchange
-from exchange_service.domain.facts import Rejected, Traded
-from exchange_service.domain.fingerprint import calculate_fingerprint
+from exchange_service.domain.facts import OrderAccepted, OrderCancelled, Rejected, Traded
 from exchange_service.domain.journal import decode_command, encode_command
 from exchange_service.domain.ledger import Pocket, list_transfers
+from exchange_service.domain.snapshot import calculate_fingerprint, read_snapshot, write_snapshot
+from exchange_service.domain.symbol import STOP_ORDERS_MAX
+from exchange_service.domain.triggers import LOSSES, STOPS, waits_for_rise
+
+from .book_model import STEP, Model, Order, ceil_ppm
 
 START_SAT = 40_000_000
 START_RAO = 60_000_000_000
 ACCOUNTS = {1001: (1000, 2000), 1002: (0, 0), 1003: (3000, 500)}
+OWNERS = st.sampled_from(list(ACCOUNTS))
+SIDES = st.sampled_from(Side)
+MODES = st.sampled_from(SelfTrade)
 PRICES = st.integers(min_value=4990, max_value=5010).map(lambda ticks: ticks * 100)
-QUANTITIES = st.integers(min_value=1, max_value=900).map(lambda steps: steps * 10_000_000)
+QUANTITIES = st.integers(min_value=1, max_value=900).map(lambda steps: steps * STEP)
+SLICES = st.one_of(st.just(0), st.integers(10, 100).map(lambda steps: steps * STEP))
 
 
-def ceil_ppm(weighted: int) -> int:
-    return (weighted + 999_999) // 1_000_000
+@st.composite
+def orders(draw: st.DrawFn) -> PlaceOrder:
+    """An order that breaks no filter."""
+    kind = draw(st.sampled_from(Kind))
+    priced = kind in STOP_LIMITS or kind in (Kind.LIMIT, Kind.LIMIT_MAKER)
+    tif = draw(st.sampled_from(TimeInForce)) if priced and kind is not Kind.LIMIT_MAKER else GTC
+    quantity = draw(QUANTITIES)
+    iceberg = draw(SLICES) if priced and tif is GTC else 0
+    return PlaceOrder(
+        time_ms=0,
+        order_id=0,
+        account_id=draw(OWNERS),
+        side=draw(SIDES),
+        kind=kind,
+        price_sat=draw(PRICES) if priced else 0,
+        quantity_rao=quantity,
+        quote_sat=0,
+        time_in_force=tif,
+        self_trade=draw(MODES),
+        client_order_id="",
+        stop_price_sat=draw(PRICES) if kind in STOPS else 0,
+        iceberg_rao=min(iceberg, quantity),
+    )
 
 
-class Model:
-    """A list of orders, searched from end to end; balances without locks; nothing clever."""
-
-    def __init__(self) -> None:
-        self.orders: list[dict[str, Any]] = []
-        self.total = {number: [START_SAT, START_RAO] for number in ACCOUNTS}
-        self.trades: list[tuple[int, int, int, int]] = []
-
-    def reserve(self, order: dict[str, Any]) -> tuple[int, int]:
-        if order["side"] == "SELL":
-            return 0, order["leaves"]
-        quote = order["price"] * order["leaves"] // 10**9
-        highest = max(ACCOUNTS[order["owner"]])
-        return quote + ceil_ppm(order["weighted"] + quote * highest) - order["paid"], 0
-
-    def free(self, owner: int) -> tuple[int, int]:
-        locks = [self.reserve(order) for order in self.orders if order["owner"] == owner]
-        sat, rao = self.total[owner]
-        return sat - sum(lock[0] for lock in locks), rao - sum(lock[1] for lock in locks)
-
-    def makers(self, order: dict[str, Any]) -> list[dict[str, Any]]:
-        buying = order["side"] == "BUY"
-        sign = 1 if buying else -1
-        others = [other for other in self.orders if other["side"] != order["side"]]
-        others = [
-            other
-            for other in others
-            if order["price"] is None or sign * other["price"] <= sign * order["price"]
-        ]
-        return sorted(others, key=lambda other: (sign * other["price"], other["id"]))
-
-    def run(self, order: dict[str, Any], mode: str) -> None:
-        """Trade an order against the list; leave its rest in `order["leaves"]`."""
-        for maker in self.makers(order):
-            if order["leaves"] == 0:
-                break
-            if maker["owner"] == order["owner"] and mode != "NONE":
-                if mode != "EXPIRE_TAKER":
-                    self.orders.remove(maker)
-                if mode != "EXPIRE_MAKER":
-                    order["ended"] = True
-                    break
-                continue
-            quantity = min(order["leaves"], maker["leaves"])
-            quote = maker["price"] * quantity // 10**9
-            self.trades.append((order["id"], maker["id"], maker["price"], quantity))
-            for party, rate in ((order, 1), (maker, 0)):
-                party["leaves"] -= quantity
-                party["weighted"] += quote * ACCOUNTS[party["owner"]][rate]
-                fee = ceil_ppm(party["weighted"]) - party["paid"]
-                party["paid"] += fee
-                sign = 1 if party["side"] == "BUY" else -1
-                self.total[party["owner"]][0] -= sign * quote + fee
-                self.total[party["owner"]][1] += sign * quantity
-            if maker["leaves"] == 0:
-                self.orders.remove(maker)
-
-    def fillable(self, order: dict[str, Any], mode: str) -> tuple[int, int]:
-        """What would trade at once: run a copy of the world, and look."""
-        copy = Model()
-        copy.orders = [dict(other) for other in self.orders]
-        copy.run(dict(order), mode)
-        quantity = sum(trade[3] for trade in copy.trades)
-        return quantity, sum(trade[2] * trade[3] // 10**9 for trade in copy.trades)
+def describe(terms: PlaceOrder) -> Order:
+    """The order as the model knows it."""
+    return {
+        "id": terms.order_id,
+        "owner": terms.account_id,
+        "side": str(terms.side),
+        "price": terms.price_sat,
+        "stop": terms.stop_price_sat,
+        "rising": terms.kind in STOPS and waits_for_rise(terms),
+        "waiting": terms.kind in STOPS,
+        "leaves": terms.quantity_rao,
+        "iceberg": terms.iceberg_rao,
+        "mode": str(terms.self_trade),
+        "tif": str(terms.time_in_force),
+        "weighted": 0,
+        "paid": 0,
+        "prevented": 0,
+        "shown": 0,
+        "other": 0,
+        "rank": 0,
+    }
 
 
 class ExchangeMachine(RuleBasedStateMachine):
@@ -106,10 +100,11 @@ class ExchangeMachine(RuleBasedStateMachine):
     def open_accounts(self) -> None:
         self.exchange = Exchange()
         self.replica = Exchange()
-        self.model = Model()
+        self.model = Model(ACCOUNTS, START_SAT, START_RAO)
         self.ledger: dict[tuple[int, str, Pocket], int] = {}
         self.trades: list[tuple[int, int, int, int]] = []
         self.next_id = 0
+        self.now_ms = 0
         for number, (maker_ppm, taker_ppm) in ACCOUNTS.items():
             self.apply(OpenAccount(0, number, f"trader {number}", maker_ppm, taker_ppm, START_SAT))
         # The three bring their TAO outside the ledger: the audit's zero moves by that much.
@@ -134,150 +129,168 @@ class ExchangeMachine(RuleBasedStateMachine):
                 self.ledger[target] = self.ledger.get(target, 0) + transfer.amount
         return facts
 
-    @rule(
-        owner=st.sampled_from(list(ACCOUNTS)),
-        side=st.sampled_from(Side),
-        kind=st.sampled_from(Kind),
-        tif=st.sampled_from(TimeInForce),
-        mode=st.sampled_from(SelfTrade),
-        price=PRICES,
-        quantity=QUANTITIES,
-    )
-    def place(
-        self,
-        owner: int,
-        side: Side,
-        kind: Kind,
-        tif: TimeInForce,
-        mode: SelfTrade,
-        price: int,
-        quantity: int,
-    ) -> None:
-        tif = tif if kind is Kind.LIMIT else TimeInForce.GTC
-        price = 0 if kind is Kind.MARKET else price
+    def number(self, terms: PlaceOrder, list_id: int = 0) -> PlaceOrder:
         self.next_id += 1
-        facts = self.apply(
-            PlaceOrder(
-                0,
-                self.next_id,
-                owner,
-                side,
-                kind,
-                price,
-                quantity,
-                0,
-                tif,
-                mode,
-                f"order-{self.next_id}",
-            )
-        )
-        assert self.expect(owner, side, kind, tif, mode, price, quantity) == (
-            not isinstance(facts[0], Rejected)
-        )
+        name = f"order-{self.next_id}"
+        return terms._replace(order_id=self.next_id, client_order_id=name, list_id=list_id)
 
-    def expect(
-        self,
-        owner: int,
-        side: Side,
-        kind: Kind,
-        tif: TimeInForce,
-        mode: SelfTrade,
-        price: int,
-        quantity: int,
-    ) -> bool:
+    @rule(terms=orders())
+    def place(self, terms: PlaceOrder) -> None:
+        terms = self.number(terms)
+        facts = self.apply(terms)
+        assert self.expect(terms) is not isinstance(facts[0], Rejected)
+
+    def expect(self, terms: PlaceOrder) -> bool:
         """Do the same to the model; tell whether it takes the order."""
-        model = self.model
-        order: dict[str, Any] = {
-            "id": self.next_id,
-            "owner": owner,
-            "side": str(side),
-            "price": price or None,
-            "leaves": quantity,
-            "weighted": 0,
-            "paid": 0,
-            "ended": False,
-        }
-        if kind is Kind.LIMIT_MAKER and model.makers(order):
+        model, order, since = self.model, describe(terms), len(self.model.trades)
+        reference = model.last
+        limit = order["price"] or model.collar(order["side"], reference)
+        if not self.may_enter(order, terms, limit):
             return False
-        free_sat, free_rao = model.free(owner)
-        fillable, cost = model.fillable(order, mode)
-        if side is Side.SELL and free_rao < quantity:
-            return False
-        if side is Side.BUY:
-            if kind is not Kind.MARKET:
-                needed = model.reserve(order)[0]
-            else:
-                needed = cost + ceil_ppm(cost * ACCOUNTS[owner][1])
-            if free_sat < needed:
-                return False
-        if tif is TimeInForce.FOK and fillable < quantity:
-            return True
-        model.run(order, mode)
-        if order["leaves"] and tif is TimeInForce.GTC and price and not order["ended"]:
+        if order["waiting"]:
             model.orders.append(order)
+        else:
+            model.enter(order, limit)
+            model.settle(since, reference)
         return True
 
+    def may_enter(self, order: Order, terms: PlaceOrder, limit: int) -> bool:
+        model, owner = self.model, terms.account_id
+        if order["waiting"]:
+            waiting = [o for o in model.orders if o["waiting"] and o["owner"] == owner]
+            if len(waiting) >= STOP_ORDERS_MAX or self.is_reached(order):
+                return False
+        if terms.kind is Kind.LIMIT_MAKER and model.look(order | {"mode": "NONE"}, limit)[0]:
+            return False
+        free_sat, free_rao = model.free(owner)
+        if terms.side is Side.SELL:
+            return free_rao >= terms.quantity_rao
+        if terms.kind is not Kind.MARKET:
+            return free_sat >= model.reserve(order)
+        cost = model.look(order, limit)[1]
+        return free_sat >= cost + ceil_ppm(cost * ACCOUNTS[owner][1])
+
+    def is_reached(self, order: Order) -> bool:
+        last, stop = self.model.last, order["stop"]
+        return last > 0 and (last >= stop if order["rising"] else last <= stop)
+
+    @rule(owner=OWNERS, side=SIDES, mode=MODES, quote=st.integers(1000, 9 * 10**6))
+    def market_by_quote(self, owner: int, side: Side, mode: SelfTrade, quote: int) -> None:
+        terms = self.number(PlaceOrder(0, 0, owner, side, Kind.MARKET, 0, 0, quote, GTC, mode, ""))
+        facts = self.apply(terms)
+        model, order, since = self.model, describe(terms), len(self.model.trades)
+        reference, rate = model.last, ACCOUNTS[owner][1]
+        limit = model.collar(str(side), reference)
+        budget = quote * 10**6 // (10**6 + rate) if side is Side.BUY else quote
+        order["leaves"] = 10**18
+        traded, cost, prevented = model.look(order, limit, budget)
+        order["leaves"] = traded + prevented
+        free_sat, free_rao = model.free(owner)
+        needed = cost + ceil_ppm(cost * rate)
+        payable = free_sat >= needed if side is Side.BUY else free_rao >= order["leaves"]
+        assert isinstance(facts[0], Rejected) is not bool(order["leaves"] and payable)
+        if order["leaves"] and payable:
+            assert needed <= quote or side is Side.SELL
+            model.enter(order, limit)
+            model.settle(since, reference)
+
     @rule(
-        owner=st.sampled_from(list(ACCOUNTS)),
-        side=st.sampled_from(Side),
-        quote=st.integers(1000, 9 * 10**6),
+        owner=OWNERS,
+        side=SIDES,
+        mode=MODES,
+        quantity=QUANTITIES,
+        profit=st.sampled_from((Kind.LIMIT_MAKER, Kind.TAKE_PROFIT, Kind.TAKE_PROFIT_LIMIT)),
+        loss=st.sampled_from(sorted(LOSSES)),
+        prices=st.lists(PRICES, min_size=4, max_size=4, unique=True).map(sorted),
     )
-    def market_by_quote(self, owner: int, side: Side, quote: int) -> None:
-        before = self.exchange.accounts[owner].balances()
-        self.next_id += 1
-        facts = self.apply(
-            PlaceOrder(
-                0,
-                self.next_id,
-                owner,
-                side,
-                Kind.MARKET,
-                0,
-                0,
-                quote,
-                TimeInForce.GTC,
-                SelfTrade.NONE,
-                f"order-{self.next_id}",
+    def place_pair(
+        self,
+        owner: int,
+        side: Side,
+        mode: SelfTrade,
+        quantity: int,
+        profit: Kind,
+        loss: Kind,
+        prices: list[int],
+    ) -> None:
+        kinds = (profit, loss) if side is Side.SELL else (loss, profit)
+        first = self.next_id + 1
+        above, below = (
+            self.number(
+                PlaceOrder(
+                    0, 0, owner, side, kind,
+                    limit if kind in STOP_LIMITS or kind is Kind.LIMIT_MAKER else 0,
+                    quantity, 0, GTC, mode, "", stop if kind in STOPS else 0,
+                ),
+                list_id=first,
             )
-        )
-        if isinstance(facts[0], Rejected):
-            return
-        traded = [fact for fact in facts if isinstance(fact, Traded)]
-        spent = sum(fact.quote_sat + fact.taker_fee_sat for fact in traded)
-        if side is Side.BUY:
-            assert spent <= quote
-            assert all(fact.maker_account_id != owner for fact in traded) is False or (
-                sum(self.exchange.accounts[owner].balances()[:2]) == sum(before[:2]) - spent
+            for kind, limit, stop in (
+                (kinds[0], prices[2], prices[3]),
+                (kinds[1], prices[1], prices[0]),
             )
-        else:
-            assert sum(fact.quote_sat for fact in traded) <= quote
-        order = {
-            "id": self.next_id,
-            "owner": owner,
-            "side": str(side),
-            "price": None,
-            "leaves": sum(fact.quantity_rao for fact in traded),
-            "weighted": 0,
-            "paid": 0,
-        }
-        self.model.run(order, "NONE")
+        )  # fmt: skip
+        facts = self.apply(PlaceOrderPair(0, first, owner, f"list-{first}", above, below))
+        assert self.expect_pair(above, below) is not isinstance(facts[0], Rejected)
+
+    def expect_pair(self, above: PlaceOrder, below: PlaceOrder) -> bool:
+        model, owner = self.model, above.account_id
+        legs = [describe(above), describe(below)]
+        free = model.free(owner)[0 if above.side is Side.BUY else 1]
+        waiting = [o for o in model.orders if o["waiting"] and o["owner"] == owner]
+        for terms, leg in zip((above, below), legs, strict=True):
+            if leg["waiting"] and (len(waiting) >= STOP_ORDERS_MAX or self.is_reached(leg)):
+                return False
+            if not leg["waiting"] and model.look(leg | {"mode": "NONE"}, terms.price_sat)[0]:
+                return False
+        if free < max(model.reserve(leg) for leg in legs):
+            return False
+        for leg, other in (legs, reversed(legs)):
+            leg["other"] = other["id"]
+            model.orders.append(leg)
+            if not leg["waiting"]:
+                model.rest(leg)
+        return True
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        order_id = data.draw(st.integers(1, self.next_id + 1))
-        owner = data.draw(st.sampled_from(list(ACCOUNTS)))
-        facts = self.apply(CancelOrder(0, owner, order_id, ""))
-        known = [o for o in self.model.orders if o["id"] == order_id and o["owner"] == owner]
+        number = data.draw(st.integers(1, self.next_id + 1))
+        owner = data.draw(OWNERS)
+        facts = self.apply(CancelOrder(0, owner, number, ""))
+        known = [o for o in self.model.orders if o["id"] == number and o["owner"] == owner]
         assert isinstance(facts[0], Rejected) is not bool(known)
         for order in known:
-            self.model.orders.remove(order)
+            self.model.drop(order)
 
-    @rule(owner=st.sampled_from(list(ACCOUNTS)))
+    @rule(owner=OWNERS)
     def cancel_all(self, owner: int) -> None:
         self.apply(CancelAllOrders(0, owner))
+        self.expect_none_of(owner)
+
+    def expect_none_of(self, owner: int) -> None:
         self.model.orders = [o for o in self.model.orders if o["owner"] != owner]
         account = self.exchange.accounts[owner]
         assert (account.locked_sat, account.locked_rao) == (0, 0)
+
+    @rule(data=st.data())
+    def cancel_pair(self, data: st.DataObject) -> None:
+        legs = [order for order in self.model.orders if order["other"]]
+        if legs:
+            leg = data.draw(st.sampled_from(legs))
+            list_id = self.exchange.orders[leg["id"]].terms.list_id
+            facts = self.apply(CancelOrderPair(0, leg["owner"], 0, f"list-{list_id}"))
+            assert len([fact for fact in facts if isinstance(fact, OrderCancelled)]) == 2
+            self.model.drop(leg)
+
+    @rule(owner=OWNERS, after_ms=st.integers(0, 3), passes=st.integers(0, 3))
+    def dead_mans_switch(self, owner: int, after_ms: int, passes: int) -> None:
+        self.apply(SetDeadline(self.now_ms, owner, after_ms))
+        due = self.now_ms + after_ms if after_ms else None
+        self.now_ms += passes
+        self.apply(PassDeadlines(self.now_ms))
+        if due is not None and due <= self.now_ms:
+            self.expect_none_of(owner)
+        else:
+            self.apply(SetDeadline(self.now_ms, owner, 0))
 
     @rule(data=st.data(), quantity=QUANTITIES)
     def amend(self, data: st.DataObject, quantity: int) -> None:
@@ -286,10 +299,30 @@ class ExchangeMachine(RuleBasedStateMachine):
         order = data.draw(st.sampled_from(self.model.orders))
         total = self.exchange.orders[order["id"]].quantity_rao
         facts = self.apply(AmendOrder(0, order["owner"], order["id"], quantity))
-        executed = total - order["leaves"]
-        assert isinstance(facts[0], Rejected) is not (executed < quantity < total)
-        if executed < quantity < total:
-            order["leaves"] = quantity - executed
+        gone = total - order["leaves"]
+        fits = gone < quantity < total and not order["other"]
+        assert isinstance(facts[0], Rejected) is not fits
+        if fits:
+            order["leaves"] = quantity - gone
+            order["shown"] = min(order["shown"], order["leaves"])
+
+    @rule(data=st.data(), terms=orders(), mode=st.sampled_from(ReplaceMode))
+    def replace(self, data: st.DataObject, terms: PlaceOrder, mode: ReplaceMode) -> None:
+        number = data.draw(st.integers(1, self.next_id + 1))
+        terms = self.number(terms)
+        owner = terms.account_id
+        facts = self.apply(ReplaceOrder(0, owner, number, "", Restriction.NONE, mode, terms))
+        known = [o for o in self.model.orders if o["id"] == number and o["owner"] == owner]
+        for order in known:
+            self.model.drop(order)
+        tried = bool(known) or mode is ReplaceMode.ALLOW_FAILURE
+        placed = tried and self.expect(terms)
+        assert placed is any(isinstance(fact, OrderAccepted) for fact in facts)
+        assert isinstance(facts[0], Rejected) is not (bool(known) or placed)
+
+    @rule()
+    def restart_from_a_snapshot(self) -> None:
+        self.replica = read_snapshot(write_snapshot(self.replica))
 
     @invariant()
     def books_agree(self) -> None:
@@ -297,10 +330,12 @@ class ExchangeMachine(RuleBasedStateMachine):
             return
         assert self.model.trades == self.trades
         for side, book in (("BUY", self.exchange.book.bids), ("SELL", self.exchange.book.asks)):
-            opposite = {"side": "SELL" if side == "BUY" else "BUY", "price": None}
-            assert [(o["id"], o["leaves"]) for o in self.model.makers(opposite)] == [
-                (o.terms.order_id, o.leaves_rao) for o in book.in_order()
+            assert [(o["id"], o["leaves"], o["shown"]) for o in self.model.makers(side)] == [
+                (o.terms.order_id, o.leaves_rao, o.shown_rao) for o in book.in_order()
             ]
+        assert sorted(o["id"] for o in self.model.orders if o["waiting"]) == sorted(
+            order.terms.order_id for order in self.exchange.triggers
+        )
 
     @invariant()
     def money_agrees(self) -> None:

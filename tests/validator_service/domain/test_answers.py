@@ -32,8 +32,14 @@ def single_tokens(probabilities: list[float], floor: float) -> Answer:
     )
 
 
+def phrases(ids: np.ndarray, probabilities: np.ndarray, floor: np.ndarray) -> Answer:
+    """An answer to one prompt whose phrases may be longer."""
+    shape = {"prompts": 1, "top_k": ids.shape[1], "vocabulary_size": VOCABULARY}
+    return check_answer(ids, probabilities, floor, **shape)
+
+
 def loss_of(answer: Answer, *truth: int) -> float:
-    return float(losses(answer, np.array([truth], dtype=np.int64), VOCABULARY)[0])
+    return float(losses(answer, np.array([truth], dtype=np.int64))[0])
 
 
 def test_the_loss_is_minus_the_logarithm_of_what_was_given_to_the_truth() -> None:
@@ -49,7 +55,7 @@ def test_what_is_missing_from_one_is_made_up_by_normalising() -> None:
 
 def test_phrases_of_several_tokens_count_when_they_spell_a_prefix() -> None:
     ids = np.array([[[3, -1, -1], [3, 4, -1], [3, 5, -1], [3, 4, 6]]])
-    answer = Answer(ids=ids, probabilities=np.array([[0.1, 0.2, 0.4, 0.3]]), floor=np.zeros(1))
+    answer = phrases(ids, np.array([[0.1, 0.2, 0.4, 0.3]]), np.zeros(1))
 
     assert -math.log(0.6) == pytest.approx(loss_of(answer, 3, 4, 6))
     assert -math.log(0.3) == pytest.approx(loss_of(answer, 3, 4, 7))
@@ -58,7 +64,7 @@ def test_phrases_of_several_tokens_count_when_they_spell_a_prefix() -> None:
 
 def test_a_phrase_longer_than_the_truth_spells_none_of_it() -> None:
     ids = np.array([[[3, 4, 6], [3, -1, -1]]])
-    answer = Answer(ids=ids, probabilities=np.array([[0.9, 0.1]]), floor=np.zeros(1))
+    answer = phrases(ids, np.array([[0.9, 0.1]]), np.zeros(1))
 
     assert -math.log(0.1) == pytest.approx(loss_of(answer, 3, 4))
 
@@ -67,7 +73,7 @@ def test_long_phrases_cannot_hide_a_floor_that_is_sure_of_everything() -> None:
     ids = np.zeros((1, VOCABULARY, 2), dtype=np.int64)
     ids[0, :, 1] = np.arange(VOCABULARY)
     probabilities = np.full((1, VOCABULARY), 1e-6)
-    answer = Answer(ids=ids, probabilities=probabilities, floor=np.ones(1))
+    answer = phrases(ids, probabilities, np.ones(1))
 
     assert loss_of(answer, 5, 5) == pytest.approx(math.log(VOCABULARY), rel=1e-4)
 
@@ -102,7 +108,7 @@ def test_no_answer_is_sure_of_more_than_everything(
 ) -> None:
     ids = np.where(single[:, :, None] & (np.arange(2) == 1), -1, ids)
     # A floor of nothing and no listed mass is refused at the door.
-    answer = Answer(ids=ids, probabilities=probabilities + 1e-9, floor=np.array([floor]))
+    answer = phrases(ids, probabilities * 0.99 + 1e-6, np.array([floor]))
 
     # A phrase of one token stands for all its continuations: counted once, by its first token.
     coarse = [math.exp(-loss_of(answer, first, VOCABULARY + 1)) for first in range(VOCABULARY)]
@@ -155,9 +161,13 @@ def test_saying_nothing_at_all_is_malformed() -> None:
 
 def test_the_next_token_alone_adds_up_phrases_with_one_beginning() -> None:
     ids = np.array([[[1, -1], [1, 2], [3, 0]]])
-    answer = Answer(ids=ids, probabilities=np.array([[0.2, 0.3, 0.1]]), floor=np.array([0.0]))
+    answer = phrases(ids, np.array([[0.2, 0.3, 0.1]]), np.array([0.001]))
 
-    expected = np.zeros(VOCABULARY)
-    expected[[1, 3]] = 0.5 / 0.6, 0.1 / 0.6
+    # The floor is for every token but 1, which a phrase of one token speaks for.
+    expected = np.full(VOCABULARY, 0.001)
+    expected[1] = 0.5
+    expected[3] += 0.1
 
-    np.testing.assert_allclose(first_token_distribution(answer, VOCABULARY)[0], expected)
+    told = first_token_distribution(answer, np.array([0]), VOCABULARY)[0]
+
+    np.testing.assert_allclose(told, expected / expected.sum(), rtol=1e-6)

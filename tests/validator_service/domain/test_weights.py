@@ -6,10 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_service.domain.weights import normalise_weights
-from validator_service.domain.weights import U32_MAXIMUM, capped_shares, weights_from_scores
+from validator_service.domain import weights as rules
+from validator_service.domain.weights import U32_MAXIMUM, capped_shares
 
 OWN = 4095
 HALF = U32_MAXIMUM // 2
+
+
+def weights_from_scores(scores: dict[int, float], limit: int, own_uid: int) -> dict[int, int]:
+    uids = np.array(list(scores), dtype=np.int64)
+    values = np.array(list(scores.values()), dtype=np.float64)
+    chosen, weights = rules.weights_from_scores(uids, values, limit, own_uid)
+    return dict(zip(chosen.tolist(), weights.tolist(), strict=True))
+
+
 score_lists = st.lists(st.floats(0.01, 1e6), min_size=1, max_size=40)
 
 

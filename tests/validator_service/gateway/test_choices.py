@@ -57,13 +57,13 @@ def test_one_choice_that_breaks_ends_the_call_and_what_came_is_billed(
     make_server: Any, tokenizer: Any, consumer: Any
 ) -> None:
     # Slow enough that both have begun when one breaks: before that, nothing would be shown.
-    make_server(behaviour="breaking", text=tokenizer.encode(TEXT).ids, piece_seconds=0.3)
+    breaking = make_server(behaviour="breaking", text=tokenizer.encode(TEXT).ids, piece_seconds=0.3)
     consumer.pay(TAO)
 
     with pytest.raises(openai.APIError, match="in the middle"):
         list(
             consumer.openai().completions.create(
-                model="server/0", prompt="def", max_tokens=7, n=2, stream=True
+                model=f"server/{breaking.uid}", prompt="def", max_tokens=7, n=2, stream=True
             )
         )
 

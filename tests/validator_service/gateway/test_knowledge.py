@@ -20,12 +20,12 @@ def post(consumer: Any, path: str, **body: Any) -> httpx.Response:
 def test_embeddings_are_means_paid_per_token(
     make_server: Any, consumer: Any, tokenizer: Any
 ) -> None:
-    make_server()
+    model = f"server/{make_server().uid}"
     consumer.pay(TAO)
     client = consumer.openai()
 
-    found = client.embeddings.create(model="server/0", input=INPUTS)
-    floats = client.embeddings.create(model="server/0", input=INPUTS, encoding_format="float")
+    found = client.embeddings.create(model=model, input=INPUTS)
+    floats = client.embeddings.create(model=model, input=INPUTS, encoding_format="float")
     one = client.embeddings.create(model="network/best", input=tokenizer.encode(INPUTS[1]).ids)
 
     tokens = [tokenizer.encode(text).ids for text in INPUTS]
@@ -43,15 +43,15 @@ def test_embeddings_are_means_paid_per_token(
 def test_a_failing_server_is_replaced_and_nobody_else_costs_nothing(
     make_server: Any, consumer: Any
 ) -> None:
-    make_server(incentive=0.9, behaviour="garbage")
-    make_server(incentive=0.1)
+    failing = make_server(incentive=0.9, behaviour="garbage")
+    sound = make_server(incentive=0.1)
     consumer.pay(TAO)
 
     raw = consumer.openai().embeddings.with_raw_response.create(model="network/best", input="x")
-    assert raw.headers["x-taonet-server"] == "1"
+    assert raw.headers["x-taonet-server"] == str(sound.uid)
     spent = TAO - consumer.account().balance_rao
     with pytest.raises(openai.InternalServerError, match="nothing was charged"):
-        consumer.openai(max_retries=0).embeddings.create(model="server/0", input="x")
+        consumer.openai(max_retries=0).embeddings.create(model=f"server/{failing.uid}", input="x")
     assert TAO - consumer.account().balance_rao == spent == 100
     assert consumer.account().reserved_rao == 0
 

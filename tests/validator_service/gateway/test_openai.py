@@ -89,7 +89,9 @@ def test_plain_completions_take_text_or_tokens(server: Any, consumer: Any, token
 def test_models_are_listed_with_their_price(server: Any, consumer: Any) -> None:
     client = consumer.openai()
 
-    assert [model.id for model in client.models.list()] == ["network/best", "server/0"]
+    assert [model.id for model in client.models.list()] == [
+        *("network/best", "network/fast", "network/ensemble", "server/0")
+    ]
     assert client.models.retrieve("server/0").context_length == 256
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("server/99")
@@ -127,8 +129,13 @@ def test_an_unknown_key_or_model_is_refused(server: Any, consumer: Any) -> None:
         ({"n": 9}, "n", "invalid_value"),
         ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
-        ({"presence_penalty": 0.5}, "presence_penalty", "unsupported_parameter"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"presence_penalty": 2.5}, "presence_penalty", "invalid_value"),
+        ({"extra_body": {"store": True}}, "store", "unsupported_parameter"),
+        ({"tool_choice": "required"}, "tool_choice", "unsupported_parameter"),
+        ({"extra_body": {"logit_bias": {"five": 5}}}, "logit_bias.five.[key]", "invalid_value"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", "invalid_value"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
+        ({"response_format": {"type": "json_schema"}}, "response_format", "invalid_value"),
         ({"extra_body": {"surprise": 1}}, "surprise", "unsupported_parameter"),
         ({"temperature": 3}, "temperature", "invalid_value"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
@@ -154,7 +161,7 @@ def test_a_failing_server_is_replaced_unseen(server: Any, make_server: Any, cons
     gone = make_server(incentive=0.8)
     consumer.pay(TAO)
     client = consumer.openai(max_retries=0)
-    assert len(list(client.models.list())) == 4
+    assert len(list(client.models.list())) == 6
     gone.http.stop()
 
     for _ in range(3):
@@ -163,7 +170,7 @@ def test_a_failing_server_is_replaced_unseen(server: Any, make_server: Any, cons
         )
         assert raw.headers["x-taonet-server"] == "0"
     with pytest.raises(openai.InternalServerError, match="nothing was charged"):
-        client.chat.completions.create(model="server/1", messages=CHAT, max_tokens=5)
+        client.chat.completions.create(model=f"server/{broken.uid}", messages=CHAT, max_tokens=5)
     assert consumer.account().reserved_rao == 0
     assert broken.generating == 0
 
@@ -171,10 +178,12 @@ def test_a_failing_server_is_replaced_unseen(server: Any, make_server: Any, cons
 def test_an_answer_that_breaks_off_says_so_and_costs_what_came(
     make_server: Any, tokenizer: Any, consumer: Any
 ) -> None:
-    make_server(behaviour="breaking", text=ids(tokenizer, "def add(first, second): return"))
+    breaking = make_server(
+        behaviour="breaking", text=ids(tokenizer, "def add(first, second): return")
+    )
     consumer.pay(TAO)
     stream = consumer.openai().chat.completions.create(
-        model="server/0", messages=CHAT, max_tokens=50, stream=True
+        model=f"server/{breaking.uid}", messages=CHAT, max_tokens=50, stream=True
     )
 
     with pytest.raises(openai.APIError, match="in the middle"):
@@ -192,7 +201,7 @@ def test_who_hangs_up_pays_for_what_was_delivered(
     slow = make_server(text=text, piece_seconds=0.05)
     consumer.pay(TAO)
     stream = consumer.openai().chat.completions.create(
-        model="server/0", messages=CHAT, max_tokens=100, stream=True
+        model=f"server/{slow.uid}", messages=CHAT, max_tokens=100, stream=True
     )
     for _ in range(4):
         next(iter(stream))

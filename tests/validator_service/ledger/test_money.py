@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,11 +13,13 @@ from psycopg_pool import ConnectionPool
 from taonet.kit.db import begin, open_pool
 from validator_service.domain.keys import digest_key
 from validator_service.ledger import operations, repository
+from validator_service.ledger.books import Books
 from validator_service.ledger.deposits import derive_deposit_keypair, load_seed
-from validator_service.ledger.errors import InsufficientBalance
+from validator_service.ledger.errors import AlreadyMade, InsufficientBalance
 from validator_service.ledger.key_repository import Caller, KeyRules
 from validator_service.ledger.operations import Deposit
-from validator_service.ledger.repository import Settlement
+from validator_service.ledger.repository import Booking, Part, Settlement
+from validator_service.payouts.statement_repository import list_problems
 
 ALICE = Caller("alice", digest_key("key").hex()[:16])
 
@@ -42,17 +45,15 @@ def balances(pool: ConnectionPool) -> tuple[int, int]:
     return account.balance_rao, account.reserved_rao
 
 
-def settlement(request_id: str, cost_rao: int) -> Settlement:
-    return Settlement(
-        request_id,
-        prompt_tokens=10,
-        completion_tokens=5,
-        cost_rao=cost_rao,
-        server_uid=3,
-        server_hotkey="bob",
-        server_coldkey="bobs-owner",
-        share_rao=cost_rao * 8 // 10,
+def booking(request_id: str, amount_rao: int, idempotency_key: str | None = None) -> Booking:
+    return Booking(
+        request_id, ALICE.account, ALICE.key_id, "network/best", amount_rao, idempotency_key
     )
+
+
+def settlement(request_id: str, cost_rao: int, *others: Part) -> Settlement:
+    part = Part(3, "bob", "bobs-owner", cost_rao, cost_rao * 8 // 10)
+    return Settlement(request_id, 10, 5, part, others)
 
 
 def check_books(url: str) -> None:
@@ -93,7 +94,7 @@ def test_transfers_to_strangers_and_of_nothing_are_not_credited(pool: Connection
 def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 400)
+        operations.reserve(conn, booking("call", 400), 60)
     assert balances(pool) == (1000, 400)
 
     with begin(pool) as conn:
@@ -109,7 +110,7 @@ def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> N
 def test_a_call_that_came_to_nothing_costs_nothing(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 400)
+        operations.reserve(conn, booking("call", 400), 60)
         repository.release(conn, "call")
         repository.release(conn, "call")
 
@@ -120,7 +121,7 @@ def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
     fill(pool, 100)
 
     with pytest.raises(InsufficientBalance) as caught, begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 101)
+        operations.reserve(conn, booking("call", 101), 60)
 
     assert caught.value.details == {"missing_rao": "1", "deposit_address": "alice-deposits"}
     assert balances(pool) == (100, 0)
@@ -129,8 +130,8 @@ def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
 def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(pool: ConnectionPool) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
-        repository.reserve(conn, "dead", ALICE, "network/best", 300, seconds=-1)
-        repository.reserve(conn, "alive", ALICE, "network/best", 200, seconds=60)
+        repository.reserve(conn, booking("dead", 300), seconds=-1)
+        repository.reserve(conn, booking("alive", 200), seconds=60)
     with begin(pool) as conn:
         assert repository.release_expired(conn) == 1
 
@@ -147,7 +148,7 @@ def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool) -> Non
     def attempt(number: int) -> None:
         try:
             with begin(pool) as conn:
-                operations.reserve(conn, f"call-{number}", ALICE, "network/best", 60)
+                operations.reserve(conn, booking(f"call-{number}", 60), 60)
             outcomes.append("reserved")
         except InsufficientBalance:
             outcomes.append("refused")
@@ -166,7 +167,7 @@ def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) 
     fill(pool, 100)
 
     with begin(pool) as conn:
-        operations.reserve(conn, "call", ALICE, "network/best", 60)
+        operations.reserve(conn, booking("call", 60), 60)
 
     with pytest.raises(psycopg.errors.CheckViolation), begin(pool) as conn:
         operations.settle(conn, settlement("call", 101))
@@ -180,3 +181,67 @@ def test_deposit_addresses_come_from_one_secret_that_is_kept(tmp_path: Any) -> N
     addresses = {derive_deposit_keypair(seed, number).ss58_address for number in range(5)}
     assert len(addresses) == 5
     assert derive_deposit_keypair(seed, 1).ss58_address in addresses
+
+
+def test_movements_of_one_batch_have_each_their_own_outcome(
+    pool: ConnectionPool, database: Any
+) -> None:
+    fill(pool, 1_000)
+    books = Books(pool)
+    # All wait before the first is written, so they are one batch.
+    wanted = [books.write(partial(reserve, booking(f"call-{n}", 300))) for n in range(5)]
+    broken = books.write(lambda conn: conn.execute("SELECT * FROM nowhere"))
+    books.start()
+
+    assert [future.result(10) for future in wanted] == [True, True, True, False, False]
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        broken.result(10)
+    assert balances(pool) == (1_000, 900)
+    settled = [
+        books.write(partial(settle, settlement(f"call-{number}", 100))) for number in range(4)
+    ]
+    assert [future.result(10) for future in settled] == [True, True, True, False]
+    books.stop()
+    assert balances(pool) == (700, 0)
+
+
+def reserve(wanted: Booking, conn: Any) -> Any:
+    return repository.reserve(conn, wanted, seconds=60)
+
+
+def settle(ended: Settlement, conn: Any) -> Any:
+    return repository.settle(conn, ended)
+
+
+def test_one_idempotency_key_reserves_once_until_its_call_came_to_nothing(
+    pool: ConnectionPool,
+) -> None:
+    fill(pool, 1_000)
+    with begin(pool) as conn:
+        operations.reserve(conn, booking("first", 100, "mine"), 60)
+    with pytest.raises(AlreadyMade, match="under way"), begin(pool) as conn:
+        operations.reserve(conn, booking("second", 100, "mine"), 60)
+    with begin(pool) as conn:
+        repository.release(conn, "first")
+        operations.reserve(conn, booking("third", 100, "mine"), 60)
+        operations.settle(conn, settlement("third", 50))
+    with pytest.raises(AlreadyMade, match="answered and paid"), begin(pool) as conn:
+        operations.reserve(conn, booking("fourth", 100, "mine"), 60)
+
+    assert balances(pool) == (950, 0)
+
+
+def test_servers_that_answered_together_are_paid_together(
+    pool: ConnectionPool, database: Any
+) -> None:
+    fill(pool, 1_000)
+    other = Part(4, "carol", "carols-owner", 40, 32)
+    with begin(pool) as conn:
+        operations.reserve(conn, booking("call", 400), 60)
+        assert operations.settle(conn, settlement("call", 60, other))
+        assert not operations.settle(conn, settlement("call", 60, other))
+        sides = repository.sum_balances(conn)
+        assert list_problems(conn) == []
+
+    assert balances(pool) == (900, 0)
+    assert (sides["server:bobs-owner"], sides["server:carols-owner"]) == (48, 32)

@@ -17,13 +17,14 @@ from validator_service.ledger.deposits import (
     derive_treasury_keypair,
 )
 from validator_service.ledger.key_repository import Caller, KeyRules
-from validator_service.ledger.repository import Settlement
+from validator_service.ledger.repository import Booking, Part, Settlement
 from validator_service.payouts.paying import Payer
 
 __all__ = ["consumer", "gateway_url", "quiet_chain"]
 
 TAO = 10**9
 SEED = "5e" * 32
+CONSUMER: str = key("alice").ss58_address
 
 
 @dataclass
@@ -80,6 +81,10 @@ class Books:
     calls: int = 0
 
     @property
+    def consumer(self) -> str:
+        return self.caller.account
+
+    @property
     def payer(self) -> Payer:
         return Payer(self.chain.running.client, self.pool, SEED, minimum_rao=10_000)
 
@@ -88,10 +93,11 @@ class Books:
         self.calls += 1
         name = f"call-{self.calls}"
         with begin(self.pool) as conn:
-            operations.reserve(conn, name, self.caller, "network/best", cost_rao)
-            operations.settle(
-                conn, Settlement(name, 10, 5, cost_rao, 3, "hotkey", coldkey, share_rao)
-            )
+            account, key_id = self.caller.account, self.caller.key_id
+            booking = Booking(name, account, key_id, "network/best", cost_rao)
+            operations.reserve(conn, booking, seconds=60)
+            part = Part(3, "hotkey", coldkey, cost_rao, share_rao)
+            operations.settle(conn, Settlement(name, 10, 5, part))
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:
         with begin(self.pool) as conn:
@@ -104,13 +110,13 @@ def books(chain: RealChain, database: Any, wait: Any) -> Iterator[Books]:
     url = database("validator_service")
     with open_pool(url) as pool:
         with begin(pool) as conn:
-            account = operations.open_account(conn, "alice")
+            account = operations.open_account(conn, CONSUMER)
             address = derive_deposit_keypair(SEED, account.number).ss58_address
             key_id = operations.add_key(conn, account, address, "key", KeyRules())
         treasury = derive_treasury_keypair(SEED).ss58_address
         follower = DepositFollower(pool, chain.url, treasury)
         follower.start()
-        made = Books(pool, chain, url, address, Caller("alice", key_id))
+        made = Books(pool, chain, url, address, Caller(CONSUMER, key_id))
         chain.transfer(address, TAO // 2)
         wait(lambda: made.rows("SELECT 1 FROM account WHERE balance_rao > 0"))
         yield made

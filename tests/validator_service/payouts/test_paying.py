@@ -123,4 +123,4 @@ def test_an_audit_tells_of_money_that_is_gone(books: Any) -> None:
     seen = audit(books)
 
     assert not seen.balanced
-    assert "balance of alice" in seen.problems[0]
+    assert f"balance of {books.consumer}" in seen.problems[0]

@@ -47,7 +47,7 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
 
     with celery(environment, *WORKER), celery(environment, "beat", "-l", "warning"):
         wait(lambda: len(chain.weights) == 1)
-        wait(lambda: rows(environment, "SELECT 1 FROM weights OFFSET 1"))
+        wait(lambda: "reveal_weights" in chain.calls)
 
     weights = next(iter(chain.weights.values()))
     uids = {n["hotkey"]: n["uid"] for n in chain.neurons}
@@ -56,6 +56,9 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
     codes = dict(rows(environment, "SELECT code, total FROM tally WHERE kind = 'answer'"))
     assert {"ok", "malformed", "timeout", "unsigned", "unavailable"} == set(codes)
     assert chain.registrations == 1
+    # At first there is nothing to copy; from then on no weights are shown before they count.
+    ranking = [call for call in chain.calls if call.endswith("weights")]
+    assert ranking[:3] == ["set_weights", "commit_weights", "reveal_weights"]
 
 
 def test_a_worker_killed_in_the_middle_of_a_round_loses_none(

@@ -2,6 +2,9 @@
 
 An answer is hostile input. It is checked here once, in full; all that follows may trust it. The
 loss is a proper score: nobody does better on average than by telling what he believes.
+
+An answer may hold 32 × 4096 phrases, and a Validator scores thousands a second: arrays keep the
+wire's narrow types, and each pass over them is counted.
 """
 
 from dataclasses import dataclass
@@ -30,12 +33,14 @@ class MalformedAnswer(Exception):
 class Answer:
     """A checked answer: for each prompt some phrases, their probabilities, one for all others."""
 
-    ids: Tokens
+    ids: NDArray[np.int32]
     """[prompts, phrases, phrase length], padded with −1 on the right."""
-    probabilities: Floats
+    probabilities: NDArray[np.float32]
     """[prompts, phrases], not negative, at most 1 in all."""
     floor: Floats
     """[prompts]: the probability of each token that no phrase spells."""
+    mass: Floats
+    """[prompts]: Z, all that the answer gives away; positive."""
 
 
 def check_answer(
@@ -49,15 +54,18 @@ def check_answer(
 ) -> Answer:
     """Return the answer as trusted arrays, or raise MalformedAnswer with the rule it breaks."""
     check_shapes(ids, probabilities, floor, prompts, top_k)
-    answer = Answer(
-        ids=ids.astype(np.int64),
-        probabilities=probabilities.astype(np.float64),
-        floor=floor.astype(np.float64),
-    )
-    check_numbers(answer)
-    check_phrases(answer.ids, vocabulary_size)
-    check_mass(answer, vocabulary_size)
-    return answer
+    check_numbers("probabilities", probabilities)
+    check_numbers("floor", floor)
+    check_phrases(ids, vocabulary_size)
+    narrow = ids.astype(np.int32, copy=False)
+    floors = floor.astype(np.float64)
+    listed = probabilities.sum(axis=1, dtype=np.float64)
+    if listed.max() > 1 + MASS_TOLERANCE:
+        raise MalformedAnswer("the probabilities of a prompt must sum to at most 1")
+    mass = listed + count_uncovered(narrow, vocabulary_size) * floors
+    if mass.min() <= 0:
+        raise MalformedAnswer("the probabilities of a prompt must not all be 0")
+    return Answer(narrow, probabilities.astype(np.float32, copy=False), floors, mass)
 
 
 def check_shapes(
@@ -79,66 +87,68 @@ def check_shapes(
         raise MalformedAnswer(f"a phrase has 1 to {MAXIMUM_PHRASE_TOKENS} tokens")
 
 
-def check_numbers(answer: Answer) -> None:
-    for name, values in (("probabilities", answer.probabilities), ("floor", answer.floor)):
-        if not np.isfinite(values).all():
-            raise MalformedAnswer(f"{name} must be finite")
-        if values.min() < 0 or values.max() > 1 + MASS_TOLERANCE:
-            raise MalformedAnswer(f"{name} must lie between 0 and 1")
+def check_numbers(name: str, values: NDArray[np.generic]) -> None:
+    """Refuse what is no probability. A NaN makes both ends NaN, and compares as false."""
+    least, greatest = float(values.min()), float(values.max())
+    if not (least >= 0 and greatest <= 1 + MASS_TOLERANCE):
+        raise MalformedAnswer(f"{name} must be finite, and lie between 0 and 1")
 
 
-def check_phrases(ids: Tokens, vocabulary_size: int) -> None:
-    if ids.max() >= vocabulary_size or ids.min() < PADDING:
+def check_phrases(ids: NDArray[np.generic], vocabulary_size: int) -> None:
+    if int(ids.max()) >= vocabulary_size or int(ids.min()) < PADDING:
         raise MalformedAnswer(f"token ids must lie below {vocabulary_size}")
-    if (ids[:, :, 0] == PADDING).any():
+    padded = ids == PADDING
+    if padded[:, :, 0].any():
         raise MalformedAnswer("a phrase must have at least one token")
-    if ((ids[:, :, 1:] != PADDING) & (ids[:, :, :-1] == PADDING)).any():
+    if (padded[:, :, :-1] > padded[:, :, 1:]).any():
         raise MalformedAnswer("padding must stand at the end of a phrase")
 
 
-def check_mass(answer: Answer, vocabulary_size: int) -> None:
-    listed = answer.probabilities.sum(axis=1)
-    if listed.max() > 1 + MASS_TOLERANCE:
-        raise MalformedAnswer("the probabilities of a prompt must sum to at most 1")
-    if total_mass(answer, vocabulary_size).min() <= 0:
-        raise MalformedAnswer("the probabilities of a prompt must not all be 0")
-
-
-def total_mass(answer: Answer, vocabulary_size: int) -> Floats:
+def count_uncovered(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
     """
-    Return Z = Σ p_k + (V − K)·floor for each prompt.
+    Return V − K for each prompt, so that Z = Σ p_k + (V − K)·floor.
 
     K counts the distinct phrases of one token. A longer phrase leaves its first token open to the
     floor, so it must not shrink what the floor covers: else K long phrases and a floor of 1 would
     be sure of everything. For Servers that speak the network's vocabulary it is the plain formula.
     """
-    first = answer.ids[:, :, 0]
-    single = np.ones_like(first, dtype=bool)
-    if answer.ids.shape[2] > 1:
-        single = answer.ids[:, :, 1] == PADDING
-    rows, columns = np.nonzero(single)
-    seen = np.zeros((len(first), vocabulary_size), dtype=bool)
-    seen[rows, first[rows, columns]] = True
-    uncovered = vocabulary_size - seen.sum(axis=1)
-    return np.asarray(answer.probabilities.sum(axis=1) + uncovered * answer.floor)
+    covered = np.zeros(len(ids) * vocabulary_size + 1, dtype=bool)
+    covered[single_token_cells(ids, vocabulary_size)] = True
+    # Row by row it is counted in words of the processor; along an axis it is not.
+    rows = covered[:-1].reshape(len(ids), vocabulary_size)
+    return vocabulary_size - np.array([np.count_nonzero(row) for row in rows])
 
 
-def losses(answer: Answer, hidden: Tokens, vocabulary_size: int) -> Floats:
+def first_token_cells(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
+    """Return where each phrase's first token stands in a flat [prompts, vocabulary]."""
+    return ids[:, :, 0] + np.arange(len(ids))[:, None] * vocabulary_size
+
+
+def single_token_cells(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
+    """Return the same, but one past the end for phrases of more than one token."""
+    cells = first_token_cells(ids, vocabulary_size)
+    if ids.shape[2] == 1:
+        return cells
+    return np.where(ids[:, :, 1] == PADDING, cells, len(ids) * vocabulary_size)
+
+
+def losses(answer: Answer, hidden: Tokens) -> Floats:
     """
     Return the loss of each prompt in nats, given the true continuations [prompts, tokens].
 
     L = −ln m, m = (Σ of p_k over the phrases that spell a prefix of the truth, or the floor) / Z.
     After BT v3.4.3 `phrase_cross_entropy`, over the network's own vocabulary.
     """
-    listed = true_mass(answer, hidden)
-    mass = np.where(np.isnan(listed), answer.floor, listed) / total_mass(answer, vocabulary_size)
+    listed = true_mass(answer, hidden.astype(np.int32))
+    mass = np.where(np.isnan(listed), answer.floor, listed) / answer.mass
     return -np.log(np.clip(mass, np.exp(-MAXIMUM_LOSS), 1.0))
 
 
-def true_mass(answer: Answer, hidden: Tokens) -> Floats:
+def true_mass(answer: Answer, hidden: NDArray[np.int32]) -> Floats:
     """Return Σ p_k over the phrases that spell a prefix of the truth; NaN where there are none."""
     # Few phrases share the true first token: only those are looked at further.
-    rows, columns = np.nonzero(answer.ids[:, :, 0] == hidden[:, :1])
+    found = np.flatnonzero(answer.ids[:, :, 0] == hidden[:, :1])
+    rows, columns = np.divmod(found, answer.ids.shape[1])
     length = min(answer.ids.shape[2], hidden.shape[1])
     phrases, truth = answer.ids[rows, columns], hidden[rows, :length]
     spelled = ((phrases[:, :length] == truth) | (phrases[:, :length] == PADDING)).all(axis=1)
@@ -149,14 +159,17 @@ def true_mass(answer: Answer, hidden: Tokens) -> Floats:
     return np.where(np.bincount(rows, minlength=len(hidden)) > 0, mass, np.nan)
 
 
-def first_token_distribution(answer: Answer, vocabulary_size: int) -> Floats:
-    """Return what the answer says of the next token alone: [prompts, vocabulary], rows sum to 1."""
-    prompts = len(answer.floor)
-    cells = (answer.ids[:, :, 0] + np.arange(prompts)[:, None] * vocabulary_size).ravel()
-    size = prompts * vocabulary_size
-    shape = (prompts, vocabulary_size)
-    listed = np.bincount(cells, answer.probabilities.ravel(), minlength=size).reshape(shape)
-    counted = np.bincount(cells, minlength=size).reshape(shape)
-    dense = np.where(counted > 0, listed, answer.floor[:, None])
-    total = dense.sum(axis=1, keepdims=True)
-    return np.where(total > 0, dense / np.where(total > 0, total, 1.0), 1.0 / vocabulary_size)
+def first_token_distribution(answer: Answer, rows: Tokens, vocabulary_size: int) -> Floats:
+    """
+    Return what the answer says of the next token alone: [rows, vocabulary], rows sum to 1.
+
+    Each token has the floor, but where a phrase of one token says better, and all that begin with
+    it: so each row adds up to Z.
+    """
+    ids = answer.ids[rows]
+    dense = np.repeat(np.append(answer.floor[rows], 0.0), vocabulary_size)
+    dense[single_token_cells(ids, vocabulary_size)] = 0.0
+    listed = answer.probabilities[rows].ravel().astype(np.float64)
+    np.add.at(dense, first_token_cells(ids, vocabulary_size).ravel(), listed)
+    whole = dense[:-vocabulary_size].reshape(len(ids), vocabulary_size)
+    return np.asarray(whole / answer.mass[rows, None])

@@ -5,12 +5,24 @@ protects a key as well, and checking it costs microseconds instead of the tenth 
 each call would else wait.
 """
 
+from enum import StrEnum
 from hashlib import sha256
 
 PREFIX = "sk-taonet-"
 """By which people, and scanners for leaked secrets, know what they see."""
 SECRET_BYTES = 32
 KEY_LENGTH_MAX = 100
+
+
+class Scope(StrEnum):
+    """What a key may be used for."""
+
+    INFERENCE = "inference"
+    """Text: chats and completions."""
+    KNOWLEDGE = "knowledge"
+    """Numbers: embeddings, next-token distributions, hidden states."""
+    ACCOUNT = "account"
+    """Reading the balance, the usage and the refunds."""
 
 
 def digest_key(api_key: str) -> bytes:

@@ -12,6 +12,12 @@ def calculate_share_rao(cost_rao: int, take_percent: int) -> int:
     return cost_rao * (PERCENT - take_percent) // PERCENT
 
 
+def divide_cost_rao(cost_rao: int, servers: int) -> list[int]:
+    """Return equal parts that add up to the cost; what can't be divided goes to the first."""
+    part = cost_rao // servers
+    return [cost_rao - part * (servers - 1), *[part] * (servers - 1)]
+
+
 def estimate_fee_rao(transfers: int, transfer_fee_rao: int, fee_rao_per_byte: int) -> int:
     """Return at least what the chain charges for so many transfers in one extrinsic."""
     size = ENVELOPE_BYTES + transfers * TRANSFER_BYTES

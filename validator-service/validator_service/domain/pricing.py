@@ -1,6 +1,7 @@
 """What a consumer pays: whole rao, rounded up, in proportion to tokens in and out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 TOKENS_PER_PRICE = 1_000_000
 """Prices are per million tokens."""
@@ -12,6 +13,17 @@ class Price:
     """Per million tokens of the prompt."""
     output_rao: int
     """Per million tokens of the answer."""
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """What a Validator asks for each model."""
+
+    default: Price
+    by_model: Mapping[str, Price] = field(default_factory=dict)
+
+    def of(self, model: str) -> Price:
+        return self.by_model.get(model, self.default)
 
 
 def calculate_cost_rao(price: Price, prompt_tokens: int, completion_tokens: int) -> int:

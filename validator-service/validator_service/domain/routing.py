@@ -1,5 +1,7 @@
-"""Which Server a question goes to: by what the chain thinks of it, and how it fared lately."""
+"""Which Server a question goes to: by what the chain thinks of it, and how it fares just now."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 HEALTH_ALPHA = 0.2
@@ -7,6 +9,19 @@ HEALTH_ALPHA = 0.2
 COOLING_SECONDS = 2.0
 """How long a Server rests after a failure; doubles with each in a row."""
 COOLING_SECONDS_MAX = 60.0
+FIRST_SECONDS = 0.05
+"""Believed of a Server that was never asked: little, so that it will be."""
+TOKEN_SECONDS = 0.005
+TYPICAL_TOKENS = 64
+"""Of an answer, when Servers' times are compared."""
+STREAMS_AT_ONCE = 8
+"""So many calls under way double the time of the next, roughly."""
+BEARABLE_SECONDS = 4.0
+"""A Server that takes so long for a typical answer is worth half of one that takes none."""
+FAVOUR = 1.25
+"""Worth of having read the same beginning before, as its memory of it may be warm."""
+PATIENCE_SHARE = 0.95
+PATIENCE_SAMPLES_MIN = 20
 
 
 @dataclass(frozen=True)
@@ -19,11 +34,28 @@ class Health:
     """In a row."""
     cooling_until: float = 0.0
     """Seconds on the caller's clock; before it the Server is asked only if nobody else is left."""
+    first_seconds: float = FIRST_SECONDS
+    """Moving average of the wait for a first token."""
+    token_seconds: float = TOKEN_SECONDS
+    """Moving average of the time between two tokens."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A Server that could answer."""
+
+    uid: int
+    incentive: float
+    health: Health = Health()
+    load: int = 0
+    """Calls of ours under way there."""
+    favourite: bool = False
+    """Whether it answered the last question with this beginning."""
 
 
 def after_success(health: Health) -> Health:
     success = (1 - HEALTH_ALPHA) * health.success + HEALTH_ALPHA
-    return Health(success=success)
+    return replace(health, success=success, failures=0, cooling_until=0.0)
 
 
 def after_failure(health: Health, now: float) -> Health:
@@ -37,16 +69,58 @@ def after_failure(health: Health, now: float) -> Health:
     )
 
 
-def rank_servers(incentives: dict[int, float], health: dict[int, Health], now: float) -> list[int]:
+def after_wait(health: Health, first_seconds: float) -> Health:
+    return replace(health, first_seconds=follow(health.first_seconds, first_seconds))
+
+
+def after_text(health: Health, token_seconds: float) -> Health:
+    return replace(health, token_seconds=follow(health.token_seconds, token_seconds))
+
+
+def follow(average: float, value: float) -> float:
+    return (1 - HEALTH_ALPHA) * average + HEALTH_ALPHA * value
+
+
+def expect_seconds(candidate: Candidate) -> float:
+    """Return how long a typical answer would take there now."""
+    health = candidate.health
+    alone = health.first_seconds + TYPICAL_TOKENS * health.token_seconds
+    return alone * (1 + candidate.load / STREAMS_AT_ONCE)
+
+
+def is_resting(candidate: Candidate, now: float) -> bool:
+    """After its rest, a Server that failed gets one call; more only when that went well."""
+    health = candidate.health
+    return health.cooling_until > now or (health.failures > 0 and candidate.load > 0)
+
+
+def rank_servers(
+    candidates: Sequence[Candidate], now: float, *, by_speed: bool = False
+) -> list[int]:
     """
-    Return uids, the one to ask first in front: by incentive × success.
+    Return uids, the one to ask first in front: by incentive × success × favour ÷ slowness.
 
-    Those that rest come last. Before the chain has paid anybody all are alike and success decides.
+    Slowness is 1 + expected seconds / bearable seconds; `by_speed` it is the expected seconds,
+    and incentive does not count. Those that rest come last. Before the chain has paid anybody
+    all are alike and the rest of the product decides.
     """
 
-    def worth(uid: int) -> tuple[bool, float, float, int]:
-        known = health.get(uid, Health())
-        value = incentives[uid] * known.success
-        return (known.cooling_until > now, -value, -known.success, uid)
+    def worth(candidate: Candidate) -> tuple[bool, float, float, int]:
+        expected = expect_seconds(candidate)
+        slowness = expected if by_speed else 1 + expected / BEARABLE_SECONDS
+        quality = candidate.health.success * (FAVOUR if candidate.favourite else 1) / slowness
+        value = quality if by_speed else candidate.incentive * quality
+        return (is_resting(candidate, now), -value, -quality, candidate.uid)
 
-    return sorted(incentives, key=worth)
+    return [candidate.uid for candidate in sorted(candidates, key=worth)]
+
+
+def judge_patience(waits: Sequence[float]) -> float | None:
+    """
+    Return the time within which 95 % of the last waits ended (nearest rank).
+
+    None where too few are known to tell.
+    """
+    if len(waits) < PATIENCE_SAMPLES_MIN:
+        return None
+    return sorted(waits)[math.ceil(PATIENCE_SHARE * len(waits)) - 1]

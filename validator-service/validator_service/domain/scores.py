@@ -1,9 +1,19 @@
-"""From losses to scores: the scaling law, synergy, duplicates, moving averages (MECHANISM §7)."""
+"""
+From losses to scores: the scaling law, synergy, duplicates, moving averages (MECHANISM §7).
+
+Whatever concerns many Servers is an array with a row for each, so that a network of thousands is
+judged in milliseconds.
+"""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from validator_service.domain.averages import Averages, Floats, Mask, no_averages
+from validator_service.domain.duplicates import Labels, find_clusters
+from validator_service.domain.prompts import RoundSeed, draw_order
+from validator_service.domain.shapley import shapley_values
 
 SCALING_CONSTANT = 8.8e13
 """Parameters: N_c of Kaplan et al. (2020), as in BT v3 `scaling_law_loss_to_params`."""
@@ -11,8 +21,12 @@ SCALING_EXPONENT = 13.158
 """1 / 0.076, of the same law."""
 MAXIMUM_SYNERGY_SHARE = 0.3
 """Of a score. Two Servers that fail by turns would else be worth hundreds of good ones."""
+PARTNERS = 20
+"""Servers among which synergy is looked for: all of a small network, some of a large one."""
+SCALING_LAW = "scaling-law"
+SHAPLEY = "shapley"
 
-Floats = NDArray[np.float64]
+Uids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,235 +44,178 @@ class Rules:
     duplicate_distance: float = 0.03
     """Hellinger distance below which two Servers are one model. A model in bf16 lies about 0.02
     from itself in fp32: √(Δ²/8) for log-probabilities Δ = 0.05 apart."""
-
-
-@dataclass(frozen=True)
-class Average:
-    """A moving average that is right from its first value on."""
-
-    total: float = 0.0
-    """Σ α(1−α)^age · value."""
-    weight: float = 0.0
-    """Σ α(1−α)^age; tends to 1."""
-
-    @property
-    def value(self) -> float:
-        """The bias-corrected mean: total / weight, 0 before the first value."""
-        return self.total / self.weight if self.weight > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a Validator knows of one Server."""
-
-    uid: int
-    hotkey: str
-    loss: Average = Average()
-    """Nats, over the prompts that were answered."""
-    score: Average = Average()
-    """Over all rounds; a round without a valid answer counts 0."""
-    rounds: int = 0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What a Validator knows of two Servers together, from prompts that both were asked."""
-
-    low_uid: int
-    high_uid: int
-    low_loss: Average = Average()
-    high_loss: Average = Average()
-    joint_loss: Average = Average()
-    """Nats, of the mean of both answers."""
+    by_heart_limit: float = 0.4
+    """How much surer of the text's own questions than of altered ones a Server may be, in shares.
+    A model of language is surer by some 0.05, a memory of the text by 0.8 (decisions/0010)."""
+    probation_rounds: int = 4
+    """Rounds before the first value counts: so many tell a memory from a model."""
+    rule: str = SCALING_LAW
+    """Or `shapley`: what each adds to the ensemble."""
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What one Server did in one round."""
+class Standings:
+    """What a Validator knows of some Servers."""
 
-    uid: int
-    hotkey: str
-    losses: Floats | None
-    """Nats per prompt; None for silence or a malformed answer."""
-    canary_losses: Floats | None = None
-    """Nats per canary: the prompts that every Server was asked."""
-    canary_distributions: Floats | None = None
-    """[canaries, vocabulary]: what was said of the next token."""
+    uids: Uids
+    hotkeys: tuple[str, ...]
+    loss: Averages
+    """Nats, over the prompts that were answered."""
+    score: Averages
+    """Over all rounds; a round without a valid answer counts 0."""
+    seconds: Averages
+    """From the question to the answer, where there was one."""
+    by_heart: Averages
+    """How much surer of the text's own questions than of altered ones."""
+    rounds: NDArray[np.int64]
+
+    def recall(self, uids: Uids, hotkeys: tuple[str, ...]) -> "Standings":
+        """Return what is known of these Servers; a uid under a new hotkey is a stranger."""
+        known = {
+            (uid, hotkey): row
+            for row, (uid, hotkey) in enumerate(zip(self.uids.tolist(), self.hotkeys, strict=True))
+        }
+        asked = zip(uids.tolist(), hotkeys, strict=True)
+        rows = np.array([known.get(name, -1) for name in asked], dtype=np.int64)
+        return replace(self.take(rows), uids=uids, hotkeys=hotkeys)
+
+    def take(self, rows: NDArray[np.int64]) -> "Standings":
+        """Return what is known in these rows, under the same names; −1 stands for a stranger."""
+        return replace(
+            self,
+            loss=self.loss.take(rows),
+            score=self.score.take(rows),
+            seconds=self.seconds.take(rows),
+            by_heart=self.by_heart.take(rows),
+            rounds=np.append(self.rounds, 0)[np.where(rows < 0, len(self.rounds), rows)],
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What the Servers that were asked did in one round: a row for each."""
+
+    answered: Mask
+    """Whether there was a valid answer; the other arrays mean nothing where there was none."""
+    losses: Floats
+    """Nats: the mean over all prompts."""
+    canary_losses: Floats
+    """[servers, canaries], nats: of the prompts that every Server was asked."""
+    fingerprints: NDArray[np.float32]
+    """What was said of the canaries' next tokens (`duplicates.make_fingerprints`)."""
+    seconds: Floats
+    by_heart: Floats
+    """How many more of the text's own questions than of the altered ones it was sure of."""
+    guess: float
+    """The loss of whoever knows nothing: ln V."""
+    seed: RoundSeed
+
+
+@dataclass(frozen=True, eq=False)
 class Judgement:
     """The state after a round."""
 
-    standings: dict[int, Standing]
-    pairs: dict[tuple[int, int], Pair]
-    values: dict[int, float]
+    standings: Standings
+    values: Floats
     """What each Server's round was worth, before averaging."""
-    clusters: list[list[int]]
-    """Uids that answered alike, of two and more."""
+    clusters: Labels
+    """The row of the first that answered alike; −1 for who did not answer."""
 
 
-def judge_round(
-    outcomes: list[Outcome],
-    standings: dict[int, Standing],
-    pairs: dict[tuple[int, int], Pair],
-    rules: Rules,
-) -> Judgement:
-    """Return the standings after one more round. Servers that were not asked keep theirs."""
-    current = {o.uid: observe_loss(known_as(standings, o), o, rules) for o in outcomes}
-    answered = [o for o in outcomes if o.losses is not None]
-    joint = {
-        key: observe_pair(known_pair(pairs, standings, first, second), first, second, rules)
-        for key, first, second in each_pair(answered)
-    }
-    clusters = duplicate_clusters(answered, rules.duplicate_distance)
-    values = round_values(answered, current, joint, clusters, rules)
-    scored = {
-        uid: replace(
-            standing,
-            score=observe(standing.score, values.get(uid, 0.0), rules.score_alpha),
-            rounds=standing.rounds + 1,
-        )
-        for uid, standing in current.items()
-    }
-    return Judgement(
-        standings={**standings, **scored},
-        pairs={**pairs, **joint},
-        values={uid: values.get(uid, 0.0) for uid in current},
-        clusters=[cluster for cluster in clusters if len(cluster) > 1],
+def strangers(uids: Uids, hotkeys: tuple[str, ...]) -> Standings:
+    """Return the standings of Servers that nobody has asked yet."""
+    count = len(uids)
+    nothing = no_averages(count)
+    rounds = np.zeros(count, dtype=np.int64)
+    return Standings(uids, hotkeys, nothing, nothing, nothing, nothing, rounds)
+
+
+def judge_round(standings: Standings, seen: Round, rules: Rules) -> Judgement:
+    """Return the standings of the asked after one more round."""
+    current = replace(
+        standings,
+        loss=standings.loss.observe(seen.losses, rules.loss_alpha, seen.answered),
+        seconds=standings.seconds.observe(seen.seconds, rules.loss_alpha, seen.answered),
+        by_heart=standings.by_heart.observe(seen.by_heart, rules.loss_alpha, seen.answered),
+        rounds=standings.rounds + 1,
     )
+    clusters = cluster_answers(seen, rules.duplicate_distance)
+    honest = current.by_heart.value <= rules.by_heart_limit
+    holders = find_holders(np.where(honest, clusters, -1), current.seconds.value)
+    values = np.zeros(len(seen.answered))
+    if rules.rule == SHAPLEY:
+        values[holders] = shapley_values(seen.canary_losses[holders], seen.guess, seen.seed)
+    else:
+        values[holders] = scaling_values(current.loss.value[holders], holders, seen, rules)
+    known = current.rounds >= rules.probation_rounds
+    scored = replace(current, score=current.score.observe(values, rules.score_alpha, known))
+    return Judgement(scored, values, clusters)
 
 
-def observe(average: Average, value: float, alpha: float) -> Average:
-    """Return the average after one more value: x ← (1−α)x + αv, and the same for the weight."""
-    return Average(
-        total=(1 - alpha) * average.total + alpha * value,
-        weight=(1 - alpha) * average.weight + alpha,
-    )
+def cluster_answers(seen: Round, distance: float) -> Labels:
+    rows = np.flatnonzero(seen.answered)
+    clusters = np.full(len(seen.answered), -1, dtype=np.int64)
+    if len(rows):
+        clusters[rows] = rows[find_clusters(seen.fingerprints[rows], distance)]
+    return clusters
 
 
-def known_as(standings: dict[int, Standing], outcome: Outcome) -> Standing:
-    """Return what is known of a Server; a uid under a new hotkey is a stranger."""
-    known = standings.get(outcome.uid)
-    if known is None or known.hotkey != outcome.hotkey:
-        return Standing(uid=outcome.uid, hotkey=outcome.hotkey)
-    return known
+def find_holders(clusters: Labels, seconds: Floats) -> Uids:
+    """
+    Return the rows that are paid: of each cluster the one that answers fastest in the long run.
+
+    Decision (docs/decisions/0009): a model is paid once. Whoever fetches his answers from another
+    Server is always slower than that one, whoever of them was here first.
+    """
+    rows = np.flatnonzero(clusters >= 0)
+    order = rows[np.lexsort((rows, seconds[rows], clusters[rows]))]
+    first = np.diff(clusters[order], prepend=-1) != 0
+    return np.sort(order[first])
 
 
-def observe_loss(standing: Standing, outcome: Outcome, rules: Rules) -> Standing:
-    if outcome.losses is None:
-        return standing
-    mean = float(outcome.losses.mean())
-    return replace(standing, loss=observe(standing.loss, mean, rules.loss_alpha))
-
-
-def base_score(loss: float, rules: Rules) -> float:
+def base_scores(losses: Floats, rules: Rules) -> Floats:
     """
     Return S = P(L)^γ, with P(L) = 8.8e13 · max(L, L_floor)^(−13.158) the parameter count that the
     scaling law gives for a long-run mean loss of L nats.
     """
-    parameters = SCALING_CONSTANT * max(loss, rules.loss_floor) ** -SCALING_EXPONENT
-    return float(parameters**rules.gamma)
+    floored = np.maximum(losses, rules.loss_floor)
+    constant = SCALING_CONSTANT**rules.gamma
+    return np.asarray(constant * floored ** (-SCALING_EXPONENT * rules.gamma))
 
 
-def round_values(
-    answered: list[Outcome],
-    standings: dict[int, Standing],
-    pairs: dict[tuple[int, int], Pair],
-    clusters: list[list[int]],
-    rules: Rules,
-) -> dict[int, float]:
-    """Return (base + synergy) / size of the cluster for each Server that answered."""
-    sizes = {uid: len(cluster) for cluster in clusters for uid in cluster}
-    synergy = synergies(pairs, len(answered), rules)
-    values = {}
-    for outcome in answered:
-        base = base_score(standings[outcome.uid].loss.value, rules)
-        limit = base * MAXIMUM_SYNERGY_SHARE / (1 - MAXIMUM_SYNERGY_SHARE)
-        extra = min(synergy.get(outcome.uid, 0.0), limit)
-        values[outcome.uid] = (base + extra) / sizes[outcome.uid]
-    return values
+def scaling_values(losses: Floats, holders: Uids, seen: Round, rules: Rules) -> Floats:
+    """Return base + synergy, the latter within its limit, of those that are paid."""
+    base = base_scores(losses, rules)
+    limit = base * MAXIMUM_SYNERGY_SHARE / (1 - MAXIMUM_SYNERGY_SHARE)
+    return base + np.minimum(synergies(losses, holders, seen, rules), limit)
 
 
-def synergies(pairs: dict[tuple[int, int], Pair], servers: int, rules: Rules) -> dict[int, float]:
+def synergies(losses: Floats, holders: Uids, seen: Round, rules: Rules) -> Floats:
     """
-    Return Σ over partners of max(P(L_joint)^γ − P(min(L_i, L_j))^γ, 0) / 2 / R for each uid.
+    Return Σ over partners of (P(L − g)^γ − P(L)^γ) / 2 / R, L the lower of both long-run losses.
 
-    All three losses are long-run means over the same canaries. Two copies have one loss, and none
-    together is better: they earn nothing by it.
+    g = max(min(l_i, l_j) − l_ij, 0) nats is by how much the mean of both answers was better than
+    the better of them on this round's canaries: nothing for two that know the same.
     """
-    shares: dict[int, float] = {}
-    for pair in pairs.values():
-        best = min(pair.low_loss.value, pair.high_loss.value)
-        gain = base_score(pair.joint_loss.value, rules) - base_score(best, rules)
-        for uid in (pair.low_uid, pair.high_uid):
-            shares[uid] = shares.get(uid, 0.0) + max(gain, 0.0) / 2 / servers
+    canaries = seen.canary_losses[holders]
+    shares = np.zeros(len(holders))
+    order = draw_order(seen.seed, "partners", len(holders))
+    whole = len(holders) // PARTNERS * PARTNERS
+    groups = (order[:whole].reshape(-1, PARTNERS), order[None, whole:])
+    for group in (each for each in groups if each.size):
+        first, second = np.triu_indices(group.shape[1], 1)
+        gains = ensemble_gains(canaries[group], first, second)
+        best = np.minimum(losses[group][:, first], losses[group][:, second])
+        extra = base_scores(best - gains, rules) - base_scores(best, rules)
+        extra /= 2 * group.shape[1]
+        for member in (first, second):
+            shares += np.bincount(group[:, member].ravel(), extra.ravel(), minlength=len(shares))
     return shares
 
 
-def each_pair(answered: list[Outcome]) -> list[tuple[tuple[int, int], Outcome, Outcome]]:
-    """Return every two Servers that answered the same canaries, the lower uid first."""
-    able = sorted((o for o in answered if o.canary_losses is not None), key=lambda o: o.uid)
-    return [
-        ((first.uid, second.uid), first, second)
-        for index, first in enumerate(able)
-        for second in able[index + 1 :]
-    ]
-
-
-def known_pair(
-    pairs: dict[tuple[int, int], Pair],
-    standings: dict[int, Standing],
-    first: Outcome,
-    second: Outcome,
-) -> Pair:
-    """Return what is known of a pair; a new hotkey on either side makes it unknown."""
-    fresh = Pair(low_uid=first.uid, high_uid=second.uid)
-    for outcome in (first, second):
-        known = standings.get(outcome.uid)
-        if known is None or known.hotkey != outcome.hotkey:
-            return fresh
-    return pairs.get((first.uid, second.uid), fresh)
-
-
-def observe_pair(pair: Pair, first: Outcome, second: Outcome, rules: Rules) -> Pair:
-    """Return the pair after one more round; the joint loss is that of the mean of both answers."""
-    assert first.canary_losses is not None
-    assert second.canary_losses is not None
-    mean_probability = (np.exp(-first.canary_losses) + np.exp(-second.canary_losses)) / 2
-    joint = float(-np.log(mean_probability).mean())
-    low, high = float(first.canary_losses.mean()), float(second.canary_losses.mean())
-    return replace(
-        pair,
-        low_loss=observe(pair.low_loss, low, rules.loss_alpha),
-        high_loss=observe(pair.high_loss, high, rules.loss_alpha),
-        joint_loss=observe(pair.joint_loss, joint, rules.loss_alpha),
-    )
-
-
-def hellinger_distances(distributions: Floats) -> Floats:
-    """
-    Return the mean distance of every two Servers over the canaries: [servers, servers].
-
-    H(p, q) = √(1 − Σ √(p·q)), 0 for the same answer, 1 for answers with nothing in common.
-    `distributions` is [servers, canaries, vocabulary].
-    """
-    roots = np.sqrt(distributions).transpose(1, 0, 2)
-    overlap = np.clip(roots @ roots.transpose(0, 2, 1), 0.0, 1.0)
-    return np.asarray(np.sqrt(1.0 - overlap).mean(axis=0))
-
-
-def duplicate_clusters(answered: list[Outcome], distance: float) -> list[list[int]]:
-    """Return the uids in groups that answer the canaries alike; a chain of likeness is one."""
-    alone = [[o.uid] for o in answered if o.canary_distributions is None]
-    told = {o.uid: o.canary_distributions for o in answered if o.canary_distributions is not None}
-    if not told:
-        return alone
-    near = hellinger_distances(np.stack(list(told.values()))) < distance
-    group = list(range(len(told)))
-    for low, high in zip(*np.nonzero(np.triu(near, 1)), strict=True):
-        group = [group[low] if member == group[high] else member for member in group]
-    members: dict[int, list[int]] = {}
-    for uid, number in zip(told, group, strict=True):
-        members.setdefault(number, []).append(uid)
-    return alone + list(members.values())
+def ensemble_gains(canaries: Floats, first: Uids, second: Uids) -> Floats:
+    """Return g of each pair in groups [groups, members, canaries]: [groups, pairs], nats."""
+    probabilities, means = np.exp(-canaries), canaries.mean(axis=2)
+    joint = -np.log((probabilities[:, first] + probabilities[:, second]) / 2).mean(axis=2)
+    better = np.minimum(means[:, first], means[:, second])
+    return np.asarray(np.maximum(better - joint, 0.0))

@@ -5,41 +5,50 @@ from numpy.typing import NDArray
 
 U32_MAXIMUM = 2**32 - 1
 """The whole, on chain."""
-MINIMUM_SHARE = 1e-4
-"""Whoever would get less is given nothing, so that the silent come to 0 in the end."""
+MINIMUM_OF_MEAN = 1e-3
+"""Whoever would get less than this part of the mean is given nothing, so that the silent come to 0
+in the end."""
 ROUNDING = 2**12
 """The most that rounding down can have left over: one for each of 4096 uids."""
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
-def weights_from_scores(scores: dict[int, float], limit: int, own_uid: int) -> dict[int, int]:
+def weights_from_scores(
+    uids: Integers, scores: Floats, limit: int, own_uid: int
+) -> tuple[Integers, Integers]:
     """
-    Return the u32 weight of each uid: zeros dropped, none above the limit, 2^32 − 1 in all.
+    Return uids and their u32 weights: zeros dropped, none above the limit, 2^32 − 1 in all.
 
     The sum is exact because the chain scales what it is given, and would lift a capped weight above
     the limit. What too few Servers may not have under it stays with the Validator itself, where
     the chain counts it for nothing.
     """
     cap = limit / U32_MAXIMUM
-    kept = {uid: score for uid, score in sorted(scores.items()) if score > 0 and uid != own_uid}
-    shares = shares_by_uid(kept, cap)
-    kept = {uid: score for uid, score in kept.items() if shares[uid] >= MINIMUM_SHARE}
-    shares = shares_by_uid(kept, cap)
-    if not shares:
-        return {}
-    weights = {uid: min(int(share * U32_MAXIMUM), limit) for uid, share in shares.items()}
-    for uid in sorted(weights, key=lambda uid: -shares[uid]):
-        weights[uid] += min(limit - weights[uid], U32_MAXIMUM - sum(weights.values()), ROUNDING)
-    rest = U32_MAXIMUM - sum(weights.values())
-    return {**weights, own_uid: rest} if rest else weights
+    kept = (scores > 0) & (uids != own_uid)
+    uids, scores = uids[kept], scores[kept]
+    if not len(uids):
+        return uids, uids
+    shares = capped_shares(scores, cap)
+    kept = shares >= MINIMUM_OF_MEAN * shares.mean()
+    uids, shares = uids[kept], capped_shares(scores[kept], cap)
+    weights = np.minimum((shares * U32_MAXIMUM).astype(np.int64), limit)
+    weights += spread_rest(weights, shares, limit)
+    rest = U32_MAXIMUM - int(weights.sum())
+    if rest:
+        uids, weights = np.append(uids, own_uid), np.append(weights, rest)
+    return uids, weights
 
 
-def shares_by_uid(scores: dict[int, float], maximum_share: float) -> dict[int, float]:
-    if not scores:
-        return {}
-    shares = capped_shares(np.array(list(scores.values()), dtype=np.float64), maximum_share)
-    return dict(zip(scores, shares.tolist(), strict=True))
+def spread_rest(weights: Integers, shares: Floats, limit: int) -> Integers:
+    """Return what rounding down left over, given to the greatest shares first, under the limit."""
+    order = np.argsort(-shares, kind="stable")
+    room = np.minimum(limit - weights[order], ROUNDING)
+    taken_before = np.cumsum(room) - room
+    more = np.zeros_like(weights)
+    more[order] = np.clip(U32_MAXIMUM - weights.sum() - taken_before, 0, room)
+    return more
 
 
 def capped_shares(scores: Floats, maximum_share: float) -> Floats:

@@ -1,15 +1,13 @@
-"""A call for text: one or several continuations of a prompt, from one Server, at once.
-
-Each continuation is read by a task of its own from its first byte to its last; what they bring
-goes through one queue to whoever reads the answer.
-"""
+"""A call for text: continuations of one or several prompts, all by one Server, at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 from server_service.client import (
+    FinishReason,
     GenerateEnd,
     GeneratePiece,
     GenerateRequest,
@@ -18,6 +16,8 @@ from server_service.client import (
 )
 from validator_service.gateway.calls import Call, Gateway, Order
 from validator_service.gateway.directory import KnownServer
+from validator_service.gateway.writing import Text, Writing
+from validator_service.metrics import FIRST_TOKEN_SECONDS
 
 ANSWER_SECONDS = 120.0
 """The longest answer."""
@@ -25,8 +25,6 @@ FIRST_PIECE_SECONDS = 15.0
 """How long a Server may take before the next one is asked."""
 DEFAULT_TOKENS = 256
 """Of an answer, where the consumer names no limit."""
-EVENTS_MAX = 64
-"""Tokens that wait for a slow reader; beyond them the Server waits too."""
 SEED_MODULUS = 2**63
 
 
@@ -34,16 +32,42 @@ SEED_MODULUS = 2**63
 class Question:
     """What a consumer asks, as every Server understands it."""
 
-    prompt_tokens: list[int]
+    prompts: list[list[int]]
     tokens_max: int | None
     temperature: float
     top_p: float
     seed: int | None
     stops: list[str]
     choices: int = 1
-    """How many continuations."""
+    """How many continuations of each prompt."""
     top_logprobs: int = 0
     """How many of the likeliest tokens to tell beside each chosen one."""
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: dict[int, float] = field(default_factory=dict)
+    json_schema: dict[str, Any] | None = None
+    whole: bool = False
+    """Shown only when it is complete: then a Server that breaks in the middle is replaced too."""
+    seconds_max: float = ANSWER_SECONDS
+    """How long the consumer waits."""
+
+    def request(self, number: int, room: int) -> GenerateRequest:
+        """Return what a Server is asked for one of the continuations, numbered through."""
+        # The same seed would give the same text to each of them.
+        seed = None if self.seed is None else (self.seed + number % self.choices) % SEED_MODULUS
+        return GenerateRequest(
+            prompt_tokens=self.prompts[number // self.choices],
+            max_new_tokens=min(self.tokens_max or DEFAULT_TOKENS, room),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=seed,
+            stop=self.stops,
+            logprobs=self.top_logprobs,
+            frequency_penalty=self.frequency_penalty,
+            presence_penalty=self.presence_penalty,
+            logit_bias=self.logit_bias,
+            json_schema=self.json_schema,
+        )
 
 
 @dataclass
@@ -55,83 +79,87 @@ class Delivered:
     finish_reason: str | None = None
 
 
-@dataclass(frozen=True)
-class Event:
-    """What came for one of the continuations."""
-
-    choice: int
-    piece: GeneratePiece | GenerateEnd | ServerFailure
-
-
-class Answer(Call):
+class Answer(Call[Writing]):
     """Read it through `pieces`."""
 
     kind = RequestKind.GENERATE
 
     def __init__(self, gateway: Gateway, order: Order, question: Question) -> None:
-        super().__init__(gateway, order, len(question.prompt_tokens))
+        super().__init__(gateway, order, question.prompts)
         self.question = question
-        self.choices = [Delivered() for _ in range(question.choices)]
-        self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_MAX)
-        self._first: list[Event] = []
-        self._readers: list[asyncio.Task[None]] = []
-        self._begun = False
+        self.choices = [Delivered() for _ in question.prompts for _ in range(question.choices)]
+        self._deadline = time.monotonic() + question.seconds_max
 
     async def pieces(self) -> AsyncIterator[tuple[int, GeneratePiece]]:
         """Yield each token with its choice, as it comes; raises ServerFailure where it breaks."""
+        assert self.delivery is not None
         running = len(self.choices)
         while running:
-            event = self._first.pop(0) if self._first else await self._events.get()
+            event = await self.delivery.next()
             choice = self.choices[event.choice]
-            if isinstance(event.piece, ServerFailure):
+            if isinstance(event.piece, GeneratePiece):
+                choice.texts.append(event.piece.text)
+                choice.pieces += 1
+                yield event.choice, event.piece
+            elif isinstance(event.piece, ServerFailure):
                 self.outcome = "broken"
                 self.note_failure()
                 raise event.piece
-            if isinstance(event.piece, GenerateEnd):
-                choice.finish_reason = event.piece.finish_reason.value
+            else:
+                choice.finish_reason = name_end(event.piece)
                 running -= 1
-                continue
-            choice.texts.append(event.piece.text)
-            choice.pieces += 1
-            yield event.choice, event.piece
         self.note_success()
-
-    def longest_prompt(self) -> int:
-        return self.prompt_count
+        self._note_pace(self.delivery)
 
     def room(self, server: KnownServer) -> int:
         """At least one token must fit, else the Server can't answer."""
-        free = min(server.info.context_length - self.prompt_count, server.info.limits.new_tokens)
+        longest = min(server.info.context_length, server.info.limits.sequence_length)
+        free = min(longest - self.longest_prompt, server.info.limits.new_tokens)
         return free if free > 0 else -1
 
     def tokens_max(self, servers: list[KnownServer]) -> int:
         wanted = self.question.tokens_max or DEFAULT_TOKENS
         return len(self.choices) * min(wanted, max(self.room(server) for server in servers))
 
-    async def ask(self, server: KnownServer) -> None:
-        self._events = asyncio.Queue(EVENTS_MAX)
-        self._first = []
-        self._readers = [
-            asyncio.create_task(self._read(server, choice, self._events))
-            for choice in range(len(self.choices))
-        ]
+    async def ask(self, server: KnownServer) -> Writing:
+        room = self.room(server)
+        writing = Writing(
+            [
+                self.write(server, self.question.request(number, room))
+                for number in range(len(self.choices))
+            ]
+        )
+        asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(FIRST_PIECE_SECONDS):
-                await self._wait_for_all()
+            async with asyncio.timeout(min(FIRST_PIECE_SECONDS, self.seconds_left())):
+                await writing.begin()
+            self.note_wait(server, writing.began_at - asked_at)
+            if self.question.whole:
+                await writing.complete()
         except BaseException:
-            await self.stop()
+            await writing.stop()
             raise
-        self._begun = True
+        return writing
 
-    async def stop(self) -> None:
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+    def write(self, server: KnownServer, request: GenerateRequest) -> Text:
+        """Return one continuation; nothing is asked before it is read."""
+        return self.gateway.client.generate(
+            server.address, request, timeout_seconds=self.seconds_left()
+        )
+
+    def note_wait(self, server: KnownServer, seconds: float) -> None:
+        FIRST_TOKEN_SECONDS.observe(seconds)
+        self.gateway.directory.seen.note_wait(server.hotkey, seconds)
+
+    def seconds_left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.001)
 
     def count_delivered(self) -> int | None:
         """By our own count: a Server is paid by it. Nothing where no token came through."""
-        if not self._begun or (
-            self.outcome != "answered" and not any(choice.pieces for choice in self.choices)
+        if self.delivery is None or self.outcome == "refused":
+            return None
+        if self.outcome != "answered" and (
+            self.question.whole or not any(choice.pieces for choice in self.choices)
         ):
             return None
         encode = self.gateway.tokenizer.encode
@@ -139,38 +167,16 @@ class Answer(Call):
             min(choice.pieces, len(encode("".join(choice.texts)).ids)) for choice in self.choices
         )
 
-    async def _wait_for_all(self) -> None:
-        """Until every continuation has begun, nothing is shown, and another Server can do it."""
-        silent = set(range(len(self.choices)))
-        while silent:
-            event = await self._events.get()
-            if isinstance(event.piece, ServerFailure):
-                raise event.piece
-            self._first.append(event)
-            silent.discard(event.choice)
+    def _note_pace(self, writing: Writing) -> None:
+        tokens = sum(choice.pieces for choice in self.choices)
+        if not self.question.whole and tokens > len(self.choices):
+            pace = (time.monotonic() - writing.began_at) * len(self.choices) / tokens
+            for server in self.answering():
+                self.gateway.directory.seen.note_pace(server.hotkey, pace)
 
-    async def _read(self, server: KnownServer, choice: int, events: asyncio.Queue[Event]) -> None:
-        pieces = self.gateway.client.generate(
-            server.address, self._request(server, choice), timeout_seconds=ANSWER_SECONDS
-        )
-        try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    await events.put(Event(choice, piece))
-        except ServerFailure as failure:
-            await events.put(Event(choice, failure))
 
-    def _request(self, server: KnownServer, choice: int) -> GenerateRequest:
-        question = self.question
-        wanted = question.tokens_max or DEFAULT_TOKENS
-        # The same seed would give the same text to each of them.
-        seed = None if question.seed is None else (question.seed + choice) % SEED_MODULUS
-        return GenerateRequest(
-            prompt_tokens=question.prompt_tokens,
-            max_new_tokens=min(wanted, self.room(server)),
-            temperature=question.temperature,
-            top_p=question.top_p,
-            seed=seed,
-            stop=question.stops,
-            logprobs=question.top_logprobs,
-        )
+def name_end(end: GenerateEnd) -> str:
+    """Return OpenAI's word: what the clock cut off has been cut off, as by its length."""
+    if end.finish_reason is FinishReason.TIMEOUT:
+        return FinishReason.LENGTH.value
+    return end.finish_reason.value

@@ -5,46 +5,64 @@ replaced unseen; what was delivered is what is paid, however the call ends.
 """
 
 import asyncio
-import time
+import hashlib
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from psycopg import Connection
-from psycopg_pool import ConnectionPool
+import psycopg
+from psycopg import Connection, Cursor
+from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from tokenizers import Tokenizer
 
-from server_service.client import RequestKind, ServerClient, ServerFailure
+from server_service.client import Grammars, RequestKind, ServerClient
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
-from validator_service.domain.payouts import calculate_share_rao
-from validator_service.domain.pricing import Price, calculate_cost_rao
+from validator_service.domain.passages import cut_passage
+from validator_service.domain.payouts import calculate_share_rao, divide_cost_rao
+from validator_service.domain.pricing import Price, PriceList, calculate_cost_rao
+from validator_service.domain.prompts import Shape
 from validator_service.gateway.directory import Directory, KnownServer
 from validator_service.gateway.errors import (
     ContextLengthExceeded,
     NoServerAvailable,
     TooManyCalls,
 )
+from validator_service.gateway.limiting import RateLimiter
+from validator_service.gateway.racing import Delivery, Race
 from validator_service.ledger import operations, repository
+from validator_service.ledger.books import Books, Movement
 from validator_service.ledger.key_repository import Caller
-from validator_service.ledger.repository import Settlement
+from validator_service.ledger.repository import Booking, Part, Settlement
 from validator_service.metrics import (
-    FIRST_TOKEN_SECONDS,
     INFERENCE_CALLS,
     INFERENCE_TOKENS,
     REVENUE_RAO,
 )
+from validator_service.rounds import passage_repository
 
-CALLS_MAX = 64
+CALLS_MAX = 256
 """Calls under way at once; above it the gateway says so."""
 ATTEMPTS_MAX = 4
 """Servers asked for one call."""
+BEGINNING_TOKENS = 64
+"""Of a prompt, by which it is known again: so much of it must be the same."""
+SETTLE_PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
+"""Between attempts to write a bill while the database is away."""
+SETTLE_WAIT_SECONDS = 2.0
+"""How long the consumer waits for the bill to be written; it is written later in any case."""
+
+CLOSE_SECONDS = 10.0
+
+STORE_AWAY = (psycopg.OperationalError, PoolTimeout)
+
+CHANCE = secrets.SystemRandom()
 
 log = get_logger(__name__)
 
-Result = TypeVar("Result")
+Given = TypeVar("Given", bound=Delivery)
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,17 @@ class Order:
     request_id: str
     caller: Caller
     model: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which calls Servers are scored by."""
+
+    share: float
+    """Of those whose callers allow it."""
+    shape: Shape
+    """Of a round's questions."""
 
 
 @dataclass
@@ -61,41 +90,71 @@ class Gateway:
     """What all calls share."""
 
     pool: ConnectionPool
+    books: Books
     directory: Directory
     client: ServerClient
     tokenizer: Tokenizer
     token_bytes: list[bytes]
-    price: Price
+    grammars: Grammars
+    prices: PriceList
     take_percent: int
-    under_way: int = 0
+    limiter: RateLimiter
+    sampling: Sampling
+    reservation_seconds: float
+    hedging: bool = False
+    calls: dict[str, "Call[Any]"] = field(default_factory=dict)
+    """Those under way, by their request's id."""
     settling: set["asyncio.Task[None]"] = field(default_factory=set)
 
+    def under_way(self) -> list[str]:
+        """Return the calls that hold money; also asked by another thread."""
+        return list(self.calls)
 
-class Call(ABC):
+    async def close(self) -> None:
+        """Let what was delivered be written before the process ends, within limits."""
+        if self.settling:
+            await asyncio.wait(self.settling, timeout=CLOSE_SECONDS)
+        self.books.stop()
+
+
+class Call(ABC, Generic[Given]):
     """A call under way: `start`, then whatever its kind delivers, and `finish` in any case."""
 
     kind: RequestKind
 
-    def __init__(self, gateway: Gateway, order: Order, prompt_count: int) -> None:
+    def __init__(self, gateway: Gateway, order: Order, prompts: list[list[int]]) -> None:
         self.gateway = gateway
         self.order = order
-        self.prompt_count = prompt_count
+        self.prompts = prompts
+        self.prompt_count = sum(len(prompt) for prompt in prompts)
         """Tokens of prompts that are paid for."""
         self.completion_tokens = 0
         self.cost_rao = 0
         self.server: KnownServer | None = None
+        self.delivery: Given | None = None
         self.outcome = "disconnected"
+        self._limited_tokens = 0
         self._finished = False
+
+    @property
+    def price(self) -> Price:
+        return self.gateway.prices.of(self.order.model)
+
+    @property
+    def longest_prompt(self) -> int:
+        """How many tokens a Server must be able to read at once."""
+        return max(len(prompt) for prompt in self.prompts)
 
     async def start(self) -> None:
         """Reserve, and wait until somebody delivers; or free all again and say why."""
-        if self.gateway.under_way >= CALLS_MAX:
+        if len(self.gateway.calls) >= CALLS_MAX:
             raise TooManyCalls(f"{CALLS_MAX} calls are under way; try again in a second")
-        self.gateway.under_way += 1
+        # Known before money is set aside, so that what is set aside is always known.
+        self.gateway.calls[self.order.request_id] = self
         try:
             servers = await self._candidates()
             await self._reserve(self.tokens_max(servers))
-            await self._ask_in_turn(servers)
+            self.server, self.delivery = await self._race(servers)
         except BaseException:
             self.outcome = "refused"
             await self.finish()
@@ -106,16 +165,11 @@ class Call(ABC):
         if self._finished:
             return
         self._finished = True
-        self.gateway.under_way -= 1
         task = asyncio.create_task(self._settle())
-        # Held, and shielded: a cancelled request must still be paid for.
+        # Held, and not awaited itself: a cancelled request must still be paid for.
         self.gateway.settling.add(task)
         task.add_done_callback(self.gateway.settling.discard)
-        await asyncio.shield(task)
-
-    @abstractmethod
-    def longest_prompt(self) -> int:
-        """Return how many tokens a Server must be able to read at once."""
+        await asyncio.wait({task}, timeout=SETTLE_WAIT_SECONDS)
 
     @abstractmethod
     def room(self, server: KnownServer) -> int:
@@ -126,97 +180,143 @@ class Call(ABC):
         """Return the most tokens that the answer can have, of all these Servers."""
 
     @abstractmethod
-    async def ask(self, server: KnownServer) -> None:
+    async def ask(self, server: KnownServer) -> Given:
         """Wait for what the Server delivers first; raises where it fails, and leaves nothing."""
-
-    @abstractmethod
-    async def stop(self) -> None:
-        """Let go of the Server."""
 
     @abstractmethod
     def count_delivered(self) -> int | None:
         """Return how many tokens of answer were delivered; None where nothing is to be paid."""
 
-    def note_failure(self) -> None:
+    def answering(self) -> list[KnownServer]:
+        """Return who answered, and so is paid."""
         assert self.server is not None
-        self.gateway.directory.note_failure(self.server)
+        return [self.server]
+
+    def note_failure(self) -> None:
+        for server in self.answering():
+            self.gateway.directory.seen.note_failure(server.hotkey)
 
     def note_success(self) -> None:
-        assert self.server is not None
         self.outcome = "answered"
-        self.gateway.directory.note_success(self.server)
+        for server in self.answering():
+            self.gateway.directory.seen.note_success(server.hotkey)
+            self.gateway.directory.seen.note_reader(self._beginning(), server.hotkey)
 
     async def _candidates(self) -> list[KnownServer]:
-        servers = await self.gateway.directory.find(self.order.model)
+        servers = await self.gateway.directory.find(self.order.model, self._beginning())
         serving = [server for server in servers if self.kind in server.info.requests]
         if not serving:
             raise NoServerAvailable(f"no Server of {self.order.model} serves {self.kind} now")
         able = [server for server in serving if self.room(server) >= 0]
         if not able:
             longest = max(server.info.context_length for server in serving)
-            raise ContextLengthExceeded(self.longest_prompt(), longest)
+            raise ContextLengthExceeded(self.longest_prompt, longest)
         return able[:ATTEMPTS_MAX]
 
-    async def _reserve(self, tokens_max: int) -> None:
-        order = self.order
-        amount = calculate_cost_rao(self.gateway.price, self.prompt_count, tokens_max)
-        await self._book(
-            lambda conn: operations.reserve(
-                conn, order.request_id, order.caller, order.model, amount
-            )
-        )
+    def _beginning(self) -> str:
+        beginning = self.prompts[0][:BEGINNING_TOKENS]
+        return hashlib.blake2b(repr(beginning).encode(), digest_size=16).hexdigest()
 
-    async def _ask_in_turn(self, servers: list[KnownServer]) -> None:
-        reasons = []
-        for server in servers:
-            started = time.monotonic()
-            self.server = server
-            try:
-                await self.ask(server)
-            except (ServerFailure, TimeoutError) as failure:
-                self.note_failure()
-                reasons.append(f"server/{server.uid}: {getattr(failure, 'code', 'timeout')}")
-                log.warning("asking the next Server", uid=server.uid, reason=str(failure))
-                continue
-            FIRST_TOKEN_SECONDS.observe(time.monotonic() - started)
-            return
-        raise NoServerAvailable(f"no Server answered ({', '.join(reasons)}); nothing was charged")
+    async def _reserve(self, tokens_max: int) -> None:
+        caller = self.order.caller
+        wanted = self.prompt_count + tokens_max
+        self.gateway.limiter.take_tokens(caller.account, wanted)
+        self._limited_tokens = wanted
+        booking = Booking(
+            request_id=self.order.request_id,
+            account=caller.account,
+            key_id=caller.key_id,
+            model=self.order.model,
+            amount_rao=calculate_cost_rao(self.price, self.prompt_count, tokens_max),
+            idempotency_key=self.order.idempotency_key,
+        )
+        seconds = self.gateway.reservation_seconds
+        if not await self._book(lambda conn: repository.reserve(conn, booking, seconds)):
+            await run_in_threadpool(self._refuse, booking)
+
+    def _refuse(self, booking: Booking) -> None:
+        with begin(self.gateway.pool) as conn:
+            operations.refuse(conn, booking)
+
+    async def _race(self, servers: list[KnownServer]) -> tuple[KnownServer, Given]:
+        race = Race(self.gateway.directory.seen, self.ask, self.gateway.hedging)
+        return await race.run(servers)
 
     async def _settle(self) -> None:
-        await self.stop()
-        INFERENCE_CALLS.labels(self.outcome).inc()
-        delivered = self.count_delivered()
+        try:
+            if self.delivery is not None and self.server is not None:
+                self.gateway.directory.seen.end(self.server.hotkey)
+                await self.delivery.stop()
+            INFERENCE_CALLS.labels(self.outcome).inc()
+            await self._bill(self.count_delivered())
+        finally:
+            del self.gateway.calls[self.order.request_id]
+
+    async def _bill(self, delivered: int | None) -> None:
+        spared = self._limited_tokens
         if delivered is None:
-            await self._book(lambda conn: repository.release(conn, self.order.request_id))
-            return
-        self.completion_tokens = delivered
-        self.cost_rao = calculate_cost_rao(self.gateway.price, self.prompt_count, delivered)
-        settlement = self._settlement()
-        if not await self._book(lambda conn: operations.settle(conn, settlement)):
-            log.error("a call was not settled: it had expired", call=self.order.request_id)
-            return
-        INFERENCE_TOKENS.labels("input").inc(self.prompt_count)
-        INFERENCE_TOKENS.labels("output").inc(delivered)
-        REVENUE_RAO.inc(self.cost_rao)
+            request_id = self.order.request_id
+            await self._book_in_the_end(lambda conn: repository.release(conn, request_id))
+        else:
+            self.completion_tokens = delivered
+            self.cost_rao = calculate_cost_rao(self.price, self.prompt_count, delivered)
+            if not await self._book_in_the_end(self._movement()):
+                log.error("a call was not settled: it had expired", call=self.order.request_id)
+                return
+            spared -= self.prompt_count + delivered
+            INFERENCE_TOKENS.labels("input").inc(self.prompt_count)
+            INFERENCE_TOKENS.labels("output").inc(delivered)
+            REVENUE_RAO.inc(self.cost_rao)
+        self.gateway.limiter.give_back_tokens(self.order.caller.account, spared)
+
+    def _movement(self) -> Movement:
+        """Return what writes the bill, and a passage of the prompt where this call is a sample."""
+        settlement, passage = self._settlement(), self._sample()
+
+        def write(conn: Connection) -> Cursor[Any]:
+            if passage is not None:
+                passage_repository.add_passage(conn, passage)
+            return repository.settle(conn, settlement)
+
+        return write
+
+    def _sample(self) -> list[int] | None:
+        sampling = self.gateway.sampling
+        if not self.order.caller.sampled or CHANCE.random() >= sampling.share:
+            return None
+        return cut_passage(CHANCE.choice(self.prompts), sampling.shape, CHANCE.random())
 
     def _settlement(self) -> Settlement:
-        assert self.server is not None
+        servers = self.answering()
+        parts = [
+            Part(
+                server_uid=server.uid,
+                server_hotkey=server.hotkey,
+                server_coldkey=server.coldkey,
+                cost_rao=cost_rao,
+                share_rao=calculate_share_rao(cost_rao, self.gateway.take_percent),
+            )
+            for server, cost_rao in zip(
+                servers, divide_cost_rao(self.cost_rao, len(servers)), strict=True
+            )
+        ]
         return Settlement(
             request_id=self.order.request_id,
             prompt_tokens=self.prompt_count,
             completion_tokens=self.completion_tokens,
-            cost_rao=self.cost_rao,
-            server_uid=self.server.uid,
-            server_hotkey=self.server.hotkey,
-            server_coldkey=self.server.coldkey,
-            share_rao=calculate_share_rao(self.cost_rao, self.gateway.take_percent),
+            first=parts[0],
+            others=tuple(parts[1:]),
         )
 
-    async def _book(self, work: Callable[[Connection], Result]) -> Result:
-        """Run one transaction of the books beside the event loop."""
+    async def _book(self, movement: Movement) -> bool:
+        return await asyncio.wrap_future(self.gateway.books.write(movement))
 
-        def transaction() -> Result:
-            with begin(self.gateway.pool) as conn:
-                return work(conn)
-
-        return await run_in_threadpool(transaction)
+    async def _book_in_the_end(self, movement: Movement) -> bool:
+        """Write it, however long the database is away: it was delivered, so it is paid."""
+        for pause in SETTLE_PAUSES_SECONDS:
+            try:
+                return await self._book(movement)
+            except STORE_AWAY as error:
+                log.warning("a bill waits", call=self.order.request_id, reason=str(error).strip())
+                await asyncio.sleep(pause)
+        return await self._book(movement)

@@ -9,10 +9,16 @@ from chain_service.schemas import Neuron
 from server_service.client import Info, ServerAddress, ServerClient, ServerFailure
 from taonet.kit.logging import get_logger
 from validator_service.domain.addresses import ForbiddenAddress, check_dialable
-from validator_service.domain.routing import Health, after_failure, after_success, rank_servers
 from validator_service.gateway.errors import ModelNotFound, NoServerAvailable
+from validator_service.gateway.observing import Observations
 
 BEST = "network/best"
+"""The Server with the highest incentive, as far as it is well and quick."""
+FAST = "network/fast"
+"""The quickest Server now."""
+ENSEMBLE = "network/ensemble"
+"""Several Servers, decoded together."""
+NETWORK_MODELS = (BEST, FAST, ENSEMBLE)
 SERVER_PREFIX = "server/"
 CHAIN_SECONDS = 5.0
 """How old the list of neurons may be."""
@@ -21,6 +27,7 @@ INFO_SECONDS = 60.0
 MISSING_SECONDS = 15.0
 """How long a neuron that is no Server, or is down, is not asked again about itself."""
 INFO_TIMEOUT_SECONDS = 1.0
+UID_DIGITS_MAX = 9
 
 log = get_logger(__name__)
 
@@ -44,38 +51,35 @@ class Directory:
     own_hotkey: str
     private_allowed: bool
     servers: dict[int, KnownServer] = field(default_factory=dict)
-    health: dict[str, Health] = field(default_factory=dict)
-    """By hotkey: a uid may change hands."""
+    seen: Observations = field(default_factory=Observations)
     infos: dict[ServerAddress, tuple[Info | None, float]] = field(default_factory=dict)
     refreshed_at: float = float("-inf")
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def find(self, model: str) -> list[KnownServer]:
-        """Return the Servers that may answer for a model, the first to ask in front."""
+    async def find(self, model: str, beginning: str | None = None) -> list[KnownServer]:
+        """
+        Return the Servers that may answer for a model, the first to ask in front.
+
+        `beginning` names what the question begins with: who read it before is preferred.
+        """
         await self.refresh()
-        if model == BEST:
-            return self.ranked()
+        if model in NETWORK_MODELS:
+            return self.ranked(by_speed=model == FAST, beginning=beginning)
         uid = model.removeprefix(SERVER_PREFIX)
-        if not model.startswith(SERVER_PREFIX) or not (uid.isascii() and uid.isdigit()):
+        known = uid.isascii() and uid.isdigit() and len(uid) <= UID_DIGITS_MAX
+        if not model.startswith(SERVER_PREFIX) or not known:
             raise ModelNotFound(model)
         server = self.servers.get(int(uid))
         if server is None:
             raise ModelNotFound(model)
         return [server]
 
-    def ranked(self) -> list[KnownServer]:
+    def ranked(self, *, by_speed: bool, beginning: str | None) -> list[KnownServer]:
         if not self.servers:
             raise NoServerAvailable("no Server of the network answers now; try again shortly")
-        health = {uid: self.health.get(s.hotkey, Health()) for uid, s in self.servers.items()}
-        incentives = {uid: server.incentive for uid, server in self.servers.items()}
-        return [self.servers[uid] for uid in rank_servers(incentives, health, time.monotonic())]
-
-    def note_success(self, server: KnownServer) -> None:
-        self.health[server.hotkey] = after_success(self.health.get(server.hotkey, Health()))
-
-    def note_failure(self, server: KnownServer) -> None:
-        known = self.health.get(server.hotkey, Health())
-        self.health[server.hotkey] = after_failure(known, time.monotonic())
+        known = [(uid, server.hotkey, server.incentive) for uid, server in self.servers.items()]
+        uids = self.seen.rank(known, by_speed=by_speed, beginning=beginning)
+        return [self.servers[uid] for uid in uids]
 
     async def refresh(self) -> None:
         """Look again where what is known is too old; with the chain down, what is known serves."""
@@ -106,7 +110,7 @@ class Directory:
         self.servers = {server.uid: server for server in known if server is not None}
         addresses = {server.address for server in self.servers.values()}
         hotkeys = {neuron.hotkey for neuron in neurons}
-        self.health = {key: kept for key, kept in self.health.items() if key in hotkeys}
+        self.seen.keep(hotkeys.__contains__)
         self.infos = {
             address: kept
             for address, kept in self.infos.items()

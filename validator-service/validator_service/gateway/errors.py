@@ -6,7 +6,7 @@ Refusal
 │   └── ContextLengthExceeded    … or the prompt is longer than any model reads
 ├── ModelNotFound           404
 ├── TooManyCalls            429  as many under way as the gateway takes
-├── RateLimited             429  this account calls more often than it may
+├── RateLimited             429  this account asks more than it may
 └── NoServerAvailable       503  nobody who could answer does
 """
 
@@ -15,6 +15,7 @@ from taonet.kit.errors import NotFound, Refusal, TooMany, Unavailable
 TYPES = {
     401: "authentication_error",
     402: "insufficient_balance",
+    403: "permission_error",
     429: "rate_limit_error",
     503: "server_error",
 }
@@ -59,9 +60,9 @@ class TooManyCalls(TooMany):
 class RateLimited(TooMany):
     openai_code = "rate_limit_exceeded"
 
-    def __init__(self, per_minute: int, retry_seconds: float) -> None:
+    def __init__(self, unit: str, per_minute: int, retry_seconds: float) -> None:
         super().__init__(
-            f"an account may call {per_minute} times a minute; try again in {retry_seconds:.1f} s"
+            f"an account may ask {per_minute} {unit} a minute; try again in {retry_seconds:.1f} s"
         )
         self.retry_seconds = retry_seconds
 
@@ -75,6 +76,9 @@ OPENAI_CODES = {
     "InsufficientBalance": "insufficient_balance",
     "SpendingCapReached": "spending_cap_reached",
     "NoSuchKey": "key_not_found",
+    "InsufficientScope": "insufficient_scope",
+    "AlreadyMade": "idempotency_conflict",
+    "AnotherQuestion": "idempotency_conflict",
 }
 
 

@@ -1,7 +1,7 @@
 """Embeddings, next-token distributions and hidden states: knowledge as numbers."""
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,19 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 
 from server_service.client import NextPhrases
-from validator_service.gateway.calls import Order
-from validator_service.gateway.errors import InvalidRequest
-from validator_service.gateway.lookups import HiddenStates, NextDistribution
-from validator_service.gateway.routes import Paying, answer_headers, gateway_of, read_prompt
+from taonet.kit.hanging_up import unless_gone
+from validator_service.gateway.lookups import HiddenStates, Lookup, NextDistribution
+from validator_service.gateway.paying import (
+    PayingForKnowledge,
+    answer_headers,
+    gateway_of,
+    order_of,
+)
+from validator_service.gateway.prompts import read_prompts
 from validator_service.gateway.schemas import (
-    CONTENT_CHARACTERS_MAX,
     HARMLESS,
     MODEL_CHARACTERS_MAX,
     Prompt,
     refuse_extras,
 )
 from validator_service.gateway.shapes import usage
-from validator_service.ledger.key_repository import Caller
 
 INPUTS_MAX = 64
 TOP_K_MAX = 512
@@ -31,7 +34,7 @@ TOP_K = 64
 
 router = APIRouter(prefix="/v1", tags=["knowledge"])
 
-Text = Annotated[str, Field(max_length=CONTENT_CHARACTERS_MAX)]
+Result = TypeVar("Result")
 Encoding = Literal["float", "base64"]
 
 
@@ -47,7 +50,7 @@ class KnowledgeRequest(BaseModel):
 
 
 class EmbeddingRequest(KnowledgeRequest):
-    input: Text | list[Text] | list[int] | list[list[int]]
+    input: Prompt
     encoding_format: Encoding = "float"
 
 
@@ -62,13 +65,15 @@ class HiddenRequest(KnowledgeRequest):
 
 
 @router.post("/embeddings")
-async def create_embeddings(body: EmbeddingRequest, request: Request, who: Paying) -> JSONResponse:
+async def create_embeddings(
+    body: EmbeddingRequest, request: Request, who: PayingForKnowledge
+) -> JSONResponse:
     """The mean of a model's last hidden states over each input's tokens."""
     body.check_parameters()
     gateway = gateway_of(request)
-    prompts = read_inputs(body.input, gateway.tokenizer)
-    call = HiddenStates(gateway, order_of(request, who, body), prompts)
-    found = await call.run()
+    prompts = read_prompts(body.input, gateway.tokenizer, "input", INPUTS_MAX)
+    call = HiddenStates(gateway, order_of(request, who, body.model), prompts)
+    found = await run(request, call)
     data = [
         {
             "object": "embedding",
@@ -82,13 +87,13 @@ async def create_embeddings(body: EmbeddingRequest, request: Request, who: Payin
 
 
 @router.post("/knowledge/next")
-async def show_next(body: NextRequest, request: Request, who: Paying) -> JSONResponse:
+async def show_next(body: NextRequest, request: Request, who: PayingForKnowledge) -> JSONResponse:
     """The likeliest continuations of a prompt, with their probabilities."""
     body.check_parameters()
     gateway = gateway_of(request)
-    prompts = [read_prompt(body.prompt, gateway.tokenizer)]
-    call = NextDistribution(gateway, order_of(request, who, body), prompts, body.top_k)
-    (found,) = await call.run()
+    prompts = read_prompts(body.prompt, gateway.tokenizer, most=1)
+    call = NextDistribution(gateway, order_of(request, who, body.model), prompts, body.top_k)
+    (found,) = await run(request, call)
     answer = {
         "object": "knowledge.next",
         "model": body.model,
@@ -100,13 +105,15 @@ async def show_next(body: NextRequest, request: Request, who: Paying) -> JSONRes
 
 
 @router.post("/knowledge/hidden")
-async def show_hidden(body: HiddenRequest, request: Request, who: Paying) -> JSONResponse:
+async def show_hidden(
+    body: HiddenRequest, request: Request, who: PayingForKnowledge
+) -> JSONResponse:
     """The last hidden state at each token of a prompt; base64 is of little-endian float32."""
     body.check_parameters()
     gateway = gateway_of(request)
-    prompts = [read_prompt(body.prompt, gateway.tokenizer)]
-    call = HiddenStates(gateway, order_of(request, who, body), prompts)
-    (found,) = await call.run()
+    prompts = read_prompts(body.prompt, gateway.tokenizer, most=1)
+    call = HiddenStates(gateway, order_of(request, who, body.model), prompts)
+    (found,) = await run(request, call)
     answer = {
         "object": "knowledge.hidden",
         "model": body.model,
@@ -118,17 +125,8 @@ async def show_hidden(body: HiddenRequest, request: Request, who: Paying) -> JSO
     return JSONResponse(answer, headers=answer_headers(request, call))
 
 
-def order_of(request: Request, who: Caller, body: KnowledgeRequest) -> Order:
-    return Order(request.state.request_id, who, body.model)
-
-
-def read_inputs(given: Any, tokenizer: Tokenizer) -> list[list[int]]:
-    """Return each input's tokens; a list of numbers is one input."""
-    several = isinstance(given, list) and not (given and isinstance(given[0], int))
-    inputs = given if several else [given]
-    if not 1 <= len(inputs) <= INPUTS_MAX:
-        raise InvalidRequest("input", f"give 1 to {INPUTS_MAX} inputs at once")
-    return [read_prompt(each, tokenizer, "input") for each in inputs]
+async def run(request: Request, call: Lookup[Result]) -> list[Result]:
+    return await unless_gone(request, call.run())
 
 
 def encode(numbers: npt.NDArray[np.float32], encoding: Encoding) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -18,56 +19,56 @@ PROMPTS_AT_ONCE = 8
 """Of one call; so that one consumer does not use up what a Server allows its Validator."""
 
 Hidden = npt.NDArray[np.float32]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-class Lookup(Call, Generic[Found]):
+@dataclass(frozen=True)
+class Found(Generic[Result]):
+    """What was found for each prompt; all of it is here."""
+
+    results: list[Result]
+
+    async def stop(self) -> None:
+        """There is nothing to stop: what was asked was answered."""
+
+
+class Lookup(Call[Found[Result]], Generic[Result]):
     """One question about each prompt, all to the same Server: answers of two do not compare."""
 
-    def __init__(self, gateway: Gateway, order: Order, prompts: list[list[int]]) -> None:
-        super().__init__(gateway, order, sum(len(prompt) for prompt in prompts))
-        self.prompts = prompts
-        self.found: list[Found] = []
-
-    async def run(self) -> list[Found]:
+    async def run(self) -> list[Result]:
         """Ask, pay, and return what was found for each prompt."""
         await self.start()
+        assert self.delivery is not None
         self.note_success()
         await self.finish()
-        return self.found
+        return self.delivery.results
 
     @abstractmethod
     def look_up(
         self, server: KnownServer, tokens: npt.NDArray[np.int64]
-    ) -> Coroutine[Any, Any, Found]:
+    ) -> Coroutine[Any, Any, Result]:
         """Ask a Server about one prompt, [1, sequence]."""
-
-    def longest_prompt(self) -> int:
-        return max(len(prompt) for prompt in self.prompts)
 
     def room(self, server: KnownServer) -> int:
         info = server.info
-        return min(info.context_length, info.limits.sequence_length) - self.longest_prompt()
+        return min(info.context_length, info.limits.sequence_length) - self.longest_prompt
 
     def tokens_max(self, servers: list[KnownServer]) -> int:
         return 0
 
-    async def ask(self, server: KnownServer) -> None:
+    async def ask(self, server: KnownServer) -> Found[Result]:
         gate = asyncio.Semaphore(PROMPTS_AT_ONCE)
 
-        async def one(prompt: list[int]) -> Found:
+        async def one(prompt: list[int]) -> Result:
             async with gate:
                 return await self.look_up(server, np.array([prompt], dtype=np.int64))
 
         tasks = [asyncio.create_task(one(prompt)) for prompt in self.prompts]
         try:
-            self.found = list(await asyncio.gather(*tasks))
+            return Found(list(await asyncio.gather(*tasks)))
         finally:
             for task in tasks:
                 task.cancel()
-
-    async def stop(self) -> None:
-        """There is nothing to stop: what was asked was answered or given up."""
 
     def count_delivered(self) -> int | None:
         return 0 if self.outcome == "answered" else None

@@ -38,6 +38,12 @@ class Shape:
         self.likelihoods = likelihoods
         """None where nobody asked for them."""
         self.shown = [Shown(trimming=chat) for _ in answer.choices]
+        self.echoes: list[str] = []
+
+    def begin_with(self, prompts: list[str]) -> None:
+        """Let each text begin with its prompt."""
+        for prompt in prompts:
+            self.echoes += [prompt] * (len(self.shown) // len(prompts))
 
     async def whole(self) -> JsonObject:
         """Read the answer to its end and bill it; then return it."""
@@ -53,7 +59,7 @@ class Shape:
 
     def whole_choice(self, index: int) -> JsonObject:
         shown = self.shown[index]
-        text = "".join(shown.texts)
+        text = "".join([*self.echoes[index : index + 1], *shown.texts])
         message = {"role": "assistant", "content": text, "refusal": None}
         content: JsonObject = {"message": message} if self.chat else {"text": text}
         return {
@@ -69,6 +75,8 @@ class Shape:
             for index in range(len(self.shown)):
                 delta = {"role": "assistant", "content": ""}
                 yield self.event(index, delta, None, None, with_usage)
+        for index, echo in enumerate(self.echoes):
+            yield self.event(index, {"content": echo}, None, None, with_usage)
         try:
             async for index, piece in self.answer.pieces():
                 shown = self.shown[index]
@@ -130,7 +138,7 @@ class Shape:
         }
 
 
-def usage(call: Call) -> JsonObject:
+def usage(call: Call[Any]) -> JsonObject:
     """What was counted and paid; who answered and the price are ours to add."""
     assert call.server is not None
     return {
@@ -139,6 +147,7 @@ def usage(call: Call) -> JsonObject:
         "total_tokens": call.prompt_count + call.completion_tokens,
         "cost_rao": str(call.cost_rao),
         "server_uid": call.server.uid,
+        "server_uids": [server.uid for server in call.answering()],
     }
 
 

@@ -2,17 +2,18 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import redis
-from fastapi import Request
+from fastapi import Depends, Request
 from psycopg_pool import ConnectionPool
 
 from taonet.kit import signing
 from taonet.kit.db import begin
-from validator_service.domain.keys import KEY_LENGTH_MAX, digest_key
-from validator_service.domain.pricing import Price
+from validator_service.domain.keys import KEY_LENGTH_MAX, Scope, digest_key
+from validator_service.domain.pricing import PriceList
 from validator_service.ledger import key_repository
-from validator_service.ledger.errors import InvalidApiKey
+from validator_service.ledger.errors import InsufficientScope, InvalidApiKey
 from validator_service.ledger.key_repository import Caller
 
 REMEMBERED_SECONDS = 30.0
@@ -27,7 +28,7 @@ class Access:
 
     name: str
     hotkey: str
-    price: Price
+    prices: PriceList
     deposit_seed: str = field(repr=False)
     redis: redis.Redis
     pool: ConnectionPool
@@ -38,6 +39,10 @@ class Access:
         self.remembered = {
             digest: kept for digest, kept in self.remembered.items() if kept[0].key_id != key_id
         }
+
+
+async def read_body(request: Request) -> bytes:
+    return await request.body()
 
 
 def caller(request: Request) -> Caller:
@@ -60,11 +65,22 @@ def caller(request: Request) -> Caller:
     return found
 
 
-def signing_account(request: Request) -> str:
-    """Return the account whose own key signed this request without a body, or refuse it."""
+def account_holder(who: Annotated[Caller, Depends(caller)]) -> Caller:
+    """Return whose key it is, if the key may read the account."""
+    if Scope.ACCOUNT not in who.scopes:
+        raise InsufficientScope(Scope.ACCOUNT)
+    return who
+
+
+def signing_account(request: Request, body: Annotated[bytes, Depends(read_body)]) -> str:
+    """Return the account whose own key signed this request, or refuse it."""
     access: Access = request.app.state.access
     signer = signing.verify_request(
-        request.headers, request.method, request.url.path, b"", access.hotkey
+        request.headers, request.method, request.url.path, body, access.hotkey
     )
     signing.claim_nonce(access.redis, signer, request.headers[signing.NONCE])
     return signer
+
+
+AccountHolder = Annotated[Caller, Depends(account_holder)]
+SigningAccount = Annotated[str, Depends(signing_account)]

@@ -11,6 +11,7 @@ import typer
 from taonet.kit.keys import Keypair, load_coldkey
 from taonet.kit.money import format_tao, parse_tao
 from validator_service.client import GatewayClient, GatewayRefusal
+from validator_service.domain.keys import Scope
 from validator_service.ledger.schemas import KeyView
 
 SECONDS_PER_DAY = 86_400
@@ -36,6 +37,12 @@ def new(
     label: Annotated[str, typer.Option(help="What the key is for.")] = "",
     days: Annotated[int | None, typer.Option(min=1, help="How long it may be used.")] = None,
     cap: Annotated[str | None, typer.Option(help="How many TAO it may ever spend.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What it is for; may be given again. All by default.")
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Never score Servers by its calls.")
+    ] = False,
     gateway: Gateway = GATEWAY_URL,
     wallet_path: Wallets = WALLET_PATH,
     as_json: AsJson = False,
@@ -47,6 +54,8 @@ def new(
             label=label,
             expires_in_seconds=None if days is None else days * SECONDS_PER_DAY,
             cap_rao=None if cap is None else parse_tao(cap),
+            scopes=scope or None,
+            sampled=not private,
         )
     if as_json:
         typer.echo(made.model_dump_json())

@@ -4,10 +4,12 @@ Refusal
 ├── InvalidApiKey        401  no such key, or none that may be used any more
 ├── InsufficientBalance  402  the account holds less than the call may cost
 ├── SpendingCapReached   402  the key may not spend so much
+├── InsufficientScope    403  the key is not for this
+├── AlreadyMade          409  this idempotency key has its call
 └── NoSuchKey            404  the account has no key of this id
 """
 
-from taonet.kit.errors import NotFound, Refusal, Unauthenticated
+from taonet.kit.errors import Forbidden, NotFound, Refusal, Unauthenticated
 from taonet.kit.money import format_tao
 
 
@@ -46,6 +48,26 @@ class SpendingCapReached(Refusal):
             cap_rao=str(cap_rao),
             held_rao=str(held_rao),
         )
+
+
+class InsufficientScope(Forbidden):
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"this key is not for {scope}: make one with `taonet key new --scope {scope}`"
+        )
+
+
+class AlreadyMade(Refusal):
+    """The one call of this idempotency key is under way, or was answered."""
+
+    def __init__(self, *, answered: bool) -> None:
+        super().__init__(
+            "the call with this Idempotency-Key was answered and paid, and its answer is not kept "
+            "any more: use a new key to ask again"
+            if answered
+            else "the call with this Idempotency-Key is still under way; ask again in a moment"
+        )
+        self.answered = answered
 
 
 class NoSuchKey(NotFound):

@@ -1,22 +1,21 @@
 """What one can ask of the books: open an account, reserve, settle, credit."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from psycopg import Connection
 
 from validator_service.domain.keys import digest_key
 from validator_service.ledger import key_repository, repository
 from validator_service.ledger.errors import (
+    AlreadyMade,
     InsufficientBalance,
     InvalidApiKey,
     NoSuchKey,
     SpendingCapReached,
 )
-from validator_service.ledger.key_repository import Caller, KeyRules
-from validator_service.ledger.repository import Settlement
-
-RESERVATION_SECONDS = 300.0
-"""How long a call may hold money; longer than any call can last."""
+from validator_service.ledger.key_repository import KeyRules
+from validator_service.ledger.repository import Booking, Settlement
 
 
 @dataclass(frozen=True)
@@ -53,23 +52,31 @@ def revoke_key(conn: Connection, account: str, key_id: str) -> None:
         raise NoSuchKey(key_id)
 
 
-def reserve(conn: Connection, request_id: str, caller: Caller, model: str, amount_rao: int) -> None:
-    """Set aside the most that a call may cost, or say how much is missing and how to pay it."""
-    reserved = repository.reserve(conn, request_id, caller, model, amount_rao, RESERVATION_SECONDS)
-    if not reserved:
-        check_key(conn, caller, amount_rao)
-        known = repository.load_account(conn, caller.account)
-        raise InsufficientBalance(
-            available_rao=known.balance_rao - known.reserved_rao,
-            needed_rao=amount_rao,
-            deposit_address=known.deposit_address or "",
-        )
+def reserve(conn: Connection, booking: Booking, seconds: float) -> None:
+    """Set aside the most that a call may cost, or say why that cannot be."""
+    if repository.reserve(conn, booking, seconds).fetchone() is None:
+        refuse(conn, booking)
 
 
-def check_key(conn: Connection, caller: Caller, amount_rao: int) -> None:
+def refuse(conn: Connection, booking: Booking) -> NoReturn:
+    """Say why nothing was set aside: a call that was made before, the key, or the balance."""
+    if booking.idempotency_key is not None:
+        state = key_repository.find_call_state(conn, booking.key_id, booking.idempotency_key)
+        if state is not None:
+            raise AlreadyMade(answered=state == "settled")
+    check_key(conn, booking.account, booking.key_id, booking.amount_rao)
+    known = repository.load_account(conn, booking.account)
+    raise InsufficientBalance(
+        available_rao=known.balance_rao - known.reserved_rao,
+        needed_rao=booking.amount_rao,
+        deposit_address=known.deposit_address or "",
+    )
+
+
+def check_key(conn: Connection, account: str, key_id: str, amount_rao: int) -> None:
     """Refuse where it is the key that does not allow a call."""
-    keys = key_repository.list_keys(conn, caller.account)
-    key = next((key for key in keys if key.id == caller.key_id), None)
+    keys = key_repository.list_keys(conn, account)
+    key = next((key for key in keys if key.id == key_id), None)
     if key is None or not key.usable:
         raise InvalidApiKey
     held_rao = key.spent_rao + key.reserved_rao
@@ -79,7 +86,7 @@ def check_key(conn: Connection, caller: Caller, amount_rao: int) -> None:
 
 def settle(conn: Connection, settlement: Settlement) -> bool:
     """Take what a call cost. Twice is once; False where it had expired or was settled before."""
-    return repository.settle(conn, settlement)
+    return repository.settle(conn, settlement).fetchone() is not None
 
 
 def credit_deposits(

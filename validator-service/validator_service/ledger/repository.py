@@ -4,10 +4,10 @@ All lock an account first and its key after it, so that no two wait for each oth
 
 from dataclasses import dataclass
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import class_row
 
-from validator_service.ledger.key_repository import Caller
+from validator_service.ledger.movement_repository import RELEASE, RESERVE, SETTLE, SHARE_ALSO
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,45 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Booking:
+    """What is set aside for a call, and for whom."""
+
+    request_id: str
+    account: str
+    key_id: str
+    model: str
+    amount_rao: int
+    idempotency_key: str | None = None
+    """The consumer's own name for the call, by which it happens once."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one Server had in a call."""
+
+    server_uid: int
+    server_hotkey: str
+    server_coldkey: str
+    """Whose account in the books the share goes to."""
+    cost_rao: int
+    share_rao: int
+    """The Server's part of the cost."""
+
+
+@dataclass(frozen=True)
 class Settlement:
     """How a call ended."""
 
     request_id: str
     prompt_tokens: int
     completion_tokens: int
-    cost_rao: int
-    server_uid: int
-    server_hotkey: str
-    server_coldkey: str
-    """Whose account in the books the share goes to."""
-    share_rao: int
-    """The Server's part of the cost."""
+    first: Part
+    others: tuple[Part, ...] = ()
+    """Servers besides, where several answered together."""
+
+    @property
+    def cost_rao(self) -> int:
+        return sum(part.cost_rao for part in (self.first, *self.others))
 
 
 def add_account(conn: Connection, address: str) -> None:
@@ -60,86 +86,45 @@ def save_deposit_address(conn: Connection, address: str, deposit_address: str) -
     )
 
 
-def reserve(
-    conn: Connection, request_id: str, caller: Caller, model: str, amount_rao: int, seconds: float
-) -> bool:
+def reserve(conn: Connection, booking: Booking, seconds: float) -> Cursor[tuple[str]]:
     """
     Set the amount aside for a call, of the account's balance and of the key's cap.
 
-    False where one of them does not allow it: then the transaction must not be committed.
+    Gives no row, and changes nothing, where one of them does not allow it, and where the
+    consumer's own idempotency key has a call already.
     """
-    row = conn.execute(
-        """WITH held AS (
-             UPDATE account SET reserved_rao = reserved_rao + %(amount)s
-             WHERE address = %(account)s AND balance_rao - reserved_rao >= %(amount)s
-             RETURNING address
-           ), allowed AS (
-             UPDATE api_key SET reserved_rao = reserved_rao + %(amount)s
-             FROM held
-             WHERE id = %(key_id)s AND account = held.address AND revoked_at IS NULL
-               AND (expires_at IS NULL OR expires_at > now())
-               AND (cap_rao IS NULL OR spent_rao + reserved_rao + %(amount)s <= cap_rao)
-             RETURNING id, account
-           )
-           INSERT INTO call (request_id, account, key_id, model, reserved_rao, expires_at)
-           SELECT %(request_id)s, account, id, %(model)s, %(amount)s,
-                  now() + make_interval(secs => %(seconds)s)
-           FROM allowed RETURNING request_id""",
+    return conn.execute(RESERVE, {**vars(booking), "seconds": seconds})
+
+
+def settle(conn: Connection, settlement: Settlement) -> Cursor[tuple[str]]:
+    """Take what the call cost, free the rest; no row where the call is not under way any more."""
+    settled = conn.execute(
+        SETTLE,
         {
-            **{"request_id": request_id, "account": caller.account, "key_id": caller.key_id},
-            **{"model": model, "amount": amount_rao, "seconds": seconds},
+            **vars(settlement.first),
+            "request_id": settlement.request_id,
+            "prompt_tokens": settlement.prompt_tokens,
+            "completion_tokens": settlement.completion_tokens,
+            "total_rao": settlement.cost_rao,
         },
-    ).fetchone()
-    return row is not None
+    )
+    for place, part in enumerate(settlement.others, start=2):
+        values = {**vars(part), "request_id": settlement.request_id, "place": str(place)}
+        conn.execute(SHARE_ALSO, values)
+    return settled
 
 
-def settle(conn: Connection, settlement: Settlement) -> bool:
-    """Take what the call cost, free the rest; False where the call is not under way any more."""
-    row = conn.execute(
-        """WITH done AS (
-             UPDATE call SET state = 'settled', cost_rao = %(cost_rao)s,
-               prompt_tokens = %(prompt_tokens)s, completion_tokens = %(completion_tokens)s,
-               server_uid = %(server_uid)s, server_hotkey = %(server_hotkey)s,
-               server_coldkey = %(server_coldkey)s, share_rao = %(share_rao)s
-             WHERE request_id = %(request_id)s AND state = 'reserved'
-             RETURNING request_id, account, key_id, reserved_rao
-           ), paid AS (
-             UPDATE account SET balance_rao = balance_rao - %(cost_rao)s,
-               reserved_rao = account.reserved_rao - done.reserved_rao
-             FROM done WHERE address = done.account RETURNING key_id, done.reserved_rao AS freed
-           ), counted AS (
-             UPDATE api_key SET spent_rao = spent_rao + %(cost_rao)s,
-               reserved_rao = reserved_rao - freed
-             FROM paid WHERE id = key_id
-           ), booked AS (
-             INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
-             SELECT 'usage', request_id, account, 'revenue', %(cost_rao)s FROM done
-             WHERE %(cost_rao)s > 0
-           ), shared AS (
-             INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
-             SELECT 'share', request_id, 'revenue', 'server:' || %(server_coldkey)s,
-                    %(share_rao)s FROM done
-             WHERE %(share_rao)s > 0
-           )
-           SELECT request_id FROM done""",
-        vars(settlement),
-    ).fetchone()
-    return row is not None
-
-
-def release(conn: Connection, request_id: str) -> None:
+def release(conn: Connection, request_id: str) -> Cursor[tuple[str]]:
     """Free what was set aside for a call that came to nothing."""
+    return conn.execute(RELEASE, {"request_id": request_id})
+
+
+def keep_alive(conn: Connection, request_ids: list[str], seconds: float) -> None:
+    """Let calls that are under way hold their money for so much longer."""
     conn.execute(
-        """WITH done AS (
-             UPDATE call SET state = 'released' WHERE request_id = %s AND state = 'reserved'
-             RETURNING account, key_id, reserved_rao
-           ), freed AS (
-             UPDATE account SET reserved_rao = account.reserved_rao - done.reserved_rao
-             FROM done WHERE address = done.account
-             RETURNING key_id, done.reserved_rao AS amount
-           )
-           UPDATE api_key SET reserved_rao = reserved_rao - amount FROM freed WHERE id = key_id""",
-        (request_id,),
+        """UPDATE call SET expires_at = now() + make_interval(secs => %s)
+           WHERE request_id = ANY(%s) AND state = 'reserved'""",
+        (seconds, request_ids),
     )
 
 
@@ -147,7 +132,8 @@ def release_expired(conn: Connection) -> int:
     """Free what was set aside for calls whose gateway died; return how many accounts had such."""
     row = conn.execute(
         """WITH gone AS (
-             UPDATE call SET state = 'released' WHERE state = 'reserved' AND expires_at < now()
+             UPDATE call SET state = 'released', idempotency_key = NULL
+             WHERE state = 'reserved' AND expires_at < now()
              RETURNING account, key_id, reserved_rao
            ), sums AS (
              SELECT account, sum(reserved_rao) AS total FROM gone GROUP BY account

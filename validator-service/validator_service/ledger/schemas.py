@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from taonet.kit.money import AmountInJson
+from validator_service.domain.keys import Scope
 
 PROOF_HEADERS_MAX = 8
 LABEL_CHARACTERS_MAX = 64
@@ -24,6 +25,10 @@ class KeyRequest(BaseModel):
     expires_in_seconds: int | None = Field(None, ge=1, le=EXPIRY_SECONDS_MAX)
     cap_rao: Annotated[AmountInJson, Field(ge=1)] | None = None
     """The most that this key may ever spend."""
+    scopes: list[Scope] = Field(list(Scope), min_length=1, max_length=len(Scope))
+    """What the key is for."""
+    sampled: bool = True
+    """Whether Servers may be scored by some of this key's calls."""
 
 
 class NewKey(BaseModel):
@@ -46,6 +51,8 @@ class KeyView(BaseModel):
     cap_rao: AmountInJson | None
     spent_rao: AmountInJson
     reserved_rao: AmountInJson
+    scopes: list[str]
+    sampled: bool
     usable: bool
 
 
@@ -55,6 +62,31 @@ class AccountView(BaseModel):
     reserved_rao: AmountInJson
     """The part of the balance that calls under way may still cost."""
     deposit_address: str
+
+
+class UsageView(BaseModel):
+    """One hour of one model."""
+
+    hour: datetime
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_rao: AmountInJson
+
+
+class CallView(BaseModel):
+    """A call that was paid. Where several Servers answered, each has a line with its part."""
+
+    request_id: str
+    created_at: datetime
+    model: str
+    server_uid: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_rao: AmountInJson
+    share_rao: AmountInJson
+    """What of it the Server gets."""
 
 
 class GatewayView(BaseModel):

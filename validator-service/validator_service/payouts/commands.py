@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from taonet.kit.money import format_tao
+from taonet.kit.money import format_tao, parse_tao
 from validator_service.client import GatewayClient, GatewayRefusal
+from validator_service.ledger.commands import WALLET_PATH, Account, Wallets, signing_for
 from validator_service.payouts.schemas import Statement
 
 gateway_app = typer.Typer(help="Look into a gateway's books.", no_args_is_help=True)
@@ -53,6 +54,25 @@ def audit(gateway: Gateway = GATEWAY_URL, as_json: AsJson = False) -> None:
         typer.echo(f"on chain  {format_tao(found.chain_rao + found.settling_rao)} TAO")
         typer.echo("they agree" if found.balanced else "\n".join(found.problems))
     raise typer.Exit(0 if found.balanced else 1)
+
+
+@gateway_app.command()
+def refund(
+    account: Account,
+    amount: Annotated[
+        str | None, typer.Argument(help="How many TAO; all that no call holds, where unsaid.")
+    ] = None,
+    gateway: Gateway = GATEWAY_URL,
+    wallet_path: Wallets = WALLET_PATH,
+    as_json: AsJson = False,
+) -> None:
+    """Have a balance sent back to the account's own address, signed for by its coldkey."""
+    with signing_for(account, wallet_path, gateway) as (client, keypair):
+        asked = client.refund(keypair, None if amount is None else parse_tao(amount))
+    if as_json:
+        typer.echo(asked.model_dump_json())
+    else:
+        typer.echo(f"{format_tao(asked.amount_rao)} TAO are on their way to {keypair.ss58_address}")
 
 
 def describe(found: Statement) -> str:

@@ -21,8 +21,11 @@ from taonet.kit.logging import get_logger
 from validator_service.domain.payouts import estimate_fee_rao
 from validator_service.ledger import repository as books
 from validator_service.ledger.deposits import derive_deposit_keypair, derive_treasury_keypair
-from validator_service.payouts import repository
+from validator_service.payouts import refund_repository, repository
 from validator_service.payouts.repository import Owed, Payment
+
+REFUNDS_PER_BATCH_MAX = CALLS_PER_BATCH_MAX // 2
+"""So that neither Servers nor consumers wait for ever for the others."""
 
 log = get_logger(__name__)
 
@@ -52,29 +55,34 @@ class Payer:
         """Bind what is owed to a new payment, if the Validator's own money pays the fees."""
         parameters = self.chain.parameters()
         with begin(self.pool) as conn:
+            refunds = refund_repository.count_waiting(conn, REFUNDS_PER_BATCH_MAX)
             owed = repository.list_owed(
-                conn, self.minimum_rao, self.treasury.ss58_address, CALLS_PER_BATCH_MAX
+                conn,
+                self.minimum_rao,
+                self.treasury.ss58_address,
+                CALLS_PER_BATCH_MAX - refunds,
             )
             own_rao = own_funds_rao(books.sum_balances(conn))
         # Besides the batch, a sweep of each deposit may be needed for it; two are typical.
         fee_rao = estimate_fee_rao(
-            len(owed) + 2, parameters.transfer_fee_rao, parameters.fee_rao_per_byte
+            len(owed) + refunds + 2, parameters.transfer_fee_rao, parameters.fee_rao_per_byte
         )
-        if not owed:
+        if not owed and not refunds:
             return None
         if own_rao < fee_rao:
             log.info("payouts wait: the take does not cover the fees", own=own_rao, fee=fee_rao)
             return None
-        return self._commit_intent(owed)
+        return self._commit_intent(owed, refunds)
 
-    def _commit_intent(self, owed: list[Owed]) -> int | None:
+    def _commit_intent(self, owed: list[Owed], refunds: int) -> int | None:
         with begin(self.pool) as conn:
             payment_id = repository.add_payment(conn, "payout")
             if payment_id is None:
                 return None
             for line in owed:
-                repository.add_payout(conn, payment_id, line.coldkey)
-        log.info("payout opened", payment=payment_id, servers=len(owed))
+                repository.add_payout(conn, payment_id, line.receiver)
+            refund_repository.bind_waiting(conn, payment_id, refunds)
+        log.info("payout opened", payment=payment_id, servers=len(owed), refunds=refunds)
         return payment_id
 
     def advance(self) -> int:
@@ -193,7 +201,7 @@ def own_funds_rao(balances: dict[str, int]) -> int:
 
 
 def transfer_to(line: Owed) -> dict[str, Any]:
-    arguments = {"receiver": line.coldkey, "amount_rao": str(line.amount_rao)}
+    arguments = {"receiver": line.receiver, "amount_rao": str(line.amount_rao)}
     return {"call": "transfer", "arguments": arguments}
 
 

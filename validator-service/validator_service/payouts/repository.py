@@ -24,9 +24,9 @@ class Payment:
 
 @dataclass(frozen=True)
 class Owed:
-    """What one coldkey is paid, or would be."""
+    """What one address is sent, or would be."""
 
-    coldkey: str
+    receiver: str
     amount_rao: int
 
 
@@ -39,7 +39,7 @@ def list_owed(conn: Connection, minimum_rao: int, treasury: str, limit: int) -> 
     """
     with conn.cursor(row_factory=class_row(Owed)) as cursor:
         return cursor.execute(
-            """SELECT server_coldkey AS coldkey, sum(share_rao)::BIGINT AS amount_rao
+            """SELECT server_coldkey AS receiver, sum(share_rao)::BIGINT AS amount_rao
                FROM call WHERE payout_id IS NULL AND share_rao > 0 AND server_coldkey <> %s
                GROUP BY server_coldkey HAVING sum(share_rao) >= %s
                ORDER BY sum(share_rao) DESC, server_coldkey LIMIT %s""",
@@ -84,11 +84,15 @@ def list_open(conn: Connection) -> list[Payment]:
 
 
 def list_lines(conn: Connection, payment_id: int) -> list[Owed]:
+    """Return what a payment sends to whom: Servers' owners first, then consumers' refunds."""
     with conn.cursor(row_factory=class_row(Owed)) as cursor:
         return cursor.execute(
-            """SELECT coldkey, amount_rao::BIGINT AS amount_rao FROM payout
-               WHERE payment_id = %s ORDER BY id""",
-            (payment_id,),
+            """SELECT receiver, amount_rao::BIGINT AS amount_rao FROM (
+                 SELECT 1 AS part, id, coldkey AS receiver, amount_rao FROM payout
+                 WHERE payment_id = %(id)s
+                 UNION ALL SELECT 2, id, account, amount_rao FROM refund WHERE payment_id = %(id)s
+               ) AS line ORDER BY part, id""",
+            {"id": payment_id},
         ).fetchall()
 
 
@@ -150,6 +154,9 @@ def settle(conn: Connection, payment_id: int, extrinsic_hash: str, height: int |
              INSERT INTO transfer (kind, reference, debit, credit, amount_rao)
              SELECT 'payout', payout.id::TEXT, 'server:' || coldkey, 'chain', amount_rao
              FROM payout JOIN done ON payment_id = done.id
+             UNION ALL
+             SELECT 'refunded', refund.id::TEXT, 'refunds', 'chain', amount_rao
+             FROM refund JOIN done ON payment_id = done.id
            )
            SELECT id FROM done""",
         {"id": payment_id, "hash": extrinsic_hash, "height": height},

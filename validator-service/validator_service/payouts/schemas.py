@@ -1,8 +1,9 @@
 """What the gateway shows of its books and payouts."""
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from taonet.kit.money import AmountInJson
 
@@ -15,7 +16,7 @@ class AuditView(BaseModel):
     """What does not agree, in words; empty when all is well."""
     treasury_address: str
     consumers_rao: AmountInJson
-    """What consumers have paid in and not spent."""
+    """What consumers have paid in and not spent; refunds on their way are a part of it."""
     servers_rao: AmountInJson
     """What Servers are owed and not paid yet."""
     take_rao: AmountInJson
@@ -63,3 +64,22 @@ class Statement(BaseModel):
     """The newest first."""
     next_before: int | None
     """Ask with `before` of this for the ones before; none where these were the last."""
+
+
+class RefundRequest(BaseModel):
+    """How much of the balance to send to the account's own address; all of it where unsaid."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount_rao: Annotated[AmountInJson, Field(ge=1)] | None = None
+
+
+class RefundView(BaseModel):
+    id: int
+    amount_rao: AmountInJson
+    """What arrives: the chain's fee was taken from the balance besides."""
+    state: str
+    """`waiting`, `intended`, `signed` (and sent), or `settled` (in a block)."""
+    extrinsic_hash: str | None
+    height: int | None
+    created_at: datetime

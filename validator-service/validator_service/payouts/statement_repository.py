@@ -69,9 +69,12 @@ def list_deposit_addresses(conn: Connection) -> list[str]:
 def list_moving(conn: Connection) -> list[Moving]:
     with conn.cursor(row_factory=class_row(Moving)) as cursor:
         return cursor.execute(
-            """SELECT extrinsic_hash, coalesce(sum(amount_rao), 0)::BIGINT AS amount_rao
-               FROM payment LEFT JOIN payout ON payment_id = payment.id
-               WHERE state = 'signed' GROUP BY payment.id"""
+            """SELECT extrinsic_hash, (
+                 SELECT coalesce(sum(amount_rao), 0) FROM (
+                   SELECT amount_rao FROM payout WHERE payment_id = payment.id
+                   UNION ALL SELECT amount_rao FROM refund WHERE payment_id = payment.id
+                 ) AS line)::BIGINT AS amount_rao
+               FROM payment WHERE state = 'signed'"""
         ).fetchall()
 
 
@@ -83,6 +86,7 @@ def list_problems(conn: Connection) -> list[str]:
             *_differing_balances(conn),
             *_differing_reservations(conn),
             *_differing_shares(conn),
+            *_differing_refunds(conn),
         )
     ]
 
@@ -131,4 +135,18 @@ def _differing_shares(conn: Connection) -> list[tuple[str, int, int]]:
            SELECT 'debt to ' || side, coalesce(booked.total, 0), coalesce(owed.total, 0)
            FROM booked FULL JOIN owed USING (side)
            WHERE coalesce(booked.total, 0) <> coalesce(owed.total, 0)"""
+    ).fetchall()
+
+
+def _differing_refunds(conn: Connection) -> list[tuple[str, int, int]]:
+    """What consumers asked back is the sum of the refunds that no settled payment sent."""
+    return conn.execute(
+        """SELECT 'refunds', booked.total, waiting.total FROM (
+             SELECT coalesce(sum(CASE kind WHEN 'refund' THEN amount_rao ELSE -amount_rao END), 0)
+               AS total FROM transfer WHERE kind IN ('refund', 'refunded')
+           ) AS booked, (
+             SELECT coalesce(sum(amount_rao), 0) AS total FROM refund
+             LEFT JOIN payment ON payment.id = payment_id
+             WHERE payment.state IS DISTINCT FROM 'settled'
+           ) AS waiting WHERE booked.total <> waiting.total"""
     ).fetchall()

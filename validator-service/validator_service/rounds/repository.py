@@ -1,14 +1,27 @@
 """Every SQL statement of the rounds, and nothing else."""
 
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
+import numpy as np
 from psycopg import Connection
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
-from validator_service.domain.scores import Average, Pair, Standing
+from validator_service.domain.averages import Averages
+from validator_service.domain.prompts import RoundSeed
+from validator_service.domain.scores import Standings
 
 ROUND_LOCK = 0x7A2
 """Advisory lock key: one round is opened, and one scored, at a time."""
+
+ROUND_COLUMNS = """SELECT round.id, number, height, block_hash, secret.value AS secret, state,
+                          attempts, text_digest
+                   FROM round JOIN secret ON secret.id = secret_id"""
+
+WEIGHTS_COLUMNS = """SELECT weights.id, height, uids, "values", state, error, secret_id,
+                            secret.value AS salt, rules, own_uid, limit_u32, present, standings
+                     FROM weights JOIN secret ON secret.id = secret_id"""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,12 @@ class Round:
     secret: str
     state: str
     attempts: int
+    text_digest: str | None = None
+    """Of the held-out text that was asked about."""
+
+    @property
+    def seed(self) -> RoundSeed:
+        return RoundSeed(self.block_hash, self.secret, self.number)
 
 
 @dataclass(frozen=True)
@@ -32,25 +51,43 @@ class StoredAnswer:
     code: str
     """`ok`, or why there is no answer."""
     seconds: float
+    questions: bytes
+    """What was asked, and how it truly goes on."""
+    request_headers: dict[str, str] | None
     body: bytes | None
-    """The answer and the truth, as safetensors."""
+    """The answer as it came."""
+    signature: str | None
 
 
 @dataclass(frozen=True)
 class WeightsRow:
+    """Weights on their way to the chain, and all that they were calculated from."""
+
     height: int
     uids: list[int]
     values: list[int]
+    state: str
+    """`committed`, then `revealed`; `set` at once; `refused` by the chain; `lost` before."""
     error: str | None
+    secret_id: int
+    salt: str
+    """The secret of the rounds before: whoever sees the weights can see what was asked."""
+    rules: dict[str, Any]
+    own_uid: int
+    limit_u32: int
+    present: list[int]
+    """Uids that were still who they were when they were scored."""
+    standings: bytes
+    id: int = 0
+    """The epoch's number."""
 
 
 def lock_rounds(conn: Connection) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (ROUND_LOCK,))
 
 
-def load_newest_secret(conn: Connection) -> int | None:
-    row = conn.execute("SELECT id FROM secret ORDER BY id DESC LIMIT 1").fetchone()
-    return row[0] if row else None
+def load_newest_secret(conn: Connection) -> tuple[int, str] | None:
+    return conn.execute("SELECT id, value FROM secret ORDER BY id DESC LIMIT 1").fetchone()
 
 
 def add_secret(conn: Connection, value: str) -> int:
@@ -83,13 +120,33 @@ def add_round(
     )
 
 
-def load_round(conn: Connection, round_id: str) -> Round | None:
+def note_text(conn: Connection, round_id: str, digest: str) -> None:
+    conn.execute("UPDATE round SET text_digest = %s WHERE id = %s", (digest, round_id))
+
+
+def note_scored(conn: Connection, round_id: str) -> None:
+    """Remember the order in which rounds were judged: averages depend on it."""
+    conn.execute(
+        "UPDATE round SET scored_order = nextval('round_scored_order') WHERE id = %s", (round_id,)
+    )
+
+
+def close_epoch(conn: Connection, epoch: int) -> None:
+    """Count all rounds that were judged since the last weights towards these."""
+    conn.execute("UPDATE round SET epoch = %s WHERE state = 'scored' AND epoch IS NULL", (epoch,))
+
+
+def load_epoch_rounds(conn: Connection, epoch: int) -> list[Round]:
+    """Return an epoch's rounds in the order in which they were judged."""
     with conn.cursor(row_factory=class_row(Round)) as cursor:
         return cursor.execute(
-            """SELECT round.id, number, height, block_hash, secret.value AS secret, state, attempts
-               FROM round JOIN secret ON secret.id = secret_id WHERE round.id = %s""",
-            (round_id,),
-        ).fetchone()
+            ROUND_COLUMNS + " WHERE epoch = %s ORDER BY scored_order", (epoch,)
+        ).fetchall()
+
+
+def load_round(conn: Connection, round_id: str) -> Round | None:
+    with conn.cursor(row_factory=class_row(Round)) as cursor:
+        return cursor.execute(ROUND_COLUMNS + " WHERE round.id = %s", (round_id,)).fetchone()
 
 
 def move_round(conn: Connection, round_id: str, before: str, after: str) -> bool:
@@ -133,75 +190,64 @@ def forget_rounds(conn: Connection, keep: int) -> None:
 
 def add_answers(conn: Connection, answers: list[StoredAnswer]) -> None:
     conn.cursor().executemany(
-        """INSERT INTO answer (id, round_id, uid, hotkey, code, seconds, body)
-           VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
-        [(a.id, a.round_id, a.uid, a.hotkey, a.code, a.seconds, a.body) for a in answers],
+        """INSERT INTO answer (id, round_id, uid, hotkey, code, seconds, questions,
+                               request_headers, body, signature)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+        [
+            (
+                *(a.id, a.round_id, a.uid, a.hotkey, a.code, a.seconds, a.questions),
+                *(Jsonb(a.request_headers), a.body, a.signature),
+            )
+            for a in answers
+        ],
     )
 
 
 def load_answers(conn: Connection, round_id: str) -> list[StoredAnswer]:
     with conn.cursor(row_factory=class_row(StoredAnswer)) as cursor:
         return cursor.execute(
-            """SELECT id, round_id, uid, hotkey, code, seconds, body FROM answer
-               WHERE round_id = %s ORDER BY uid""",
+            """SELECT id, round_id, uid, hotkey, code, seconds, questions, request_headers, body,
+                      signature
+               FROM answer WHERE round_id = %s ORDER BY uid""",
             (round_id,),
         ).fetchall()
 
 
-def load_standings(conn: Connection) -> dict[int, Standing]:
+def load_standings(conn: Connection) -> Standings:
     rows = conn.execute(
-        """SELECT uid, hotkey, loss_total, loss_weight, score_total, score_weight, rounds
-           FROM standing"""
+        """SELECT uid, hotkey, loss_total, loss_weight, score_total, score_weight,
+                  seconds_total, seconds_weight, by_heart_total, by_heart_weight, rounds
+           FROM standing ORDER BY uid"""
+    ).fetchall()
+    columns = list(zip(*rows, strict=True)) or [()] * 11
+    sums = [np.array(column, dtype=np.float64) for column in columns[2:10]]
+    return Standings(
+        uids=np.array(columns[0], dtype=np.int64),
+        hotkeys=columns[1],
+        loss=Averages(*sums[0:2]),
+        score=Averages(*sums[2:4]),
+        seconds=Averages(*sums[4:6]),
+        by_heart=Averages(*sums[6:8]),
+        rounds=np.array(columns[10], dtype=np.int64),
     )
-    return {
-        row[0]: Standing(row[0], row[1], Average(row[2], row[3]), Average(row[4], row[5]), row[6])
-        for row in rows
-    }
 
 
-def save_standings(conn: Connection, standings: list[Standing]) -> None:
+def save_standings(conn: Connection, standings: Standings) -> None:
+    averages = (standings.loss, standings.score, standings.seconds, standings.by_heart)
+    sums = [column.tolist() for each in averages for column in (each.total, each.weight)]
+    columns = (standings.uids.tolist(), standings.hotkeys, *sums, standings.rounds.tolist())
     conn.cursor().executemany(
-        """INSERT INTO standing
-             (uid, hotkey, loss_total, loss_weight, score_total, score_weight, rounds)
-           VALUES (%s, %s, %s, %s, %s, %s, %s)
+        """INSERT INTO standing (uid, hotkey, loss_total, loss_weight, score_total, score_weight,
+                                 seconds_total, seconds_weight, by_heart_total,
+                                 by_heart_weight, rounds)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (uid) DO UPDATE SET
              hotkey = excluded.hotkey, loss_total = excluded.loss_total,
              loss_weight = excluded.loss_weight, score_total = excluded.score_total,
-             score_weight = excluded.score_weight, rounds = excluded.rounds""",
-        [
-            (s.uid, s.hotkey, s.loss.total, s.loss.weight, s.score.total, s.score.weight, s.rounds)
-            for s in standings
-        ],
-    )
-
-
-def load_pairs(conn: Connection, uids: list[int]) -> dict[tuple[int, int], Pair]:
-    rows = conn.execute(
-        """SELECT low_uid, high_uid, low_total, low_weight, high_total, high_weight,
-                  joint_total, joint_weight
-           FROM pair WHERE low_uid = ANY(%s) AND high_uid = ANY(%s)""",
-        (uids, uids),
-    )
-    return {
-        (low, high): Pair(low, high, Average(*sums[:2]), Average(*sums[2:4]), Average(*sums[4:]))
-        for low, high, *sums in rows
-    }
-
-
-def save_pairs(conn: Connection, pairs: list[Pair]) -> None:
-    conn.cursor().executemany(
-        """INSERT INTO pair VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (low_uid, high_uid) DO UPDATE SET
-             low_total = excluded.low_total, low_weight = excluded.low_weight,
-             high_total = excluded.high_total, high_weight = excluded.high_weight,
-             joint_total = excluded.joint_total, joint_weight = excluded.joint_weight""",
-        [
-            (
-                *(p.low_uid, p.high_uid, p.low_loss.total, p.low_loss.weight),
-                *(p.high_loss.total, p.high_loss.weight, p.joint_loss.total, p.joint_loss.weight),
-            )
-            for p in pairs
-        ],
+             score_weight = excluded.score_weight, seconds_total = excluded.seconds_total,
+             seconds_weight = excluded.seconds_weight, by_heart_total = excluded.by_heart_total,
+             by_heart_weight = excluded.by_heart_weight, rounds = excluded.rounds""",
+        zip(*columns, strict=True),
     )
 
 
@@ -231,15 +277,55 @@ def count_scored(conn: Connection) -> int:
 
 
 def load_newest_weights(conn: Connection) -> WeightsRow | None:
+    """Return the last weights that are on chain, or promised to it."""
+    condition: LiteralString = " WHERE state IN ('committed', 'revealed', 'set')"
+    return _load_last(conn, WEIGHTS_COLUMNS + condition, ())
+
+
+def load_committed_weights(conn: Connection) -> WeightsRow | None:
+    return _load_last(conn, WEIGHTS_COLUMNS + " WHERE state = 'committed'", ())
+
+
+def load_epoch_weights(conn: Connection, epoch: int) -> WeightsRow | None:
+    return _load_last(conn, WEIGHTS_COLUMNS + " WHERE weights.id = %s", (epoch,))
+
+
+def load_weights_before(conn: Connection, epoch: int) -> WeightsRow | None:
+    return _load_last(conn, WEIGHTS_COLUMNS + " WHERE weights.id < %s", (epoch,))
+
+
+def _load_last(
+    conn: Connection, query: LiteralString, arguments: tuple[int, ...]
+) -> WeightsRow | None:
     with conn.cursor(row_factory=class_row(WeightsRow)) as cursor:
-        return cursor.execute(
-            """SELECT height, uids, "values", error FROM weights
-               WHERE error IS NULL ORDER BY id DESC LIMIT 1"""
-        ).fetchone()
+        return cursor.execute(query + " ORDER BY weights.id DESC LIMIT 1", arguments).fetchone()
 
 
-def add_weights(conn: Connection, row: WeightsRow) -> None:
-    conn.execute(
-        'INSERT INTO weights (height, uids, "values", error) VALUES (%s, %s, %s, %s)',
-        (row.height, row.uids, row.values, row.error),
-    )
+def add_weights(conn: Connection, row: WeightsRow) -> int:
+    """Keep an epoch's weights; return its number."""
+    added = conn.execute(
+        """INSERT INTO weights (height, uids, "values", state, error, secret_id, rules, own_uid,
+                                limit_u32, present, standings)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+        (
+            *(row.height, row.uids, row.values, row.state, row.error, row.secret_id),
+            *(Jsonb(row.rules), row.own_uid, row.limit_u32, row.present, row.standings),
+        ),
+    ).fetchone()
+    assert added is not None
+    epoch: int = added[0]
+    return epoch
+
+
+def move_weights(conn: Connection, epoch: int, state: str, error: str | None = None) -> None:
+    conn.execute("UPDATE weights SET state = %s, error = %s WHERE id = %s", (state, error, epoch))
+
+
+def load_epochs(conn: Connection, limit: int) -> list[tuple[int, int, str, int]]:
+    """Return number, height, state and count of rounds of the newest epochs."""
+    return conn.execute(
+        """SELECT weights.id, weights.height, weights.state, count(round.id)
+           FROM weights LEFT JOIN round ON round.epoch = weights.id
+           GROUP BY weights.id ORDER BY weights.id DESC LIMIT %s""",
+        (limit,),
+    ).fetchall()

@@ -1,0 +1,1 @@
+"""What a block and a transaction are, and which of them the node takes."""

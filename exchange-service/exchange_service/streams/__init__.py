@@ -1,0 +1,1 @@
+"""WebSockets: market streams, user data streams and the WebSocket API."""

@@ -1,0 +1,281 @@
+"""`/ws-api/v3`: requests and answers over one connection, and an account's own events.
+
+Requests are handled as they come, several at a time; answers carry the request's id. What is asked
+without a signature is asked by whoever has logged on.
+"""
+
+import asyncio
+import json
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import State
+from starlette.types import Receive, Scope, Send
+
+from exchange_service.authentication import (
+    Key,
+    Permission,
+    SignedRequest,
+    check_time,
+    find_key,
+    verify_payload,
+)
+from exchange_service.domain.refusals import Reason
+from exchange_service.domain.weights import find_weight
+from exchange_service.errors import BinanceRefusal, Overloaded
+from exchange_service.limits import Limits
+from exchange_service.parameters import Parameters, missing
+from exchange_service.streams.api_methods import METHODS, Method
+from exchange_service.streams.connection import MessageRate, serve
+from exchange_service.streams.hub import Subscriber
+from exchange_service.turnstile import find_address
+from exchange_service.web import now_ms
+from taonet.kit.logging import get_logger
+
+HANDSHAKE_WEIGHT: Final = 2
+LOGON_WEIGHT: Final = 2
+IN_FLIGHT_MAX: Final = 512
+"""Requests of one connection that may be under way."""
+MESSAGES_PER_SECOND: Final = 50_000
+"""Weights and order counts are the limits here; this only stops floods of nonsense."""
+ED25519_ONLY: Final = Reason(-4056, "HMAC SHA256 API key is not supported.")
+MALFORMED: Final = Reason(-1135, "Invalid JSON Request")
+UNKNOWN_METHOD: Final = Reason(-1020, "This operation is not supported.")
+NOT_SUBSCRIBED: Final = Reason(-2037, "There is no subscription with this id.")
+MISTAKE: Final = Reason(-1000, "An unknown error occurred while processing the request.")
+
+log = get_logger(__name__)
+
+
+class ApiSocket:
+    """The ASGI application behind `/ws-api/v3`."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        address = find_address(scope)
+        try:
+            self.state.limits.charge(address, 0, HANDSHAKE_WEIGHT, 0)
+        except BinanceRefusal:
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        session = Session(self.state, address)
+        self.state.hub.join(session.subscriber)
+        try:
+            rate = MessageRate(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND)
+            await serve(receive, send, session.subscriber, session.handle, rate)
+        finally:
+            session.end()
+
+
+class Session:
+    """One connection: who has logged on, whose events it hears, what is under way."""
+
+    def __init__(self, state: State, address: str) -> None:
+        self.state = state
+        self.address = address
+        self.subscriber = Subscriber()
+        self._limits: Limits = state.limits
+        self._key: Key | None = None
+        self._logged_on_ms = 0
+        self._subscriptions: dict[int, tuple[int, Any]] = {}
+        self._next_subscription = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._own = {
+            "session.logon": self._log_on,
+            "session.status": self._show_status,
+            "session.logout": self._log_out,
+            "session.subscriptions": self._list_subscriptions,
+            "userDataStream.subscribe": self._subscribe,
+            "userDataStream.subscribe.signature": self._subscribe_by_signature,
+            "userDataStream.unsubscribe": self._unsubscribe,
+        }
+
+    async def handle(self, text: str) -> None:
+        """Begin a request; its answer is queued when it is there."""
+        try:
+            # Numbers with a point stay the text they were, which is what was signed.
+            request = json.loads(text, parse_float=str)
+            name, asked = request["method"], request.get("params") or {}
+            values = {key: write_value(value) for key, value in asked.items() if value is not None}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            self._reply(None, Parameters.of({}), error=BinanceRefusal(MALFORMED))
+            return
+        identity, parameters = request.get("id"), Parameters.of(values)
+        if name in self._own:
+            self._handle_own(name, identity, parameters)
+            return
+        method = METHODS.get(name)
+        if method is None or len(self._tasks) >= IN_FLIGHT_MAX:
+            refusal = BinanceRefusal(UNKNOWN_METHOD) if method is None else Overloaded()
+            self._reply(identity, parameters, error=refusal)
+            return
+        task = asyncio.create_task(self._run(method, identity, parameters, values))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for number in list(self._subscriptions):
+            self.state.hub.unwatch(*self._subscriptions.pop(number))
+        self.state.hub.leave(self.subscriber)
+
+    # Requests that are answered as over HTTP
+
+    async def _run(
+        self, method: Method, identity: Any, parameters: Parameters, values: dict[str, str]
+    ) -> None:
+        try:
+            weight = find_weight(method.verb, method.path, values)
+            self._limits.charge(self.address, 0, weight, 0)
+            signed = None
+            if method.permission is not None:
+                signed = self._authenticate(parameters, values, method.permission)
+                if method.orders:
+                    self._limits.count(signed.account_id, method.orders)
+            result = await method.run(self.state, parameters, signed)
+        except BinanceRefusal as refusal:
+            self._reply(identity, parameters, error=refusal)
+        except Exception as error:
+            log.error("unexpected", method=method.path, exc_info=error)
+            self._reply(identity, parameters, error=BinanceRefusal(MISTAKE, 500))
+        else:
+            self._reply(identity, parameters, result=result)
+
+    def _authenticate(
+        self, parameters: Parameters, values: dict[str, str], permission: Permission
+    ) -> SignedRequest:
+        if "signature" in values or self._key is None:
+            api_key = parameters.text("apiKey")
+            payload = write_payload(values)
+            keyring, now = self.state.keyring, now_ms()
+            address = self.address
+            return verify_payload(keyring, api_key, parameters, payload, now, address, permission)
+        key = find_key(self.state.keyring, self._key.api_key, self.address, permission)
+        check_time(parameters, now_ms())
+        return SignedRequest(key.account_id, parameters, key)
+
+    # Requests about the connection itself
+
+    def _handle_own(self, name: str, identity: Any, parameters: Parameters) -> None:
+        try:
+            self._limits.charge(self.address, 0, LOGON_WEIGHT, 0)
+            result, follow_up = self._own[name](parameters)
+        except BinanceRefusal as refusal:
+            self._reply(identity, parameters, error=refusal)
+            return
+        self._reply(identity, parameters, result=result)
+        # Only now: the answer comes before the first event.
+        for step in follow_up:
+            step()
+
+    def _log_on(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        key = self.state.keyring.find(parameters.text("apiKey"))
+        if key is not None and key.public_key is None:
+            raise BinanceRefusal(ED25519_ONLY)
+        signed = self._authenticate(parameters, parameters.values(), Permission.READ)
+        self._key, self._logged_on_ms = signed.key, now_ms()
+        return self._describe(), []
+
+    def _log_out(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        self._key, self._logged_on_ms = None, 0
+        return self._describe(), self._terminations(list(self._subscriptions))
+
+    def _show_status(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        return self._describe(), []
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "apiKey": self._key.api_key if self._key else None,
+            "authorizedSince": self._logged_on_ms or None,
+            "connectedSince": self.subscriber.since_ms,
+            "returnRateLimits": True,
+            "serverTime": now_ms(),
+            "userDataStream": bool(self._subscriptions),
+        }
+
+    def _list_subscriptions(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        return [{"subscriptionId": number} for number in self._subscriptions], []
+
+    def _subscribe(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        if self._key is None:
+            raise missing("apiKey")
+        key = find_key(self.state.keyring, self._key.api_key, self.address, Permission.READ)
+        return self._begin_subscription(key)
+
+    def _subscribe_by_signature(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        signed = self._authenticate(parameters, parameters.values(), Permission.READ)
+        return self._begin_subscription(signed.key)
+
+    def _begin_subscription(self, key: Key) -> tuple[Any, list[Any]]:
+        number, self._next_subscription = self._next_subscription, self._next_subscription + 1
+
+        def tell(event: bytes) -> None:
+            if self.state.keyring.find(key.api_key) is None:  # Revoked meanwhile.
+                for step in self._terminations([number]):
+                    step()
+                return
+            text = event.decode()
+            self.subscriber.put(f'{{"subscriptionId":{number},"event":{text}}}')
+
+        def begin() -> None:
+            self._subscriptions[number] = key.account_id, tell
+            self.state.hub.watch(key.account_id, tell)
+
+        return {"subscriptionId": number}, [begin]
+
+    def _unsubscribe(self, parameters: Parameters) -> tuple[Any, list[Any]]:
+        if "subscriptionId" not in parameters:
+            return {}, self._terminations(list(self._subscriptions))
+        number = parameters.integer("subscriptionId")
+        if number not in self._subscriptions:
+            raise BinanceRefusal(NOT_SUBSCRIBED)
+        return {}, self._terminations([number])
+
+    def _terminations(self, numbers: list[int]) -> list[Any]:
+        def terminate(number: int) -> None:
+            self.state.hub.unwatch(*self._subscriptions.pop(number))
+            event = {"e": "eventStreamTerminated", "E": now_ms()}
+            message = orjson.dumps({"subscriptionId": number, "event": event})
+            self.subscriber.put(message.decode())
+
+        return [lambda number=number: terminate(number) for number in numbers]
+
+    # Answers
+
+    def _reply(
+        self,
+        identity: Any,
+        parameters: Parameters,
+        result: Any = None,
+        error: BinanceRefusal | None = None,
+    ) -> None:
+        answer: dict[str, Any] = {"id": identity, "status": error.status if error else 200}
+        if error is not None:
+            answer["error"] = error.as_json()
+        else:
+            answer["result"] = result
+        if parameters.optional_text("returnRateLimits") != "false":
+            rule = self._limits.budget.weight
+            used = self._limits.used(rule, self.address)
+            answer["rateLimits"] = [{**rule.describe(), "count": used}]
+        self.subscriber.put(orjson.dumps(answer).decode())
+
+
+def write_value(value: Any) -> str:
+    """Return a parameter as the text that was signed."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int):
+        return str(value)
+    return json.dumps(value, separators=(",", ":"))
+
+
+def write_payload(values: dict[str, str]) -> bytes:
+    """Return what is signed: the parameters sorted by name, not percent-encoded."""
+    named = sorted((name, value) for name, value in values.items() if name != "signature")
+    return "&".join(f"{name}={value}" for name, value in named).encode(errors="replace")

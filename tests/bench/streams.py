@@ -1,0 +1,371 @@
+"""Fan-out to a thousand subscribers, and orders over WebSocket: `make bench NAME=streams`.
+
+Exchange, Postgres, load generator and subscribers share the machine. A frame's lag is the time from
+the event's own stamp (`E`) to its arrival. Orders are signed beforehand; the server checks each.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import platform
+import re
+import statistics
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import uvloop
+from tests.bench.exchange import Connection, Round, running_exchange
+from tests.bench.stores import make_schema, running_postgres
+from tqdm import tqdm
+
+from exchange_service.authentication import sign
+from exchange_service.client import ExchangeClient
+from exchange_service.keys.schemas import KeyView
+
+SUBSCRIBERS = 1_000
+STREAM = "taobtc@depth@100ms"
+STREAM_SECONDS = 12.0
+LAG_MS_MAX = 50
+ACCOUNTS = 128
+ORDERS_MAX = 60_000
+"""Signed beforehand, for all connections together: more than a round takes."""
+SECONDS = 4.0
+ROUNDS = 3
+COUNTS = (32, 128)
+RATIO_MIN = 1.5
+PAGE = Path(__file__).parents[2] / "docs/benchmarks/streams.md"
+STAMP = re.compile(rb'"E":(\d+)')
+
+
+class Socket(asyncio.Protocol):
+    """The least of a WebSocket client: text frames in, text frames out."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.buffer = b""
+        self.open = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.transport.write(
+            f"GET {self.path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if not self.open.done():
+            _, found, rest = self.buffer.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self.buffer = rest
+            self.open.set_result(None)
+        while (frame := self.take_frame()) is not None:
+            self.hear(frame)
+
+    def take_frame(self) -> bytes | None:
+        """Return the next whole frame's text; servers do not mask."""
+        if len(self.buffer) < 2:
+            return None
+        length, start = self.buffer[1], 2
+        if length == 126:
+            if len(self.buffer) < 4:
+                return None
+            (length,), start = struct.unpack("!H", self.buffer[2:4]), 4
+        elif length == 127:
+            if len(self.buffer) < 10:
+                return None
+            (length,), start = struct.unpack("!Q", self.buffer[2:10]), 10
+        if len(self.buffer) < start + length:
+            return None
+        frame = self.buffer[start : start + length]
+        self.buffer = self.buffer[start + length :]
+        return frame
+
+    def hear(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+
+class Subscriber(Socket):
+    """Notes how late each event is."""
+
+    def __init__(self, path: str, lags: list[float]) -> None:
+        super().__init__(path)
+        self.lags = lags
+        self.heard = 0
+
+    def hear(self, frame: bytes) -> None:
+        if stamp := STAMP.search(frame):
+            self.lags.append(time.time() * 1_000 - int(stamp[1]))
+            self.heard += 1
+
+
+class Caller(Socket):
+    """Sends orders one after another, `depth` of them at a time."""
+
+    def __init__(self, requests: Iterator[bytes], deadline: float, depth: int) -> None:
+        super().__init__("/ws-api/v3")
+        self.requests, self.deadline, self.depth = requests, deadline, depth
+        self.sent: dict[bytes, float] = {}
+        self.taken: list[float] = []
+        self.refused = 0
+        self.done = asyncio.get_running_loop().create_future()
+
+    def begin(self) -> None:
+        for _ in range(self.depth):
+            self.call()
+
+    def call(self) -> None:
+        now = time.perf_counter()
+        request = next(self.requests, None) if now < self.deadline else None
+        if request is None:
+            if not self.sent and not self.done.done():
+                self.done.set_result(None)
+            return
+        identity = request[request.index(b'"id":') + 5 :].split(b",", 1)[0]
+        self.sent[identity] = now
+        self.transport.write(request)
+
+    def hear(self, frame: bytes) -> None:
+        identity = frame[frame.index(b'"id":') + 5 :].split(b",", 1)[0]
+        self.taken.append(time.perf_counter() - self.sent.pop(identity))
+        self.refused += b'"status":200' not in frame
+        self.call()
+
+
+def write_frame(text: str) -> bytes:
+    """Return a text frame as clients send it, masked with zeros."""
+    payload = text.encode()
+    head = b"\x81" + (
+        bytes([0x80 | len(payload)])
+        if len(payload) < 126
+        else b"\xfe" + struct.pack("!H", len(payload))
+    )
+    return head + bytes(4) + payload
+
+
+def write_orders(key: KeyView, tag: str, count: int) -> Iterator[dict[str, str]]:
+    """Yield the parameters of orders that meet nothing and leave nothing, signed but for that."""
+    now_ms = time.time_ns() // 1_000_000
+    for number in range(count):
+        yield {
+            "newClientOrderId": f"{tag}-{number}",
+            "price": "0.004",
+            "quantity": "0.01",
+            "recvWindow": "60000",
+            "side": "BUY",
+            "symbol": "TAOBTC",
+            "timeInForce": "IOC",
+            "timestamp": str(now_ms),
+            "type": "LIMIT",
+        }
+
+
+def prepare_http(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
+    requests = []
+    for order in write_orders(key, tag, count):
+        query = "&".join(f"{name}={value}" for name, value in order.items())
+        signature = sign(key.secret, query.encode())
+        requests.append(
+            f"POST /api/v3/order?{query}&signature={signature} HTTP/1.1\r\nHost: x\r\n"
+            f"X-MBX-APIKEY: {key.api_key}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+    return iter(requests)
+
+
+def prepare_frames(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
+    frames = []
+    for order in write_orders(key, tag, count):
+        params = {"apiKey": key.api_key, **order}
+        payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
+        params["signature"] = sign(key.secret, payload.encode())
+        request = {"id": len(frames), "method": "order.place", "params": params}
+        frames.append(write_frame(json.dumps(request, separators=(",", ":"))))
+    return iter(frames)
+
+
+async def load(url: str, keys: list[KeyView], tag: str) -> Round:
+    """Send orders over HTTP, one at a time on each connection."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    loop = asyncio.get_running_loop()
+    requests = [prepare_http(key, tag, ORDERS_MAX // len(keys)) for key in keys]
+    started = time.perf_counter()
+    connections = [Connection(sent, started + SECONDS) for sent in requests]
+    for connection in connections:
+        await loop.create_connection(lambda one=connection: one, host, int(port))
+    await asyncio.gather(*(connection.done for connection in connections))
+    taken = [seconds for connection in connections for seconds in connection.taken]
+    refused = sum(connection.refused for connection in connections)
+    return summarise(taken, time.perf_counter() - started, refused)
+
+
+def summarise(taken: list[float], elapsed: float, refused: int) -> Round:
+    taken = sorted(taken)
+    return Round(
+        len(taken) / elapsed,
+        statistics.median(taken) * 1_000,
+        taken[len(taken) * 99 // 100] * 1_000,
+        refused,
+    )
+
+
+async def call(url: str, keys: list[KeyView], tag: str, depth: int) -> Round:
+    """Send orders over WebSocket, `depth` at a time on each connection."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    requests = [prepare_frames(key, tag, ORDERS_MAX // len(keys)) for key in keys]
+    loop = asyncio.get_running_loop()
+    callers: list[Caller] = []
+    for sent in requests:
+        caller = Caller(sent, 0.0, depth)
+        await loop.create_connection(lambda one=caller: one, host, int(port))
+        callers.append(caller)
+    await asyncio.gather(*(caller.open for caller in callers))
+    started = time.perf_counter()
+    for caller in callers:
+        caller.deadline = started + SECONDS
+        caller.begin()
+    await asyncio.gather(*(caller.done for caller in callers))
+    elapsed = time.perf_counter() - started
+    for caller in callers:
+        caller.transport.close()
+    taken = [seconds for caller in callers for seconds in caller.taken]
+    return summarise(taken, elapsed, sum(caller.refused for caller in callers))
+
+
+class FanOut(NamedTuple):
+    updates_per_second: float
+    median_ms: float
+    p99_ms: float
+    worst_ms: float
+    complete: bool
+    """Whether every subscriber heard every update."""
+
+
+async def fan_out(url: str, key: KeyView) -> FanOut:
+    """Let a thousand listen while the book changes all the time."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    lags: list[float] = []
+    loop = asyncio.get_running_loop()
+    subscribers = [Subscriber(f"/ws/{STREAM}", lags) for _ in range(SUBSCRIBERS)]
+    for subscriber in tqdm(subscribers, desc="subscribers"):
+        await loop.create_connection(lambda one=subscriber: one, host, int(port))
+    await asyncio.gather(*(subscriber.open for subscriber in subscribers))
+    stop = asyncio.Event()
+    moving = asyncio.create_task(asyncio.to_thread(move_book, url, key, stop))
+    await asyncio.sleep(1)
+    lags.clear()
+    before = [subscriber.heard for subscriber in subscribers]
+    started = time.perf_counter()
+    await asyncio.sleep(STREAM_SECONDS)
+    elapsed = time.perf_counter() - started
+    heard = [one.heard - first for one, first in zip(subscribers, before, strict=True)]
+    taken = sorted(lags)
+    stop.set()
+    await moving
+    for subscriber in subscribers:
+        subscriber.transport.close()
+    return FanOut(
+        statistics.median(heard) / elapsed,
+        statistics.median(taken),
+        taken[len(taken) * 99 // 100],
+        taken[-1],
+        max(heard) - min(heard) <= 1,  # One may be on its way when the time is up.
+    )
+
+
+def move_book(url: str, key: KeyView, stop: asyncio.Event) -> None:
+    """Place and cancel an order, some thirty times a second."""
+    with ExchangeClient(url, key.api_key, key.secret) as client:
+        while not stop.is_set():
+            order = client.limit_order("BUY", "0.004", "0.01")
+            client.cancel(orderId=order["orderId"])
+            time.sleep(0.03)
+
+
+def measure() -> tuple[FanOut, dict[tuple[str, int], list[Round]]]:
+    rounds: dict[tuple[str, int], list[Round]] = {}
+    with (
+        running_postgres() as admin_url,
+        running_exchange(make_schema(admin_url, "exchange_service")) as url,
+    ):
+        with ExchangeClient(url) as public:
+            keys = [
+                public.create_key(f"trader-{number}", funded=True)
+                for number in tqdm(range(ACCOUNTS), desc="accounts")
+            ]
+        fanned = uvloop.run(fan_out(url, keys[0]))
+        for turn, count in enumerate(tqdm(COUNTS * ROUNDS, desc="orders")):
+            some = keys[:count]
+            ways = {
+                "HTTP": load(url, some, f"h{turn}"),
+                "WebSocket": call(url, some, f"w{turn}", 1),
+                "WebSocket, 8 at a time": call(url, some, f"m{turn}", 8),
+            }
+            for way, work in ways.items():
+                rounds.setdefault((way, count), []).append(uvloop.run(work))
+        with ExchangeClient(url) as public:
+            audit = public.audit()
+            assert audit.sound, audit.faults
+    return fanned, rounds
+
+
+def write(fanned: FanOut, rounds: dict[tuple[str, int], list[Round]]) -> str:
+    lines = []
+    for count in COUNTS:
+        http = statistics.median(one.per_second for one in rounds["HTTP", count])
+        for way in ("HTTP", "WebSocket", "WebSocket, 8 at a time"):
+            measured = rounds[way, count]
+            rates = sorted(one.per_second for one in measured)
+            rate = statistics.median(rates)
+            lines.append(
+                f"| {count} | {way} | {rate:,.0f} | {rates[0]:,.0f} – {rates[-1]:,.0f} | "
+                f"{statistics.median(one.median_ms for one in measured):.2f} | "
+                f"{statistics.median(one.p99_ms for one in measured):.1f} | {rate / http:.2f} |"
+            )
+    refused = sum(one.refused for measured in rounds.values() for one in measured)
+    table = "\n".join(lines)
+    complete = "every one of them heard every update" if fanned.complete else "some missed updates"
+    return f"""# Streams, and orders over WebSocket
+
+`make bench NAME=streams`. Exchange, Postgres with its defaults, load generator and all subscribers
+share one machine of {os.cpu_count()} cores ({platform.python_implementation()} \
+{platform.python_version()}).
+
+## Fan-out
+
+{SUBSCRIBERS:,} connections subscribed to `{STREAM}` for {STREAM_SECONDS:.0f} s while the book
+changed all the time; {complete}. The lag is from the event's stamp to its arrival in the
+subscribers' process.
+
+| updates/s | median lag ms | p99 ms | worst ms | asked for |
+| --- | --- | --- | --- | --- |
+| {fanned.updates_per_second:.1f} | {fanned.median_ms:.1f} | {fanned.p99_ms:.1f} | \
+{fanned.worst_ms:.1f} | 10/s, median < {LAG_MS_MAX} ms |
+
+## Durable orders
+
+Limit orders that meet nothing (IOC), each signed (HMAC-SHA256, checked by the server) and answered
+after its commit: `POST /api/v3/order`, and `order.place` on connections that stay open, one request
+at a time on each, or eight. Median of {ROUNDS} rounds of {SECONDS:.0f} s. Refused: {refused}.
+Asked for: WebSocket at least {RATIO_MIN} × HTTP. Afterwards the books are audited.
+
+| connections | by | orders/s | range | median ms | p99 ms | × HTTP |
+| --- | --- | --- | --- | --- | --- | --- |
+{table}
+"""
+
+
+def main() -> None:
+    page = write(*measure())
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A real exchange process, on a port, for clients that know nothing of tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from tests.conftest import free_port, wait_until
+
+from exchange_service.client import ExchangeClient
+
+UNLIMITED = str(10**9)
+STOP_SECONDS = 15
+
+
+@contextmanager
+def running_exchange(
+    database_url: str, redis_url: str, home: Path, **settings: str
+) -> Iterator[str]:
+    """Run the exchange as the cluster does; its address. Limits are off unless given."""
+    port = free_port()
+    environment = {
+        "TAONET_DATABASE_URL": database_url,
+        "TAONET_REDIS_URL": redis_url,
+        "TAONET_CHAIN_URL": "",
+        "TAONET_LOG_LEVEL": "warning",
+        "TAONET_EXCHANGE_WALLET_SEED_FILE": str(home / "seed"),
+        "TAONET_EXCHANGE_REQUEST_WEIGHT_PER_MINUTE": UNLIMITED,
+        "TAONET_EXCHANGE_RAW_REQUESTS_PER_5_MINUTES": UNLIMITED,
+        "TAONET_EXCHANGE_ORDERS_PER_10_SECONDS": UNLIMITED,
+        "TAONET_EXCHANGE_ORDERS_PER_DAY": UNLIMITED,
+        **settings,
+    }
+    command = [sys.executable, "-m", "uvicorn", "--factory", "tests.exchange.live_app:create_app"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    command += ["--no-access-log", "--ws", "websockets-sansio"]
+    command += ["--ws-per-message-deflate", "false", "--ws-ping-timeout", "60"]
+    process = subprocess.Popen(command, env={**os.environ, **environment})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: httpx.get(f"{url}/readyz").raise_for_status())
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+
+
+def open_trader(url: str, name: str, tao: int = 0) -> tuple[ExchangeClient, str, str]:
+    """Open a funded account: its client, its key, its secret."""
+    with ExchangeClient(url) as public:
+        key = public.create_key(name, funded=True)
+    if tao:
+        path = f"{url}/test/credit"
+        httpx.post(path, params={"account_id": key.account_id, "tao": tao}).raise_for_status()
+    return ExchangeClient(url, key.api_key, key.secret), key.api_key, key.secret

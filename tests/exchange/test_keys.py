@@ -1,0 +1,106 @@
+"""What a key may do, from where, and how often the same request counts: failure modes 10 and 11."""
+
+import time
+from typing import Any
+
+import pytest
+
+from exchange_service.authentication import ReplayMemory, sign
+from exchange_service.errors import BinanceRefusal
+
+ORDER = "symbol=TAOBTC&side=BUY&type=LIMIT&timeInForce=GTC&price=0.004&quantity=1"
+REJECTED = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+
+
+def signed(secret: str, text: str = "") -> str:
+    text = f"{text}&timestamp={time.time_ns() // 1_000_000}".lstrip("&")
+    return f"{text}&signature={sign(secret, text.encode())}"
+
+
+def send(box: Any, key: Any, method: str, path: str, text: str = "") -> Any:
+    headers = {"X-MBX-APIKEY": key["api_key"]}
+    return box.http.request(method, f"{path}?{signed(key['secret'], text)}", headers=headers)
+
+
+def open_key(box: Any, name: str, **wanted: Any) -> Any:
+    answer = box.http.post("/exchange/v1/keys", json={"name": name, "funded": True, **wanted})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_a_key_can_do_what_it_is_for(box: Any) -> None:
+    reader = open_key(box, "reader", permissions=["read"])
+    assert send(box, reader, "GET", "/api/v3/account").status_code == 200
+    refused = send(box, reader, "POST", "/api/v3/order", ORDER)
+    assert (refused.status_code, refused.json()) == (401, REJECTED)
+    trader = open_key(box, "trader", permissions=["read", "trade"])
+    assert send(box, trader, "POST", "/api/v3/order", ORDER).status_code == 200
+    asked = "coin=TAO&amount=1&address=x"
+    refused = send(box, trader, "POST", "/sapi/v1/capital/withdraw/apply", asked)
+    assert (refused.status_code, refused.json()) == (401, REJECTED)
+
+
+def test_a_key_works_from_its_addresses_only(box: Any) -> None:
+    elsewhere = open_key(box, "elsewhere", addresses=["192.0.2.1"])
+    refused = send(box, elsewhere, "GET", "/api/v3/account")
+    assert (refused.status_code, refused.json()) == (401, REJECTED)
+    wrong = box.http.post("/exchange/v1/keys", json={"name": "x", "addresses": ["here"]})
+    assert wrong.status_code == 422
+    wrong = box.http.post("/exchange/v1/keys", json={"name": "x", "public_key": "none"})
+    assert wrong.json()["error"]["code"] == "Malformed"
+
+
+def test_more_keys_and_their_end(start_box: Any) -> None:
+    path = "/exchange/v1/account/keys"
+    with start_box() as box:
+        owner = open_key(box, "owner", permissions=["read", "trade"])
+        added = send(box, owner, "POST", path, "label=bot").json()
+        assert send(box, added, "GET", "/api/v3/account").status_code == 200
+        beyond = send(box, owner, "POST", path, "permissions=withdraw")
+        assert beyond.json()["error"]["code"] == "Forbidden"
+        lines = send(box, owner, "GET", path).json()
+        assert [(line["label"], line["permissions"]) for line in lines] == [
+            ("owner", ["read", "trade"]),
+            ("bot", ["read", "trade"]),
+        ]
+        revoked = send(box, owner, "DELETE", path, f"apiKey={added['api_key']}")
+        assert revoked.json() == {"revoked": added["api_key"]}
+        assert send(box, added, "GET", "/api/v3/account").json() == REJECTED
+        again = send(box, owner, "DELETE", path, f"apiKey={added['api_key']}")
+        assert again.status_code == 404
+    with start_box() as box:
+        assert send(box, added, "GET", "/api/v3/account").json() == REJECTED
+        assert send(box, owner, "GET", "/api/v3/account").status_code == 200
+
+
+def test_the_same_bytes_place_one_order(box: Any) -> None:
+    key = open_key(box, "ann")
+    headers, query = {"X-MBX-APIKEY": key["api_key"]}, signed(key["secret"], ORDER)
+    assert box.http.post(f"/api/v3/order?{query}", headers=headers).status_code == 200
+    for again in (f"/api/v3/order?{query}", f"/api/v3/order?{query.replace('&', '&', 1)}"):
+        answer = box.http.post(again, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, -1021)
+        assert answer.json()["msg"].startswith("Timestamp for this request")
+    assert len(send(box, key, "GET", "/api/v3/openOrders").json()) == 1
+
+
+def test_what_is_read_may_be_read_again(box: Any) -> None:
+    key = open_key(box, "ann")
+    query, headers = signed(key["secret"]), {"X-MBX-APIKEY": key["api_key"]}
+    for _ in range(2):
+        assert box.http.get(f"/api/v3/account?{query}", headers=headers).status_code == 200
+
+
+def test_a_key_signs_for_nobody_else(box: Any) -> None:
+    ann, bob = open_key(box, "ann"), open_key(box, "bob")
+    mixed = {"api_key": ann["api_key"], "secret": bob["secret"]}
+    assert send(box, mixed, "GET", "/api/v3/account").json()["code"] == -1022
+
+
+def test_signatures_are_forgotten_once_they_are_too_old_to_be_used() -> None:
+    memory = ReplayMemory()
+    for second in range(100):
+        memory.check_new("key", f"signature-{second}", second * 1_000, second * 1_000 - 5_000)
+    assert len(memory._by_second) < 10
+    with pytest.raises(BinanceRefusal):
+        memory.check_new("key", "signature-99", 99_000, 95_000)

@@ -1,0 +1,154 @@
+"""Large withdrawals are held, lists of addresses are kept to, limits hold against a crowd."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from exchange_service.client import ExchangeRefusal
+from exchange_service.domain.commands import Asset
+from exchange_service.domain.payout import AllowList, PayoutRules, is_allowed
+from exchange_service.signer.operations import WillNotSign
+from exchange_service.signer.schemas import ChainPlace
+
+from .conftest import Box
+
+SOMEBODY = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+OTHER = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
+PLACE = ChainPlace(genesis_hash="ab" * 32, nonce=0, last_valid_block=100)
+TAO = 10**9
+
+
+def sign(box: Box, number: str) -> Any:
+    signer = box.http.app.state.funds_terms.desk.signer  # type: ignore[attr-defined]
+    return signer.sign_tao(int(number), PLACE)
+
+
+def shift_time(box: Box, seconds: int) -> None:
+    """Let everything have happened so much earlier."""
+    with box.http.app.state.pool.connection() as conn:  # type: ignore[attr-defined]
+        milliseconds = seconds * 1_000
+        conn.execute("UPDATE withdrawal SET requested_ms = requested_ms - %s", (milliseconds,))
+        conn.execute("UPDATE withdrawal_address SET added_ms = added_ms - %s", (milliseconds,))
+        conn.execute("UPDATE allow_list SET changed_ms = changed_ms - %s", (milliseconds,))
+
+
+def test_a_large_withdrawal_is_held_and_can_be_taken_back(box: Box) -> None:
+    ann = box.trader("ann", tao=500)
+    number = ann.withdraw("101", SOMEBODY)["id"]
+    (seen,) = ann.withdrawals()
+    assert (seen["status"], seen["info"][:4]) == (2, "held")
+    with pytest.raises(WillNotSign, match="still held"):
+        sign(box, number)
+    ann.cancel_withdrawal(number)
+    with pytest.raises(WillNotSign, match="cancelling"):
+        sign(box, number)
+    finish_cancellations(box)
+    assert ann.balances()["TAO"] == ("500.000000000", "0.000000000")
+    assert ann.withdrawals()[0]["status"] == 1
+    with pytest.raises(ExchangeRefusal, match="signed already"):
+        ann.cancel_withdrawal(number)
+    assert box.public.audit().sound
+
+
+def test_once_its_time_has_come_it_is_signed_and_cannot_be_taken_back(box: Box) -> None:
+    ann, bob = box.trader("ann", tao=500), box.trader("bob")
+    number = ann.withdraw("101", SOMEBODY)["id"]
+    with pytest.raises(ExchangeRefusal, match="not this account's"):
+        bob.cancel_withdrawal(number)
+    shift_time(box, 61)
+    assert sign(box, number).arguments["receiver"] == SOMEBODY
+    with pytest.raises(ExchangeRefusal, match="signed already"):
+        ann.cancel_withdrawal(number)
+    with pytest.raises(WillNotSign, match="not signed again"):
+        sign(box, number)
+
+
+def test_an_allow_list_holds_against_a_stolen_key(box: Box) -> None:
+    ann = box.trader("ann", tao=50)
+    ann.list_address("TAO", SOMEBODY, "my vault")
+    ann.enforce_allow_list()
+    with pytest.raises(ExchangeRefusal, match="-4020"):
+        ann.withdraw("1", SOMEBODY)
+    shift_time(box, 61)
+    sign(box, ann.withdraw("1", SOMEBODY)["id"])
+    with pytest.raises(ExchangeRefusal, match="-4020"):
+        ann.withdraw("1", OTHER)
+    ann.enforce_allow_list(False)
+    with pytest.raises(ExchangeRefusal, match="-4020"):
+        ann.withdraw("1", OTHER)
+    shift_time(box, 61)
+    ann.withdraw("1", OTHER)
+    assert [row["label"] for row in ann.withdrawal_addresses()] == ["my vault"]
+
+
+def test_the_signer_keeps_to_the_list_whatever_the_desk_says(box: Box) -> None:
+    ann = box.trader("ann", tao=50)
+    number = ann.withdraw("1", OTHER)["id"]
+    ann.enforce_allow_list()
+    with pytest.raises(WillNotSign, match="not on the list"):
+        sign(box, number)
+
+
+def test_a_day_has_a_limit_for_an_account_and_for_the_signer(box: Box) -> None:
+    ann = box.trader("ann", tao=30_000)
+    ann.withdraw("9000", SOMEBODY)
+    with pytest.raises(ExchangeRefusal, match="-4021"):
+        ann.withdraw("1001", SOMEBODY)
+    ann.withdraw("1000", SOMEBODY)
+    shift_time(box, 24 * 3_600)
+    ann.withdraw("9000", SOMEBODY)
+    signer: Any = box.http.app.state.funds_terms.desk.signer  # type: ignore[attr-defined]
+    signer._rules = signer._rules._replace(signer_daily={Asset.TAO: 9_500 * TAO, Asset.BTC: 0})
+    sign(box, "1")
+    with pytest.raises(WillNotSign, match="limit for TAO"):
+        sign(box, "2")
+
+
+def test_a_crowd_of_requests_for_all_of_it_gets_it_once(box: Box) -> None:
+    """Failure mode 1: parallel withdrawals that overdraw."""
+    ann = box.trader("ann", tao=50)
+    start = threading.Barrier(20)
+
+    def ask(number: int) -> str:
+        start.wait()
+        try:
+            return str(ann.withdraw("50", SOMEBODY)["id"])
+        except ExchangeRefusal as refusal:
+            return refusal.code
+
+    answers: list[str] = []
+    for _ in range(10):
+        with ThreadPoolExecutor(20) as crowd:
+            answers += crowd.map(ask, range(20))
+    # −1021: the same bytes in the same millisecond count as sent twice.
+    assert {"-2010", "1"} <= set(answers) <= {"-2010", "1", "-1021"}
+    assert answers.count("1") == 1
+    assert ann.balances()["TAO"] == ("0.000000000", "50.000000000")
+    assert box.public.audit().sound
+
+
+def test_listed_addresses_are_checked(box: Box) -> None:
+    ann = box.trader("ann")
+    with pytest.raises(ExchangeRefusal, match="-4007"):
+        ann.list_address("TAO", "nowhere")
+    with pytest.raises(ExchangeRefusal, match="-4018"):
+        ann.list_address("BTC", "bcrt1qytss5wmafr0ktc7s9436vjr8xgnlj6wul6qvay")
+
+
+def test_a_list_that_was_never_on_forbids_nothing() -> None:
+    rules = PayoutRules({}, 60_000, {}, {})
+    assert is_allowed(rules, AllowList(False, 0, None), 10**12)
+    assert not is_allowed(rules, AllowList(True, 5, None), 10**12)
+    assert not is_allowed(rules, AllowList(False, 10**12, None), 10**12 + 59_999)
+    assert is_allowed(rules, AllowList(False, 10**12, None), 10**12 + 60_000)
+
+
+def finish_cancellations(box: Box) -> None:
+    from exchange_service.funds.withdrawals import Payer
+
+    state: Any = box.http.app.state  # type: ignore[attr-defined]
+    chain: Any = None
+    desk = state.funds_terms.desk
+    Payer(chain, state.engine, state.pool, desk.signer, desk.rules).finish_cancellations()

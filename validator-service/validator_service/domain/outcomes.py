@@ -1,0 +1,79 @@
+"""From answers to what a round is judged by: each measured alone, then laid side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from validator_service.domain.answers import Answer, Tokens, first_token_distribution, losses
+from validator_service.domain.averages import Floats
+from validator_service.domain.duplicates import make_fingerprints
+from validator_service.domain.prompts import RoundSeed
+from validator_service.domain.scores import Round
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one valid answer was worth."""
+
+    loss: float
+    """Nats: the mean over all prompts."""
+    canary_losses: Floats
+    """Nats per canary."""
+    fingerprint: NDArray[np.float32]
+    """[canaries · vocabulary]."""
+    by_heart: float = 0.0
+    """How many more of the text's own questions than of the altered ones it was sure of, as shares
+    of each."""
+
+
+SURE_LOSS = 0.1
+"""Nats: the truth was given more than 90 %."""
+NO_OUTCOME = Outcome(0.0, np.zeros(0), np.zeros(0, dtype=np.float32))
+"""Fills the rows of those that did not answer, where nobody did."""
+
+
+def measure_answer(
+    answer: Answer,
+    hidden: Tokens,
+    canary_rows: Tokens,
+    altered: NDArray[np.bool_],
+    vocabulary_size: int,
+) -> Outcome:
+    """Return how wrong an answer was, and what it said of the canaries."""
+    measured = losses(answer, hidden)
+    told = first_token_distribution(answer, canary_rows, vocabulary_size)
+    return Outcome(
+        loss=float(measured.mean()),
+        canary_losses=measured[canary_rows],
+        fingerprint=make_fingerprints(told[None])[0],
+        by_heart=share_sure(measured[~altered]) - share_sure(measured[altered]),
+    )
+
+
+def share_sure(measured: Floats) -> float:
+    """Return the share of questions whose true answer was given nearly all of the probability."""
+    return float((measured < SURE_LOSS).mean()) if len(measured) else 0.0
+
+
+def gather_round(
+    outcomes: Sequence[Outcome | None],
+    seconds: Sequence[float],
+    seed: RoundSeed,
+    vocabulary_size: int,
+) -> Round:
+    """Lay the outcomes of all that were asked side by side; None stands for no valid answer."""
+    answered = np.array([outcome is not None for outcome in outcomes], dtype=bool)
+    filling = next((outcome for outcome in outcomes if outcome is not None), NO_OUTCOME)
+    rows = [filling if outcome is None else outcome for outcome in outcomes]
+    return Round(
+        answered=answered,
+        losses=np.array([row.loss for row in rows]),
+        canary_losses=np.array([row.canary_losses for row in rows]),
+        fingerprints=np.array([row.fingerprint for row in rows]),
+        seconds=np.array(seconds, dtype=np.float64),
+        by_heart=np.array([row.by_heart for row in rows]),
+        guess=float(np.log(vocabulary_size)),
+        seed=seed,
+    )

@@ -1,0 +1,87 @@
+"""
+Group commit: reservations and settlements of many calls, written together by one thread.
+
+What arrives while one batch is being written makes the next; so the disk is waited for once a
+batch, and the event loop never.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from psycopg import Connection, Cursor
+from psycopg_pool import ConnectionPool
+
+from taonet.kit.db import begin, begin_together
+from taonet.kit.logging import get_logger
+
+BATCH_MAX = 128
+"""Movements of one transaction."""
+
+Movement = Callable[[Connection], Cursor[Any]]
+"""Runs one statement that is a whole movement; the row that it gives says that it happened."""
+
+Entry = tuple[Movement, "Future[bool]"]
+
+log = get_logger(__name__)
+
+
+class Books:
+    """Writes movements in the order they come; each has its own outcome."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self.pool = pool
+        self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="books", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is waiting, and end."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def write(self, movement: Movement) -> "Future[bool]":
+        """Return at once; the future tells, after the commit, whether the movement happened."""
+        future: Future[bool] = Future()
+        self._waiting.put((movement, future))
+        return future
+
+    def _run(self) -> None:
+        while (entry := self._waiting.get()) is not None:
+            batch = [entry]
+            while len(batch) < BATCH_MAX and not self._waiting.empty():
+                if (entry := self._waiting.get()) is None:
+                    self._waiting.put(None)
+                    break
+                batch.append(entry)
+            self._write(batch)
+
+    def _write(self, batch: list[Entry]) -> None:
+        try:
+            happened = self._commit([movement for movement, _ in batch])
+        except Exception as error:
+            self._write_alone(batch, error)
+            return
+        for (_, future), outcome in zip(batch, happened, strict=True):
+            future.set_result(outcome)
+
+    def _write_alone(self, batch: list[Entry], error: Exception) -> None:
+        """One bad movement must not take its neighbours along."""
+        if len(batch) == 1:
+            batch[0][1].set_exception(error)
+            return
+        log.warning("a batch is written one by one", movements=len(batch), reason=str(error))
+        for entry in batch:
+            self._write([entry])
+
+    def _commit(self, movements: list[Movement]) -> list[bool]:
+        if len(movements) == 1:
+            with begin(self.pool) as conn:
+                return [movements[0](conn).fetchone() is not None]
+        with begin_together(self.pool) as conn:
+            cursors = [movement(conn) for movement in movements]
+            return [cursor.fetchone() is not None for cursor in cursors]
