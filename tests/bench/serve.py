@@ -311,7 +311,7 @@ def render_page(
     return f"""# Serving texts
 
 `make bench NAME=serve`. One machine of {os.cpu_count()} cores without a GPU, which holds the server and the client;
-one after the other. Model: oak ({MODEL.name}, 1,066,112 parameters); greedy; {NEW_TOKENS} new tokens; HTTP with streaming, a connection a request.
+one after the other. Model: oak (1,066,112 parameters); greedy; {NEW_TOKENS} new tokens; HTTP with streaming, a connection a request.
 Tokens per second, the median of the rounds (lowest … highest):
 
 {render_table(head, speeds + ratios + required)}

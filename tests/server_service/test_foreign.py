@@ -136,6 +136,6 @@ def test_what_needs_the_networks_own_tokens_is_refused(
     surroundings: Surroundings, foreign_folder: Path
 ) -> None:
     with surroundings.run("literal", SERVER_MODEL=foreign_folder) as server:
-        for wish in ({"logit_bias": {3: 1.0}}, {"json_schema": '{"type": "object"}'}):
+        for wish in ({"logit_bias": {3: 1.0}}, {"json_schema": {"type": "object"}}):
             with pytest.raises(ServerFailure, match="tokenizer of its own"):
                 server.ask(partial(write, server=server, changes=wish))

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -170,15 +169,11 @@ def test_others_are_served_while_many_do_harm(surroundings: Surroundings) -> Non
         threads = [threading.Thread(target=harm) for _ in range(4)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 1.5
-        answered = 0
-        while time.monotonic() < deadline:
-            assert is_served(server)
-            answered += 1
+        answered = [is_served(server) for _ in range(8)]
         harming.set()
         for thread in threads:
             thread.join()
-        assert answered > 3
+    assert all(answered)
 
 
 def test_stake_floors_differ_by_kind(surroundings: Surroundings) -> None:
