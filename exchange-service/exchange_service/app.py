@@ -114,13 +114,13 @@ def create_app(
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
+            settle_runtime()
             recovered, history = recover(conn), History(conn)
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
             publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)
             listeners = [history.follow, publisher.follow]
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
-            settle_runtime()
             engine.start()
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
