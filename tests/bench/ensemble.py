@@ -47,9 +47,7 @@ def main() -> None:
         "weights incentive": [incentives[m] for m in members],
         "all alike": [1.0 for _ in members],
     }
-    rows = [
-        f"| {name} | {incentives[name]:.3f} | {losses[name].mean():.3f} | |" for name in NAMES
-    ]
+    rows = [f"| {name} | {incentives[name]:.3f} | {losses[name].mean():.3f} | |" for name in NAMES]
     for title, weights in mixed.items():
         joint = losses_of(mix(voices, weights), targets)
         low, high = spread_of(losses[best] - joint)

@@ -50,7 +50,7 @@ def home(request: Request, network: TheNetwork) -> Response:
     metagraph = network.metagraph
     neurons = sort_neurons(metagraph.neurons, "emission") if metagraph else []
     head = network.head
-    return _page(
+    return render_page(
         request,
         "home.html",
         neurons=neurons[:NEURONS_ON_HOME],
@@ -70,7 +70,7 @@ async def blocks(
     first = min(newest or head_height, head_height)
     last = max(first - BLOCKS_PER_PAGE, 0)
     rows = await asyncio.gather(*(network.summarise(n) for n in range(first, last, -1)))
-    return _page(
+    return render_page(
         request, "blocks.html", rows=rows, newest=newest, first=first, per_page=BLOCKS_PER_PAGE
     )
 
@@ -78,7 +78,7 @@ async def blocks(
 @router.get("/blocks/{height}")
 async def block(request: Request, network: TheNetwork, height: int) -> Response:
     found = await network.chain.block(height)
-    return _page(
+    return render_page(
         request,
         "block.html",
         block=found,
@@ -98,7 +98,7 @@ def neurons(
 ) -> Response:
     rows = sort_neurons(network.metagraph.neurons, sort) if network.metagraph else []
     start = (page - 1) * NEURONS_PER_PAGE
-    return _page(
+    return render_page(
         request,
         "neurons.html",
         neurons=rows[start : start + NEURONS_PER_PAGE],
@@ -119,12 +119,12 @@ async def market(request: Request, network: TheNetwork) -> Response:
             trades = await network.exchange.trades()
         except httpx.HTTPError:
             network.market = None
-    return _page(request, "market.html", book=book, trades=trades)
+    return render_page(request, "market.html", book=book, trades=trades)
 
 
 @router.get("/playground")
 async def playground(request: Request) -> Response:
-    return _page(request, "playground.html")
+    return render_page(request, "playground.html")
 
 
 def render_error(request: Request, error: Exception) -> Response:
@@ -133,7 +133,7 @@ def render_error(request: Request, error: Exception) -> Response:
     REFUSALS.labels(refusal.code).inc()
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse(refusal.as_json(), status_code=status)
-    return _page(request, "error.html", status=status, message=refusal.message)
+    return render_page(request, "error.html", status=status, message=refusal.message)
 
 
 def _explain(error: Exception) -> tuple[int, Refusal]:
@@ -149,7 +149,7 @@ def _explain(error: Exception) -> tuple[int, Refusal]:
     return error.status_code, Refusal(str(error.detail))
 
 
-def _page(request: Request, name: str, status: int = 200, **values: Any) -> Response:
+def render_page(request: Request, name: str, status: int = 200, **values: Any) -> Response:
     templates: Jinja2Templates = request.app.state.templates
     network = get_network(request)
     shared = {

@@ -1,6 +1,7 @@
 // Keeps a server-rendered page fresh: news arrive by EventSource, the page is fetched again and
 // morphed in place, so that focus, scroll and charts stay.
 import { drawCharts, redrawCharts, refreshCharts } from "/static/charts.js";
+import { redrawUsage, startAccount } from "/static/account.js";
 import { startPlayground } from "/static/playground.js";
 
 const REFRESH_PAUSE_MS = 700;
@@ -77,6 +78,11 @@ function listen() {
   addEventListener("pagehide", () => source.close());
 }
 
+function redrawAll() {
+  redrawCharts();
+  redrawUsage();
+}
+
 function startTheme() {
   document.getElementById("theme").addEventListener("click", () => {
     const dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
@@ -84,13 +90,14 @@ function startTheme() {
     const theme = dark ? "light" : "dark";
     document.documentElement.dataset.theme = theme;
     localStorage.setItem("theme", theme);
-    redrawCharts();
+    redrawAll();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 }
 
 startTheme();
 startPlayground();
+startAccount();
 setInterval(tick, TICK_MS);
 tick();
 drawCharts();
