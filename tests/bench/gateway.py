@@ -35,6 +35,7 @@ from taonet.kit import db
 from taonet.kit.keys import ensure_wallet, load_hotkey
 from taonet.local.postgres import postgres_url, prepare_postgres
 from taonet.local.valkey import prepare_valkey, valkey_url
+from validator_service.app import IDLE_SECONDS
 from validator_service.client import GatewayClient
 
 TOKENIZER = Path("server-service/models/tokenizer.json")
@@ -59,7 +60,7 @@ async def measure_both(
     url: str, address: ServerAddress, keypair: Keypair, api_key: str
 ) -> dict[str, dict[str, list[float]]]:
     """Return the seconds to the first token and the tokens a second, both ways."""
-    limits = httpx.Limits(max_connections=None)
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=IDLE_SECONDS)
     prompt = Tokenizer.from_file(str(TOKENIZER)).encode(PROMPT).ids
     async with httpx.AsyncClient(limits=limits, trust_env=False, timeout=60) as http:
         client = ServerClient(keypair, http)
