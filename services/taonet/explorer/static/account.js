@@ -118,8 +118,10 @@ export function redrawUsage() {
   if (!usage.length) return;
   const hours = sumHours();
   chart = new uPlot(options(element, hours), [hours.map(([hour]) => hour), hours.map(([, cost]) => cost)], element);
-  new ResizeObserver(() => chart?.setSize({ width: element.clientWidth, height: 190 })).observe(element);
+  new ResizeObserver(() => chart?.setSize(size(element))).observe(element);
 }
+
+const size = (element) => ({ width: element.clientWidth, height: element.clientWidth > 500 ? 330 : 190 });
 
 // Every hour from the first one used to now, also those in which nothing was.
 function sumHours() {
@@ -144,7 +146,7 @@ function options(element, hours) {
   };
   const say = (at) => new Date(at * 1000).toISOString().slice(5, 16).replace("T", " ");
   return {
-    width: element.clientWidth, height: 190, legend: { show: false },
+    ...size(element), legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: { x: { time: false, range: [hours[0][0] - 1800, hours.at(-1)[0] + 1800] }, y: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
     axes: [
