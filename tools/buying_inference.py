@@ -26,6 +26,20 @@ WAIT_SECONDS = 240
 LINES_MAX = 14
 WIDTH_MAX = 150
 
+COMPLETION = {"model": "network/best", "prompt": "def add(", "max_tokens": 48}
+ENSEMBLE = {"model": "network/ensemble", "prompt": "for name in", "max_tokens": 32}
+SUM = {
+    "type": "object",
+    "properties": {"sum": {"type": "integer", "minimum": 0, "maximum": 99}},
+    "required": ["sum"],
+    "additionalProperties": False,
+}
+STRUCTURED = {
+    "model": "network/fast",
+    "messages": [{"role": "user", "content": "What is 1 + 1?"}],
+    "response_format": {"type": "json_schema", "json_schema": {"name": "sum", "schema": SUM}},
+}
+
 HEAD = """# Buying inference, from BTC to a Server's payout
 
 One transcript of a running box: BTC buys TAO on the exchange, the TAO is withdrawn, fills an
@@ -36,82 +50,72 @@ keys are masked."""
 
 def main() -> None:
     addresses = find_addresses()
-    gateway, exchange = addresses["gateway"], addresses["exchange"]
+    gateway = addresses["gateway"]
     os.environ |= {
         "TAONET_GATEWAY_URL": gateway,
         "TAONET_CHAIN_URL": addresses["chain"],
         "TAONET_WALLET_PATH": tempfile.mkdtemp(),
     }
     say(HEAD)
-
     say("\n## 1. A wallet, a key, and no money yet")
     run(f"taonet wallet new {NAME} --no-encrypt")
     made = json.loads(run(f"taonet key new --account {NAME} --label transcript --json"))
-    api_key, deposit = made["api_key"], made["deposit_address"]
-    ask(gateway, api_key, {"model": "network/best", "prompt": "def add(", "max_tokens": 16})
-
+    ask(gateway, made["api_key"], COMPLETION)
     say("\n## 2. TAO for BTC")
-    buy(exchange)
-
+    buy(addresses["exchange"])
     say("\n## 3. Withdrawn, and into the account")
-    withdraw(exchange, NAME)
-    run(f"taonet transfer --wallet {NAME} {deposit} 0.5")
-    headers = {"authorization": f"Bearer {api_key}"}
-    wait(lambda: int(get(f"{gateway}/v1/account", headers)["balance_rao"]) > 0)
-    show(f"GET {gateway}/v1/account", get(f"{gateway}/v1/account", headers))
-
+    withdraw(addresses["exchange"], NAME)
+    top_up(gateway, made)
     say("\n## 4. Asked and answered")
-    number = {"type": "integer", "minimum": 0, "maximum": 99}
-    schema = {"type": "object", "properties": {"sum": number}, "required": ["sum"]}
-    asked = [
-        ask(gateway, api_key, {"model": "network/best", "prompt": "def add(", "max_tokens": 48}),
-        ask(
-            gateway,
-            api_key,
-            {"model": "network/ensemble", "prompt": "for name in", "max_tokens": 32},
-        ),
-        ask(
-            gateway,
-            api_key,
-            {
-                "model": "network/fast",
-                "messages": [{"role": "user", "content": "What is 1 + 1?"}],
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {
-                        "name": "sum",
-                        "schema": {**schema, "additionalProperties": False},
-                    },
-                },
-            },
-        ),
-    ]
-    ids = [answer["id"].partition("-")[2] for answer in asked]
-    show(f"GET {gateway}/v1/account", get(f"{gateway}/v1/account", headers))
-
+    answers = [ask(gateway, made["api_key"], body) for body in (COMPLETION, ENSEMBLE, STRUCTURED)]
+    show_account(gateway, made["api_key"])
     say("\n## 5. The Servers are paid")
+    await_payout(addresses, [answer["id"].partition("-")[2] for answer in answers])
+    say("\n## 6. The books agree with the chain, and the rest goes back")
+    run("taonet gateway audit")
+    refund(gateway, made["api_key"])
+    audit = json.loads(run("taonet gateway audit --json"))
+    assert audit["balanced"], audit["problems"]
+
+
+def top_up(gateway: str, made: dict[str, str]) -> None:
+    run(f"taonet transfer --wallet {NAME} {made['deposit_address']} 0.5")
+    headers = bearer(made["api_key"])
+    wait(lambda: int(get(f"{gateway}/v1/account", headers)["balance_rao"]) > 0)
+    show_account(gateway, made["api_key"])
+
+
+def show_account(gateway: str, api_key: str) -> None:
+    show(f"GET {gateway}/v1/account", get(f"{gateway}/v1/account", bearer(api_key)))
+
+
+def await_payout(addresses: dict[str, str], ids: list[str]) -> None:
+    """Wait until each call is in a settled payout, and show one of them on chain."""
     say(
         "\nThe chain's fees for paying Servers are the Validator's own, never consumers' money:"
         "\nuntil its take covers them, its operator puts capital into the treasury."
     )
-    treasury = get(f"{gateway}/v1/audit", headers)["treasury_address"]
+    gateway, chain = addresses["gateway"], addresses["chain"]
+    treasury = get(f"{gateway}/v1/audit")["treasury_address"]
     run(f"taonet transfer --wallet operator --wallet-path {find_box_wallets()} {treasury} 0.005")
     wait(lambda: all(is_paid(gateway, request_id) for request_id in ids))
     payout = next(p for p in payouts(gateway) if ids[0] in str(p))
     run("taonet gateway statement --limit 4")
-    block = get(f"{addresses['chain']}/blocks/{payout['height']}")
-    moved = [e for e in block["events"] if e["kind"] == "Transferred"]
-    show(f"GET {addresses['chain']}/blocks/{payout['height']} → its transfers", moved)
+    block = get(f"{chain}/blocks/{payout['height']}")
+    moved = [event for event in block["events"] if event["kind"] == "Transferred"]
+    show(f"GET {chain}/blocks/{payout['height']} → its transfers", moved)
 
-    say("\n## 6. The books agree with the chain, and the rest goes back")
-    run("taonet gateway audit")
+
+def refund(gateway: str, api_key: str) -> None:
     run(f"taonet gateway refund --account {NAME}")
-    refunds = f"{gateway}/v1/account/refunds"
-    wait(lambda: get(refunds, headers)[0]["state"] == "settled")
-    show(f"GET {refunds}", get(refunds, headers))
+    url, headers = f"{gateway}/v1/account/refunds", bearer(api_key)
+    wait(lambda: get(url, headers)[0]["state"] == "settled")
+    show(f"GET {url}", get(url, headers))
     run(f"taonet wallet balance {NAME}")
-    audit = json.loads(run("taonet gateway audit --json"))
-    assert audit["balanced"], audit["problems"]
+
+
+def bearer(api_key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {api_key}"}
 
 
 def find_addresses() -> dict[str, str]:
@@ -164,8 +168,7 @@ def is_paid(gateway: str, request_id: str) -> bool:
 
 def ask(gateway: str, api_key: str, body: dict[str, Any]) -> dict[str, Any]:
     path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
-    headers = {"authorization": f"Bearer {api_key}"}
-    answer = httpx.post(f"{gateway}{path}", json=body, headers=headers, timeout=120)
+    answer = httpx.post(f"{gateway}{path}", json=body, headers=bearer(api_key), timeout=120)
     told: dict[str, Any] = answer.json()
     title = f"POST {gateway}{path}  {json.dumps(body)} → {answer.status_code}"
     if answer.is_error:

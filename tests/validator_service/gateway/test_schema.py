@@ -1,12 +1,13 @@
 """Whatever the OpenAPI allows, and much that it does not, is answered without a mistake of ours."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 TAO = 10**9
-EXAMPLES = 12
+EXAMPLES = int(os.environ.get("TAONET_SCHEMA_EXAMPLES", "4"))
 
 
 def test_no_request_of_the_openapi_is_answered_by_a_mistake(
@@ -34,3 +35,4 @@ def test_no_request_of_the_openapi_is_answered_by_a_mistake(
     )
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "/v1/chat/completions" in done.stdout or "Tested" in done.stdout, done.stdout
