@@ -69,7 +69,8 @@ def render_class(settings: type[Settings], told: set[tuple[str, str, str]]) -> s
         if name not in meanings:
             continue
         variable = f"{prefix}{name}".upper()
-        default = "" if field.is_required() or field.default is None else as_text(field.default)
+        value = None if field.is_required() else field.get_default(call_default_factory=True)
+        default = "" if value is None else as_text(value)
         if (variable, default, meanings[name]) in told:
             continue
         told.add((variable, default, meanings[name]))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from chain_service.client import ChainClient
 
 PORT_BASE = 23_000
 UP_SECONDS = 300
+ELSEWHERE_PORT_BASE = 26_000
+"""Of a second box, beside the first."""
 CHAIN_PARAMETERS = {"block_milliseconds": 1_000}
 """Half the box's time between two blocks, and with it between two payouts."""
 
@@ -72,19 +75,26 @@ class Box:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
-    home = Path(tempfile.mkdtemp(prefix="taonet-e2e-"))
-    home.chmod(0o755)
+    with new_box(PORT_BASE) as box:
+        box.up()
+        yield box
+
+
+@contextmanager
+def new_box(port_base: int) -> Iterator[Box]:
+    """Give a data directory that does not exist yet; what runs in it is stopped afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="taonet-e2e-"))
+    folder.chmod(0o755)
     own = {name: value for name, value in os.environ.items() if not name.startswith("TAONET_")}
     environment = {
         **own,
-        "TAONET_HOME": str(home),
-        "TAONET_PORT_BASE": str(PORT_BASE),
+        "TAONET_HOME": str(folder / "home"),
+        "TAONET_PORT_BASE": str(port_base),
         "TAONET_CHAIN_PARAMETERS": json.dumps(CHAIN_PARAMETERS),
     }
-    box = Box(home, environment)
+    box = Box(folder / "home", environment)
     try:
-        box.up()
         yield box
     finally:
         box.taonet("down", timeout=60)
-        shutil.rmtree(home)
+        shutil.rmtree(folder)

@@ -17,12 +17,13 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 import server_service
+from chain_service.client import ChainClient
 from exchange_service.client import ExchangeClient
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
 
-from .conftest import Box
+from .conftest import ELSEWHERE_PORT_BASE, Box, new_box
 
 pytestmark = pytest.mark.e2e
 
@@ -64,6 +65,13 @@ def wait_until_ready(box: Box) -> None:
     while not (status := box.status())["ready"]:
         assert time.monotonic() < deadline, [p for p in status["processes"] if not p["healthy"]]
         time.sleep(0.5)
+
+
+def wait_for_block(chain: ChainClient, height: int) -> None:
+    deadline = time.monotonic() + BACK_SECONDS
+    while chain.head().height < height:
+        assert time.monotonic() < deadline, f"no block {height}"
+        time.sleep(0.2)
 
 
 def test_the_whole_network_is_alive(box: Box) -> None:
@@ -190,6 +198,27 @@ def test_a_wrong_key_buys_nothing(box: Box) -> None:
         client.with_options(api_key="sk-taonet-wrong").chat.completions.create(**QUESTION)
 
     assert refusal.value.status_code == 401
+
+
+def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
+    backup = str(box.home.parent / "backup.tar.gz")
+    with box.chain() as chain:
+        before = chain.head()
+    box.taonet("backup", backup)
+
+    with new_box(ELSEWHERE_PORT_BASE) as other:
+        other.taonet("restore", backup)
+        with pytest.raises(AssertionError, match="is not empty"):
+            other.taonet("restore", backup)
+        other.up()
+
+        with other.chain() as chain:
+            assert chain.block(before.height).header.block_hash == before.block_hash
+            wait_for_block(chain, before.height + 1)
+        assert_supply_is_exact(other)
+        assert httpx.get(f"{other.address('exchange')}/exchange/v1/audit").json()["sound"]
+        with other.gateway() as client:
+            assert client.chat.completions.create(**QUESTION).choices[0].message.content
 
 
 def test_every_process_may_be_killed(box: Box) -> None:

@@ -31,6 +31,8 @@ MOUNTS = {
     "down": Mount("taonet.cli.cluster", "down", "Stop the cluster."),
     "status": Mount("taonet.cli.cluster", "status", "Show processes, addresses, head and supply."),
     "logs": Mount("taonet.cli.cluster", "logs", "Show a process's log."),
+    "backup": Mount("taonet.cli.backup", "backup", "Write everything worth keeping to one file."),
+    "restore": Mount("taonet.cli.backup", "restore", "Make a data directory from a backup."),
     "wallet": Mount("taonet.cli.wallet", "wallet_app", "Make and look into wallets."),
     "metagraph": Mount("chain_service.commands", "metagraph", "Show all neurons."),
     "transfer": Mount("chain_service.commands", "transfer", "Send TAO."),

@@ -23,6 +23,10 @@ POOL_SIZE_MAX = 20
 POOL_WAIT_SECONDS = 10.0
 
 
+class UnfitDatabase(Exception):
+    """This database cannot hold our text; the message says what to do."""
+
+
 def provision(admin_url: str, service: str, password: str) -> str:
     """
     Create a service's role and schema, or bring them up to date, and return its own URL.
@@ -31,6 +35,11 @@ def provision(admin_url: str, service: str, password: str) -> str:
     """
     role = sql.Identifier(service)
     with psycopg.connect(admin_url, autocommit=True) as conn:
+        if conn.info.encoding != "utf-8":
+            raise UnfitDatabase(
+                f"the database is encoded as {conn.info.encoding}, which keeps no characters: "
+                "make one with ENCODING 'UTF8' and name it in TAONET_DATABASE_URL"
+            )
         exists = conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (service,)).fetchone()
         verb = sql.SQL("ALTER" if exists else "CREATE")
         conn.execute(

@@ -13,6 +13,7 @@ __all__ = [
     "Keypair",
     "check_address",
     "check_signature",
+    "ensure_hotkeys",
     "ensure_wallet",
     "load_coldkey",
     "load_hotkey",
@@ -55,13 +56,18 @@ def ensure_wallet(path: Path, name: str, hotkeys: list[str], password: str | Non
         wallet.create_new_coldkey(
             use_password=password is not None, coldkey_password=password, suppress=True
         )
+    ensure_hotkeys(path, name, hotkeys)
+    return wallet
+
+
+def ensure_hotkeys(path: Path, name: str, hotkeys: list[str]) -> None:
+    """Create the hotkeys that a wallet lacks; all its files become its owner's alone."""
     for hotkey in hotkeys:
         holder = Wallet(name=name, hotkey=hotkey, path=str(path))
         if not holder.hotkey_file.exists_on_device():
             holder.create_new_hotkey(use_password=False, suppress=True)
     for file in (path / name).rglob("*"):
         os.chmod(file, 0o700 if file.is_dir() else 0o600)
-    return wallet
 
 
 def load_hotkey(path: str, name: str, hotkey: str) -> Keypair:

@@ -38,7 +38,7 @@ SETTINGS = {
 
 def prepare_postgres(home: Path, port: int, password: str) -> Command:
     """Create the database files if there are none yet, and return the command that serves them."""
-    binaries = _readable_binaries()
+    binaries = programs()
     data = data_directory(home)
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, data, password)
@@ -76,7 +76,7 @@ def _initialise(binaries: Path, data: Path, password: str) -> None:
     fresh.rename(data)
 
 
-def _readable_binaries() -> Path:
+def programs() -> Path:
     """Return the folder of Postgres' programs, copied once if `nobody` can't read the package's."""
     packages = packages_folder()
     install = packages / PROGRAM

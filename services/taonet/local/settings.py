@@ -54,6 +54,9 @@ class MigrateSettings(LogSettings):
 class WalletsSettings(LogSettings, WalletSettings):
     """Where the step puts the wallets that it makes."""
 
+    handouts: dict[str, list[str]] = Field(default_factory=dict)
+    """For containers, JSON: folders, and the names of the operator's hotkeys to make in each."""
+
 
 class CorpusSettings(LogSettings):
     """Where the step puts the text that it makes."""
@@ -71,3 +74,10 @@ class TreasurySettings(LogSettings, ChainAccess, WalletSettings):
     """The exchange whose market maker is kept in coins."""
     treasury_path: str = "~/.taonet"
     """The data directory, where the purse's notes and the demonstration's key are kept."""
+
+
+class ReplicaSettings(LogSettings, WalletSettings):
+    """What tells one of several equal Servers which neuron it is."""
+
+    replica_models: str
+    """The models' folders, separated by commas: the n-th replica serves the n-th."""

@@ -1,13 +1,16 @@
 """A step of every start: the operators' and the demonstration's wallets, made where missing."""
 
+import shutil
 from pathlib import Path
 
-from taonet.kit.keys import ensure_wallet
+from taonet.kit.keys import ensure_hotkeys, ensure_wallet
 from taonet.kit.logging import configure_logging
 from taonet.local.settings import WalletsSettings
 
+OPERATOR = "operator"
+PUBLIC = "coldkeypub.txt"
 WALLETS = {
-    "operator": ["server-1", "server-2", "server-3", "server-4", "validator-1", "validator-2"],
+    OPERATOR: ["server-1", "server-2", "server-3", "server-4", "validator-1", "validator-2"],
     "chain": ["author"],
     "exchange": ["default"],
     "demo": ["default"],
@@ -18,8 +21,23 @@ WALLETS = {
 def main() -> None:
     settings = WalletsSettings()
     configure_logging("wallets", settings.log_level)
+    path = Path(settings.wallet_path).expanduser()
     for name, hotkeys in WALLETS.items():
-        ensure_wallet(Path(settings.wallet_path).expanduser(), name, hotkeys)
+        handed_out = settings.handouts and name == OPERATOR
+        ensure_wallet(path, name, [] if handed_out else hotkeys)
+    for folder, hotkeys in settings.handouts.items():
+        hand_out(path, Path(folder), hotkeys)
+
+
+def hand_out(path: Path, folder: Path, hotkeys: list[str]) -> None:
+    """
+    Make hotkeys of the operator's in a folder of their own, beside the coldkey's public half.
+
+    For containers: a process that serves holds the one key it signs with, and no money's.
+    """
+    (folder / OPERATOR).mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copyfile(path / OPERATOR / PUBLIC, folder / OPERATOR / PUBLIC)
+    ensure_hotkeys(folder, OPERATOR, hotkeys)
 
 
 if __name__ == "__main__":

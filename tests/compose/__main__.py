@@ -1,0 +1,192 @@
+"""
+Builds the images, brings the cluster up in containers, uses it, hurts it, and takes it down.
+
+`make compose-test`. Needs a Docker Engine with compose; images that cannot be pulled are stood in
+for by Debian's own packages (tests/compose/stand_ins). Writes docs/benchmarks/compose.md.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tests.compose import engine, network
+from tests.compose.engine import compose
+
+REPORT = engine.ROOT / "docs" / "benchmarks" / "compose.md"
+KILLED = ("postgres", "valkey", "chain-author", "chain", "gateway", "worker", "exchange", "server")
+ALL = ("--profile", "monitoring")
+MONITORS = ("prometheus", "alertmanager")
+HEAD = """# The cluster in containers
+
+`make compose-test` on 2 cores: it builds the images, brings everything up, uses it, scales, drains,
+kills, cuts, and takes it down. Infrastructure images: {images}.
+
+| step | seconds | seen |
+| --- | ---: | --- |
+"""
+
+
+class Report:
+    """What was done, how long it took, and what was seen."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, float, str]] = []
+        self.console = Console()
+
+    def do(self, step: str, work: Callable[[], str]) -> None:
+        with self.console.status(step):
+            started = time.monotonic()
+            seen = work()
+        self.rows.append((step, time.monotonic() - started, seen))
+        self.console.print(f"[green]ok[/] {step}: {seen} ({self.rows[-1][1]:.1f} s)")
+
+    def write(self, images: dict[str, str], file: Path) -> None:
+        lines = [f"| {step} | {seconds:.1f} | {seen} |" for step, seconds, seen in self.rows]
+        head = HEAD.format(images=", ".join(sorted(images.values())))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(head + "\n".join(lines) + "\n")
+        table = Table("step", "seconds", "seen")
+        for step, seconds, seen in self.rows:
+            table.add_row(step, f"{seconds:.1f}", seen)
+        self.console.print(table)
+
+
+def main() -> None:
+    os.environ.setdefault("TAONET_PRESET", "box")
+    engine.run(sys.executable, "tools/compose_secrets.py")
+    report = Report()
+    for target in ("light", "model"):
+        report.do(f"build {target}", lambda target=target: build(target))  # type: ignore[misc]
+    images = engine.choose_infrastructure()
+    with cluster(report):
+        report.do("a Server earns", earn)
+        report.do("a consumer asks", lambda: f"{len(network.ask())} characters")
+        report.do("a trader buys", network.trade)
+        report.do("--scale server=6 worker=3", scale)
+        report.do("Prometheus finds all replicas", discover)
+        report.do("a Server is drained under load", drain)
+        for service in KILLED:
+            report.do(f"kill -9 {service}", lambda service=service: kill(service))  # type: ignore[misc]
+        report.do("the exchange is cut off for 10 s", cut)
+        report.do("down, and up again", come_back)
+    report.write(images, REPORT)
+
+
+def build(target: str) -> str:
+    engine.build(target)
+    return f"{engine.image_megabytes(f'taonet:{target}')} MB"
+
+
+@contextmanager
+def cluster(report: Report) -> Iterator[None]:
+    compose(*ALL, "down", "-v", "--remove-orphans")
+    try:
+        report.do("up --wait, from nothing", start)
+        yield
+        report.do("down -v", stop)
+    except BaseException:
+        report.console.print(network.spoken(engine.containers()))
+        report.console.print(compose("logs", "--tail", "5"), markup=False)
+        raise
+    finally:
+        compose(*ALL, "down", "-v", "--remove-orphans")
+
+
+def start() -> str:
+    compose("up", "-d", "--wait", "--no-build")
+    # Not the whole profile: nothing stands in for Grafana where its image cannot be pulled.
+    compose("up", "-d", "--wait", "--no-build", "--no-deps", *MONITORS)
+    return f"{len(engine.containers())} containers"
+
+
+def stop() -> str:
+    compose(*ALL, "down", "-v")
+    left = engine.run("docker", "volume", "ls", "-q", "--filter", "name=taonet_").split()
+    assert not left, left
+    return "no container and no volume is left"
+
+
+def earn() -> str:
+    def paid() -> bool:
+        return any(neuron["incentive"] > 0 for neuron in network.neurons().values())
+
+    network.wait_for("a Server has incentive", paid, 120)
+    network.wait_for("the demonstration account can pay", lambda: bool(network.ask(1)), 120)
+    return f"height {network.height()}"
+
+
+def scale() -> str:
+    replicas = ("--scale", "server=6", "--scale", "worker=3")
+    compose("up", "-d", "--wait", "--no-build", "--no-recreate", *replicas)
+
+    def joined() -> bool:
+        return {"server-5", "server-6"} <= network.neurons().keys()
+
+    network.wait_for("both new Servers are on chain", joined, 120)
+    return f"{len(network.neurons())} neurons, {len(engine.names_of('worker'))} workers"
+
+
+def discover() -> str:
+    def found() -> bool:
+        processes = [str(target["labels"].get("process")) for target in network.targets()]
+        return processes.count("server") == 6
+
+    network.wait_for("Prometheus scrapes six Servers", found, 60)
+    return f"{len(network.targets())} targets up"
+
+
+def drain() -> str:
+    """Stop a Server while consumers ask: none of them may notice."""
+    name = engine.names_of("server")[-1]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(network.ask, 8) for _ in range(24)]
+        engine.run("docker", "stop", name)
+        failed = [question for question in asked if question.exception() is not None]
+    ended = engine.run("docker", "inspect", "-f", "{{.State.ExitCode}}", name).strip()
+    assert not failed, failed[0].exception()
+    # uvicorn, once it has drained, ends by the signal that asked it to.
+    assert ended in ("0", "143"), f"{name} ended with {ended}"
+    engine.run("docker", "start", name)
+    return f"{len(asked)} questions, none failed; exit code {ended}"
+
+
+def kill(service: str) -> str:
+    before = network.height()
+    killed = time.monotonic()
+    engine.kill_from_outside(engine.names_of(service)[0])
+    network.wait_for("a new block", lambda: network.height() > before + 1, 90)
+    network.wait_for("an answer", lambda: bool(network.ask(1)), 90)
+    network.wait_for("the exchange", lambda: bool(network.trade()), 90)
+    back = time.monotonic() - killed
+    network.check_books()
+    return f"all doors answer after {back:.1f} s, books exact"
+
+
+def cut() -> str:
+    name = engine.names_of("exchange")[0]
+    engine.run("docker", "network", "disconnect", "taonet_inside", name)
+    before = network.height()
+    time.sleep(10)
+    engine.run("docker", "network", "connect", "--alias", "exchange", "taonet_inside", name)
+    network.wait_for("the exchange", lambda: network.trade() == "FILLED", 90)
+    network.check_books()
+    return f"the chain went on for {network.height() - before} blocks; trades again, books exact"
+
+
+def come_back() -> str:
+    before = network.height()
+    compose("down")
+    compose("up", "-d", "--wait", "--no-build")
+    network.wait_for("the chain goes on", lambda: network.height() > before, 60)
+    network.check_books()
+    return f"went on from height {before}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What docker-compose.yml promises of every service, read from the file alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+STEPS = {"migrate", "wallets", "corpus"}
+LOOPS = {"chain-author", "market-maker", "treasury"}
+"""These have no door to ask: the engine restarts one that ended."""
+WRITES_ITS_ROOT = {"postgres", "grafana"}
+"""Images of others that write beside their volumes."""
+OPEN_TO_THE_MACHINE = {
+    *("chain", "gateway", "gateway-2", "exchange", "explorer"),
+    *("prometheus", "grafana"),
+}
+
+every_service = pytest.mark.parametrize("name", SERVICES)
+
+
+@every_service
+def test_a_service_is_bounded(name: str) -> None:
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+
+    assert limits.keys() == {"cpus", "memory", "pids"}
+    assert SERVICES[name]["logging"]["options"]["max-size"]
+
+
+@every_service
+def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+    service = SERVICES[name]
+
+    assert name in WRITES_ITS_ROOT or service["read_only"]
+    assert name == "postgres" or service["cap_drop"] == ["ALL"]
+    assert name == "postgres" or service["security_opt"] == ["no-new-privileges:true"]
+
+
+@every_service
+def test_a_service_says_when_it_is_ready(name: str) -> None:
+    service = SERVICES[name]
+
+    assert name in STEPS | LOOPS or "test" in service["healthcheck"]
+    assert service["restart"] == ("no" if name in STEPS else "unless-stopped")
+
+
+@every_service
+def test_only_doors_are_published_and_only_on_this_machine(name: str) -> None:
+    ports = SERVICES[name].get("ports", [])
+
+    assert bool(ports) == (name in OPEN_TO_THE_MACHINE)
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert ("edge" in SERVICES[name]["networks"]) == (bool(ports) or name == "alertmanager")
+
+
+@every_service
+def test_no_secret_is_in_the_environment(name: str) -> None:
+    for variable in SERVICES[name].get("environment", {}):
+        assert "PASSWORD" not in variable or variable.endswith("_FILE")
+        assert not variable.endswith(("DATABASE_URL", "REDIS_URL"))
+
+
+@every_service
+def test_an_image_can_be_replaced_and_is_not_the_latest(name: str) -> None:
+    image = str(SERVICES[name]["image"])
+
+    assert image.startswith("${")
+    assert ":latest" not in image
+
+
+def test_a_server_sees_one_folder_of_hotkeys_and_no_coldkey() -> None:
+    assert SERVICES["server"]["volumes"] == ["server-keys:/data/wallets:ro"]
+    assert {name for name in SERVICES if mounts(name, "wallets")} == {"wallets", "treasury"}
+
+
+def mounts(service: str, volume: str) -> bool:
+    return any(one.startswith(f"{volume}:") for one in SERVICES[service].get("volumes", []))
