@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench build-models env-example compose-secrets compose-test lock check-monitoring
+.PHONY: help setup up down status logs test check bench soak-server build-models env-example compose-secrets compose-test lock check-monitoring
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ env-example: $(DEV_STAMP)  ## write .env.example from the settings classes
 
 compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
 	$(BIN)/python tools/compose_secrets.py
+
+soak-server: $(DEV_STAMP)  ## ten minutes of honest and harmful callers against one Server; plots its memory
+	$(BIN)/python -m tests.bench.soak
 
 compose-test: $(DEV_STAMP)  ## build the images, bring them up on a Docker Engine, use and hurt them
 	$(BIN)/python -m tests.compose

@@ -4,27 +4,27 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 import redis
 from bittensor_wallet import Wallet
 from fastapi import FastAPI
 
 from chain_service.client import ChainClient
-from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
 from server_service.domain.admission import Rate
 from server_service.domain.behaviour import HONEST, Conduct, check_allowed, parse_behaviour
 from server_service.domain.membership import Announcement
 from server_service.domain.requests import RequestLimits
 from server_service.engine import ModelFacts
-from server_service.loading import load_engines
+from server_service.loading import open_model
 from server_service.membership import ChainWatch, Membership
-from server_service.model import ServedModel
+from server_service.nonces import LocalNonces
 from server_service.relaying import Relay
 from server_service.routes import router
 from server_service.schemas import RequestKind
 from server_service.settings import ServerSettings
 from server_service.state import Buckets, ServerState
-from server_service.tokenizer import ModelUnreadable, load_tokenizer
+from server_service.tokenizer import ModelUnreadable
 from taonet.kit import web
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import load_hotkey
@@ -52,6 +52,13 @@ def create_app() -> FastAPI:
     return app
 
 
+class Part(Protocol):
+    """What lives as long as the application."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Ready once the model is loaded; what cannot be loaded ends the process with its reason."""
@@ -62,16 +69,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         except (ModelUnreadable, Refusal, ValueError) as error:
             log.error("this Server cannot start", reason=str(error))
             raise
-        with state.redis:
-            app.state.server = state
-            membership = join_network(settings, state, chain)
-            for part in (state.model, state.watch, membership):
-                part.start()
-            yield
-            for part in (membership, state.watch, state.model):
-                await asyncio.to_thread(part.stop)
-            if state.relay:
-                await state.relay.close()
+        app.state.server = state
+        membership = join_network(settings, state, chain)
+        parts: list[Part] = [state.model, state.watch, membership]
+        if state.learner:
+            parts.append(state.learner)
+        for part in parts:
+            part.start()
+        yield
+        for part in reversed(parts):
+            await asyncio.to_thread(part.stop)
+        if state.relay:
+            await state.relay.close()
+        if not isinstance(state.nonces, LocalNonces):
+            state.nonces.close()
 
 
 def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
@@ -79,33 +90,34 @@ def open_state(settings: ServerSettings, chain: ChainClient) -> ServerState:
     if behaviour != HONEST:
         check_allowed(behaviour, chain.parameters().preset)
         log.warning("this Server misbehaves on purpose", behaviour=settings.server_behaviour)
-    tokenizer = load_tokenizer(settings.server_model)
-    engine, writer = load_engines(settings, tokenizer.vocabulary_size)
+    opened = open_model(settings, behaviour)
     watch = ChainWatch(chain)
     keypair = load_hotkey(settings.wallet_path, settings.wallet_name, settings.hotkey_name)
     relay = None
-    if behaviour.conduct in (Conduct.NOISE, Conduct.CONSTANT):
-        engine, writer = DistortedEngine(engine, behaviour.conduct), None
-    elif behaviour.conduct is Conduct.LOOKUP:
-        corpus = Path(settings.corpus_path).expanduser()
-        engine = LookupEngine(engine, index_heldout_text(corpus, tokenizer))
-    elif behaviour.conduct is Conduct.RELAY:
-        relay = Relay(keypair, watch, behaviour.uid, tokenizer.vocabulary_size)
+    if behaviour.conduct is Conduct.RELAY:
+        relay = Relay(keypair, watch, behaviour.uid, opened.network.vocabulary_size)
     return ServerState(
         name=settings.server_name,
         keypair=keypair,
-        model=ServedModel(engine, writer, tokenizer.decode, settings.server_queue_size),
-        tokenizer=tokenizer,
+        model=opened.model,
+        tokenizer=opened.network,
         watch=watch,
-        redis=redis.Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS),
+        nonces=open_nonces(settings.redis_url),
         buckets=Buckets(Rate(settings.server_rate_per_second, settings.server_rate_burst)),
-        limits=set_limits(settings, engine.facts),
+        limits=set_limits(settings, opened.model.facts),
         requests=parse_requests(settings.server_requests),
-        stake_floor_rao=settings.server_stake_floor_rao,
+        stake_floors=parse_stake_floors(settings),
         behaviour=behaviour,
         relay=relay,
         body_bytes_max=web.BODY_BYTES_MAX,
+        learner=opened.make_learner() if settings.server_learn else None,
     )
+
+
+def open_nonces(redis_url: str) -> redis.Redis | LocalNonces:
+    if not redis_url:
+        return LocalNonces()
+    return redis.Redis.from_url(redis_url, socket_timeout=REDIS_SECONDS)
 
 
 def set_limits(settings: ServerSettings, facts: ModelFacts) -> RequestLimits:
@@ -122,6 +134,17 @@ def set_limits(settings: ServerSettings, facts: ModelFacts) -> RequestLimits:
 def parse_requests(text: str) -> frozenset[RequestKind]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     return frozenset(RequestKind(name) for name in names) or frozenset(RequestKind)
+
+
+def parse_stake_floors(settings: ServerSettings) -> dict[RequestKind, int]:
+    """`kind=rao` pairs over one floor for all that they do not name."""
+    floors = dict.fromkeys(RequestKind, settings.server_stake_floor_rao)
+    for pair in filter(None, settings.server_stake_floors.split(",")):
+        name, _, amount = pair.strip().partition("=")
+        if not (amount.isascii() and amount.isdigit()):
+            raise ValueError(f"{pair!r} is no stake floor; write text-causal-lm-next=1000000000")
+        floors[RequestKind(name)] = int(amount)
+    return floors
 
 
 def join_network(settings: ServerSettings, state: ServerState, chain: ChainClient) -> Membership:

@@ -47,6 +47,9 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start and order of the text.")] = None,
     target: Annotated[Path, typer.Option(help="The folder of models.")] = DEFAULT_MODELS,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer.json of your own, for a new folder of models.")
+    ] = None,
     corpus: CorpusOption = None,
     home: HomeOption = DEFAULT_HOME,
     threads: ThreadsOption = 2,
@@ -57,10 +60,47 @@ def build(
 
         recipes = choose_recipes(name, every, steps, seed)
         text = prepare_corpus(corpus, home)
+        if tokenizer is not None:
+            take_tokenizer(tokenizer, target)
         places = Places(target, text, home.expanduser() / "training")
         use_threads(threads)
         for recipe in recipes:
             build_one(recipe, places)
+
+
+@model_app.command("finetune")
+def finetune(
+    path: Annotated[Path, typer.Argument(help="A model's folder, with its tokenizer.json.")],
+    target: Annotated[Path, typer.Option(help="Where the taught model goes.")],
+    steps: Annotated[int, typer.Option(min=1, max=STEPS_LIMIT, help="Steps to learn.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="The order of the text.")] = 0,
+    corpus: CorpusOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    threads: ThreadsOption = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Teach a model the train split, or go on where an interrupted lesson stopped."""
+    with told_plainly():
+        from server_service.training.curve import LossCurve
+        from server_service.training.finetune import finetune as teach
+
+        text = prepare_corpus(corpus, home)
+        use_threads(threads)
+        recipe = Recipe(target.name, steps=steps, seed=seed)
+        curve = LossCurve(target.with_name(f"{target.name}.losses"))
+        with tqdm(total=steps, desc=path.name, unit="step", disable=quiet) as bar:
+
+            def show(steps_done: int, loss: float) -> None:
+                curve.add(steps_done, loss)
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update(steps_done - bar.n)
+
+            lesson = teach(path, target, text, recipe, home.expanduser() / "training", show)
+        curve.plot(target / "loss.png", f"{path.name}: {steps} steps, seed {seed}")
+    typer.echo(
+        f"{target}: loss on the validation slice {lesson.nats_before:.3f} → "
+        f"{lesson.nats_after:.3f} nats/token"
+    )
 
 
 @model_app.command("eval")
@@ -119,6 +159,15 @@ def choose_recipes(
             seed=recipe.seed if seed is None else seed,
         )
     ]
+
+
+def take_tokenizer(path: Path, models: Path) -> None:
+    """Every model of a folder has one tokenizer, so another one needs another folder."""
+    there = models / "tokenizer.json"
+    if there.exists() and there.read_bytes() != path.read_bytes():
+        raise TrainingError(f"{models} has another tokenizer already; name a new --target")
+    models.mkdir(parents=True, exist_ok=True)
+    there.write_bytes(path.read_bytes())
 
 
 def build_one(recipe: Recipe, places: "Places") -> None:

@@ -41,7 +41,7 @@ def find_folder(model: str) -> Path:
 def convert(folder: Path, cache: Path) -> Path:
     """The converted model's folder, in float32; made where the cache does not hold it yet."""
     target = cache.expanduser() / calculate_content_hash(folder)
-    if target.is_dir():
+    if is_made(target):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
@@ -56,6 +56,10 @@ def convert(folder: Path, cache: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
     log.info("converted for CTranslate2", model=folder.name, folder=str(target))
     return target
+
+
+def is_made(target: Path) -> bool:
+    return target.is_dir()
 
 
 def name_special_tokens(folder: Path) -> None:

@@ -16,19 +16,20 @@ from server_service.settings import ServerSettings
 
 server_app = typer.Typer(help="Serve a language model to the network.", no_args_is_help=True)
 
-HOST = "0.0.0.0"  # noqa: S104 (a Server is there to be reached from outside)
-DRAIN_SECONDS = 30
-"""For requests in flight when the process is told to stop."""
-
 ModelOption = Annotated[
     str | None, typer.Option(help="A folder with a model in safetensors, or its name on the hub.")
 ]
 NameOption = Annotated[str | None, typer.Option(help="What others call this Server.")]
 ChainOption = Annotated[str | None, typer.Option(help="Where the chain answers.")]
-RedisOption = Annotated[str | None, typer.Option(help="Redis or Valkey, for nonces.")]
+RedisOption = Annotated[
+    str | None, typer.Option(help="Redis or Valkey, for replicas of one hotkey.")
+]
 IpOption = Annotated[str | None, typer.Option(help="The address that others reach you at.")]
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The port to serve on.")]
 WalletOption = Annotated[str | None, typer.Option(help="The wallet's name.")]
+LearnOption = Annotated[
+    bool | None, typer.Option("--learn", help="Learn from the train split while serving.")
+]
 BehaviourOption = Annotated[
     str | None, typer.Option(help="See `docs/interfaces.md`; honest by default.")
 ]
@@ -44,6 +45,7 @@ def run(
     port: PortOption = None,
     wallet: WalletOption = None,
     behaviour: BehaviourOption = None,
+    learn: LearnOption = None,
 ) -> None:
     """Serve with an existing wallet. Whatever is left out comes from the environment."""
     export(
@@ -55,6 +57,7 @@ def run(
         SERVER_AXON_PORT=port,
         WALLET_NAME=wallet,
         SERVER_BEHAVIOUR=behaviour,
+        SERVER_LEARN=learn,
     )
     serve()
 
@@ -68,6 +71,7 @@ def join(
     ip: IpOption = None,
     port: PortOption = None,
     wallet: WalletOption = None,
+    learn: LearnOption = None,
 ) -> None:
     """Join a network: make or load a wallet, register by work, announce, serve."""
     from taonet.kit.keys import ensure_wallet
@@ -79,7 +83,7 @@ def join(
     made = ensure_wallet(path, keys.wallet_name, [keys.hotkey_name])
     typer.echo(f"wallet {keys.wallet_name} in {path}; its money belongs to ", nl=False)
     typer.echo(made.coldkeypub.ss58_address)
-    run(model, name, chain, redis, ip, port, keys.wallet_name, None)
+    run(model, name, chain, redis, ip, port, keys.wallet_name, None, learn)
 
 
 def export(**options: object) -> None:
@@ -94,20 +98,22 @@ def serve() -> None:
     # Before torch is loaded: its threads would outnumber the processors that Servers share.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    port = read_settings().server_axon_port
+    settings = read_settings()
     import uvicorn
 
     from server_service.app import create_app
+    from server_service.patience import PatientProtocol
 
     # uvicorn sends itself the signal again once it has drained; by then it means success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         create_app,
         factory=True,
-        host=HOST,
-        port=port,
+        host=settings.server_host,
+        port=settings.server_axon_port,
+        http=PatientProtocol,
         log_config=None,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=settings.server_drain_seconds,
     )
 
 

@@ -1,9 +1,14 @@
 """Bringing a model up: the reference on torch, and the fast writer where it is of use."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import server_service
+from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
 from server_service.conversion import NotConvertible, convert, find_folder
+from server_service.domain.behaviour import Behaviour, Conduct
 from server_service.engine import (
     Engine,
     TransformersEngine,
@@ -11,38 +16,102 @@ from server_service.engine import (
     choose_dtype,
     load_engine,
 )
-from server_service.model import LANES_MAX
+from server_service.foreign import ForeignEngine, Translation
+from server_service.learning import Learner
+from server_service.model import LANES_MAX, ServedModel
 from server_service.quantizing import choose_compute_type
 from server_service.settings import ServerSettings
+from server_service.tokenizer import NetworkTokenizer, load_tokenizer
 from server_service.writing import FastWriter
 from taonet.kit.logging import get_logger
 
+NETWORK_TOKENIZER = Path(server_service.__file__).parents[1] / "models" / "tokenizer.json"
 ENGINES = ("auto", "torch", "ctranslate2")
 COMPUTE_TYPES = ("auto", "float32", "int8", "bfloat16", "float16")
 
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model that can be served, and what is needed to serve better weights of it."""
+
+    model: ServedModel
+    network: NetworkTokenizer
+    settings: ServerSettings
+    own: NetworkTokenizer
+    translation: Translation | None
+
+    def make_learner(self) -> Learner:
+        settings = self.settings
+        return Learner(
+            find_folder(settings.server_model),
+            learning_folder(settings),
+            Path(settings.corpus_path).expanduser(),
+            settings.server_learn_steps,
+            self.swap,
+        )
+
+    def swap(self, folder: Path) -> None:
+        """Serve better weights, and forget the conversion of those before."""
+        cache = learning_folder(self.settings) / "converted"
+        before = list(cache.iterdir()) if cache.is_dir() else []
+        engine, writer = load_engines(self.settings, str(folder), self.own, cache)
+        if self.translation:
+            engine = ForeignEngine(engine, self.translation)
+        self.model.swap(engine, writer)
+        for old in before:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def open_model(settings: ServerSettings, behaviour: Behaviour) -> OpenedModel:
+    """Raises `ModelUnreadable` or `ValueError`, whose message says what is wrong with which."""
+    model, cache = settings.server_model, Path(settings.server_cache_path)
+    best = learning_folder(settings) / "best"
+    if settings.server_learn and best.is_dir():
+        model, cache = str(best), learning_folder(settings) / "converted"
+    own = load_tokenizer(model)
+    network = load_tokenizer(settings.server_network_tokenizer or str(NETWORK_TOKENIZER))
+    engine, writer = load_engines(settings, model, own, cache)
+    translation = None
+    if own.sha256 != network.sha256:
+        log.info("this model's tokenizer is its own; it answers through text", sha256=own.sha256)
+        translation = Translation(own, network, engine.facts.end_tokens)
+        engine = ForeignEngine(engine, translation)
+    if behaviour.conduct in (Conduct.NOISE, Conduct.CONSTANT):
+        engine, writer = DistortedEngine(engine, behaviour.conduct), None
+    elif behaviour.conduct is Conduct.LOOKUP:
+        corpus = Path(settings.corpus_path).expanduser()
+        engine = LookupEngine(engine, index_heldout_text(corpus, network))
+    served = ServedModel(engine, writer, own.decode, settings.server_queue_size, translation)
+    return OpenedModel(served, network, settings, own, translation)
+
+
+def learning_folder(settings: ServerSettings) -> Path:
+    return Path(settings.server_learn_path).expanduser() / settings.server_name
+
+
 def load_engines(
-    settings: ServerSettings, vocabulary_size: int
+    settings: ServerSettings, model: str, own: NetworkTokenizer, cache: Path
 ) -> tuple[Engine, FastWriter | None]:
+    """The engine, and what writes its texts faster; `model` is a folder or a name on the hub."""
     check_one_of("engine", settings.server_engine, ENGINES)
     check_one_of("compute type", settings.server_compute_type, COMPUTE_TYPES)
     device = choose_device(settings.server_device)
     dtype = choose_dtype(settings.server_dtype)
-    engine = load_engine(
-        settings.server_model, vocabulary_size, settings.server_threads, device, dtype
-    )
-    return engine, load_writer(settings, engine)
+    engine = load_engine(model, own.vocabulary_size, settings.server_threads, device, dtype)
+    return engine, load_writer(settings, model, engine, cache)
 
 
-def load_writer(settings: ServerSettings, engine: TransformersEngine) -> FastWriter | None:
+def load_writer(
+    settings: ServerSettings, model: str, engine: TransformersEngine, cache: Path
+) -> FastWriter | None:
     """None where torch is to write, or where the model cannot be converted and that is allowed."""
     if settings.server_engine == "torch" or engine.device.type == "mps":
         return None
     try:
-        source = find_folder(settings.server_model)
-        folder = convert(source, Path(settings.server_cache_path))
+        source = find_folder(model)
+        folder = convert(source, cache)
         wanted = settings.server_compute_type
         if wanted == "auto":
             wanted = choose_compute_type(folder, source, Path(settings.corpus_path).expanduser())

@@ -30,6 +30,7 @@ from server_service.domain.streams import append_signature, bytes_to_sign
 from server_service.forwarding import Arrays, ForwardJob
 from server_service.generation import Finish, GenerateJob, Piece
 from server_service.grammars import UnusableSchema
+from server_service.nonces import LocalNonces
 from server_service.schemas import GenerateRequest, Info, Limits, RequestKind
 from server_service.state import ServerState
 from server_service.tensors import pack_tensors, unpack_tensors
@@ -71,17 +72,21 @@ def admit(state: ServerState, kind: RequestKind, headers: Mapping[str, str], bod
     if kind not in state.requests:
         raise SwitchedOff(f"{kind} is switched off here; /info names what is served")
     hotkey = signing.verify_request(headers, "POST", kind.path, body, state.keypair.ss58_address)
-    stake_rao = check_caller(state.watch.callers, Hotkey(hotkey), state.stake_floor_rao)
-    claim_nonce(state, hotkey, headers[signing.NONCE])
+    stake_rao = check_caller(state.watch.callers, Hotkey(hotkey), state.stake_floors[kind])
+    claim_nonce(state, hotkey, headers)
     state.buckets.take(hotkey, arrived)
     timeout_seconds = parse_timeout(headers.get(schemas.TIMEOUT_HEADER, ""))
     return Asked(kind, body, stake_rao, headers[signing.SIGNATURE], arrived + timeout_seconds)
 
 
-def claim_nonce(state: ServerState, hotkey: str, nonce: str) -> None:
-    """Without Redis a replay cannot be told from a request, so nothing is served."""
+def claim_nonce(state: ServerState, hotkey: str, headers: Mapping[str, str]) -> None:
+    """While the store is away a replay cannot be told from a request, so nothing is served."""
+    nonce = headers[signing.NONCE]
+    if isinstance(state.nonces, LocalNonces):
+        state.nonces.claim(hotkey, nonce, int(headers[signing.TIMESTAMP]))
+        return
     try:
-        signing.claim_nonce(state.redis, hotkey, nonce)
+        signing.claim_nonce(state.nonces, hotkey, nonce)
     except redis.RedisError as error:
         raise Unavailable("the store of nonces does not answer; ask again later") from error
 

@@ -4,12 +4,20 @@ from taonet.kit.settings import ChainAccess, LogSettings, WalletSettings
 
 
 class ServerSettings(LogSettings, ChainAccess, WalletSettings):
-    redis_url: str
-    """Redis or Valkey, which remembers nonces: redis://:password@host:port/0."""
+    redis_url: str = ""
+    """Redis or Valkey, which remembers nonces: redis://:password@host:port/0. Without one, the
+    process remembers its own, which is enough where one process serves a hotkey."""
     server_model: str
     """A folder with a causal language model in safetensors, or its name on the hub."""
+    server_network_tokenizer: str = ""
+    """The network's tokenizer.json; the starter network's if empty. A model with another one
+    reads and answers through text."""
     server_name: str = "server"
     """What others call this Server; at most 32 printable characters."""
+    server_host: str = "0.0.0.0"  # noqa: S104 (a Server is there to be reached from outside)
+    """The address of this machine that the Server listens at."""
+    server_drain_seconds: int = 30
+    """For requests in flight when the process is told to stop."""
     server_axon_ip: str = "127.0.0.1"
     """The address that the chain tells others; this Server must be reachable there."""
     server_axon_port: int = 8091
@@ -33,6 +41,8 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     """How many requests of each sort wait; the next is refused at once."""
     server_stake_floor_rao: int = 0
     """Callers that hold less stake are refused."""
+    server_stake_floors: str = ""
+    """Other floors for some kinds of request: text-causal-lm-next=1000000000,generate=0."""
     server_rate_per_second: float = 50
     """Requests per second that one caller may send, in the long run."""
     server_rate_burst: float = 200
@@ -47,6 +57,12 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     """The kinds of request to serve, separated by commas; nothing means all."""
     server_heartbeat_blocks: int = 100
     """Blocks between two announcements of this Server's address."""
+    server_learn: bool = False
+    """Whether to learn from the train split while serving, and to serve what was learnt."""
+    server_learn_steps: int = 200
+    """Steps of one lesson; after each the weights are judged."""
+    server_learn_path: str = "~/.taonet/learnt"
+    """Where the weights that were learnt are kept, in a folder of the Server's name."""
     server_behaviour: str = "honest"
     """For tests of Validators: honest, noise, constant, malformed, silent, lookup, relay=UID or
     slow=SECONDS."""

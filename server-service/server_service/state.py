@@ -1,6 +1,7 @@
 """What a running Server holds: made once at start-up, handed to every request."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import redis
@@ -8,8 +9,10 @@ import redis
 from server_service.domain.admission import Bucket, Rate, take_token
 from server_service.domain.behaviour import Behaviour
 from server_service.domain.requests import RequestLimits
+from server_service.learning import Learner
 from server_service.membership import ChainWatch
 from server_service.model import ServedModel
+from server_service.nonces import LocalNonces
 from server_service.relaying import Relay
 from server_service.schemas import RequestKind
 from server_service.tokenizer import NetworkTokenizer
@@ -43,12 +46,15 @@ class ServerState:
     model: ServedModel
     tokenizer: NetworkTokenizer
     watch: ChainWatch
-    redis: redis.Redis
+    nonces: redis.Redis | LocalNonces
+    """Redis where replicas share a hotkey."""
     buckets: Buckets
     limits: RequestLimits
     requests: frozenset[RequestKind]
-    stake_floor_rao: int
+    stake_floors: Mapping[RequestKind, int]
+    """In rao, for each kind of request."""
     behaviour: Behaviour
     relay: Relay | None
     """Who answers in this Server's place, where it was told to have others work."""
     body_bytes_max: int
+    learner: Learner | None = None

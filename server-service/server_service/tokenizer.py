@@ -38,10 +38,13 @@ class NetworkTokenizer:
 
 
 def load_tokenizer(model: str) -> NetworkTokenizer:
-    """Read the tokenizer of a model folder, or of a name on the hub."""
+    """Read the tokenizer of a model folder, of a name on the hub, or a file."""
     try:
         folder = Path(model).expanduser()
-        path = folder / FILE if folder.is_dir() else Path(hf_hub_download(model, FILE))
+        if folder.is_file():
+            path = folder
+        else:
+            path = folder / FILE if folder.is_dir() else Path(hf_hub_download(model, FILE))
         content = path.read_bytes()
         tokenizer = Tokenizer.from_buffer(content)
     # The tokenizers library raises bare exceptions, the hub a dozen kinds.

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from server_service.app import create_app
 from server_service.client import ServerAddress, ServerClient
+from server_service.patience import PatientProtocol
 from server_service.state import ServerState
 from taonet.kit.keys import Keypair, ensure_wallet, load_hotkey
 
@@ -28,7 +29,7 @@ START_SECONDS = 30
 @contextlib.contextmanager
 def serving(app: FastAPI, port: int) -> Iterator[None]:
     """The application over HTTP, for the time of a block."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, http=PatientProtocol, log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=run_quietly, args=(server,))
     thread.start()
@@ -96,6 +97,7 @@ class Surroundings:
             "WALLET_NAME": name,
             "HOTKEY_NAME": "default",
             "SERVER_MODEL": self.model,
+            "SERVER_NETWORK_TOKENIZER": self.model / "tokenizer.json",
             "SERVER_NAME": name,
             "SERVER_AXON_PORT": port,
             "SERVER_CACHE_PATH": self.wallets / "cache",

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from server_service.domain.recipe import Recipe, calculate_fingerprint
 from server_service.training.batches import encode_chunks
 from server_service.training.card import render_card, write_overview
-from server_service.training.learn import Learned, Progress, learn
+from server_service.training.learn import Learned, Progress, create_model, learn
 from server_service.training.measure import QUESTIONS, load_model, measure_model
 from server_service.training.record import (
     Record,
@@ -20,6 +20,8 @@ from server_service.training.record import (
     save_record,
 )
 from server_service.training.tokenizer import (
+    END_OF_TEXT,
+    END_OF_TEXT_ID,
     calculate_tokenizer_hash,
     load_tokenizer,
     train_tokenizer,
@@ -28,7 +30,7 @@ from server_service.training.tokenizer import (
 from taonet.corpus import load_manifest, read_chunks
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+    from transformers import PreTrainedModel
 
 TOKENIZER = "tokenizer.json"
 
@@ -54,7 +56,9 @@ def build_model(recipe: Recipe, places: Places, progress: Progress) -> Record:
     tokenizer = load_tokenizer(tokenizer_path)
     text = encode_chunks(tokenizer, read_chunks(places.corpus, "train"))
     checkpoint = places.checkpoints / f"{recipe.name}-{fingerprint[:12]}.pt"
-    learned = learn(recipe, text.tokens, checkpoint, progress)
+    end_of_text = tokenizer.token_to_id(END_OF_TEXT) or END_OF_TEXT_ID
+    model = create_model(recipe, tokenizer.get_vocab_size(), end_of_text)
+    learned = learn(recipe, text.tokens, checkpoint, progress, model)
 
     partial = places.models / f".{recipe.name}.partial"
     write_model(partial, learned.model, tokenizer_path.read_bytes())
@@ -77,7 +81,7 @@ def prepare_tokenizer(places: Places) -> Path:
     return path
 
 
-def write_model(folder: Path, model: "LlamaForCausalLM", tokenizer_bytes: bytes) -> None:
+def write_model(folder: Path, model: "PreTrainedModel", tokenizer_bytes: bytes) -> None:
     """Weights as float16, half the bytes; the config says float32, and so they are computed with.
 
     The output matrix is the embedding again, and is not stored twice.

@@ -20,7 +20,7 @@ from server_service.training.tokenizer import END_OF_TEXT_ID, PADDING_ID
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
-    from transformers import LlamaForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedModel
 
 CHECKPOINT_STEPS = 100
 
@@ -33,14 +33,23 @@ Progress = Callable[[int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    model: "LlamaForCausalLM"
+    model: "PreTrainedModel"
     seconds: float
     """Wall time of all steps, those before an interruption included."""
 
 
-def learn(recipe: Recipe, tokens: Tokens, checkpoint: Path, progress: Progress) -> Learned:
-    """Runs the recipe to its last step, going on from the checkpoint if there is one."""
-    model = create_model(recipe)
+def learn(
+    recipe: Recipe,
+    tokens: Tokens,
+    checkpoint: Path,
+    progress: Progress,
+    model: "PreTrainedModel | None" = None,
+) -> Learned:
+    """Runs the recipe to its last step, going on from the checkpoint if there is one.
+
+    Without a model, on a new one of the recipe's shape.
+    """
+    model = model if model is not None else create_model(recipe)
     optimizers = create_optimizers(recipe, model)
     first_step, seconds = restore_checkpoint(checkpoint, model, optimizers)
     peaks = [recipe.matrix_rate, recipe.other_rate]
@@ -56,14 +65,16 @@ def learn(recipe: Recipe, tokens: Tokens, checkpoint: Path, progress: Progress) 
     return Learned(model, time.monotonic() - started)
 
 
-def create_model(recipe: Recipe) -> "LlamaForCausalLM":
+def create_model(
+    recipe: Recipe, vocabulary: int = VOCABULARY, end_of_text: int = END_OF_TEXT_ID
+) -> "LlamaForCausalLM":
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(recipe.seed)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=vocabulary,
             hidden_size=recipe.width,
             intermediate_size=recipe.feed_forward,
             num_hidden_layers=recipe.layers,
@@ -71,8 +82,8 @@ def create_model(recipe: Recipe) -> "LlamaForCausalLM":
             num_key_value_heads=recipe.heads,
             max_position_embeddings=CONTEXT_TOKENS,
             tie_word_embeddings=True,
-            bos_token_id=END_OF_TEXT_ID,
-            eos_token_id=END_OF_TEXT_ID,
+            bos_token_id=end_of_text,
+            eos_token_id=end_of_text,
             pad_token_id=PADDING_ID,
         )
     )
@@ -81,7 +92,7 @@ def create_model(recipe: Recipe) -> "LlamaForCausalLM":
     return model
 
 
-def create_optimizers(recipe: Recipe, model: "LlamaForCausalLM") -> list["Optimizer"]:
+def create_optimizers(recipe: Recipe, model: "PreTrainedModel") -> list["Optimizer"]:
     """Muon turns the matrices; the embedding and the norms are AdamW's."""
     import torch
 
@@ -105,14 +116,14 @@ def set_rates(optimizers: list["Optimizer"], peaks: list[float], factor: float) 
 
 def take_step(
     recipe: Recipe,
-    model: "LlamaForCausalLM",
+    model: "PreTrainedModel",
     optimizers: list["Optimizer"],
     tokens: Tokens,
     step: int,
 ) -> float:
     import torch
 
-    window = choose_window(step)
+    window = min(choose_window(step), int(model.config.max_position_embeddings))
     batch = torch.from_numpy(draw_windows(tokens, window, recipe.seed, step))
     loss = calculate_loss(model, batch)
     for optimizer in optimizers:
@@ -124,7 +135,7 @@ def take_step(
     return float(loss.detach())
 
 
-def calculate_loss(model: "LlamaForCausalLM", batch: "Tensor") -> "Tensor":
+def calculate_loss(model: "PreTrainedModel", batch: "Tensor") -> "Tensor":
     """Mean cross-entropy of each next token, nats. bfloat16 inside where the processor has it."""
     import torch
 

@@ -175,14 +175,24 @@ def _server(place: Place, name: str) -> ProcessSpec:
         "REDIS_URL": place.stores.redis_url,
         "SERVER_NAME": name,
         "SERVER_MODEL": f"{place.settings.models() / MODELS[name]}",
+        "SERVER_HOST": HOST,
+        "SERVER_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "SERVER_AXON_IP": HOST,
         "SERVER_AXON_PORT": str(place.port(name)),
         "SERVER_CACHE_PATH": str(place.home.path / "models"),
         "CORPUS_PATH": str(place.home.corpus),
     }
-    spec = _web(place, name, "server_service.app:create_app", environment)
+    spec = _nursed(place, name, ("server_service",), environment)
+    port = place.port(name)
     after = ("wallets", *_if_embedded(place, "valkey"), "chain", "chain-author")
-    return replace(spec, nursery=MODEL_NURSERY, after=after, ready_seconds=MODEL_READY_SECONDS)
+    return replace(
+        spec,
+        nursery=MODEL_NURSERY,
+        port=port,
+        probe=HttpProbe(port),
+        after=after,
+        ready_seconds=MODEL_READY_SECONDS,
+    )
 
 
 def _validator(place: Place, number: int) -> list[ProcessSpec]:
