@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs test check bench soak-server build-models env-example compose-secrets compose-test lock check-monitoring
+.PHONY: help setup up down status logs test check bench soak-server adversaries build-models env-example compose-secrets compose-test lock check-monitoring
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check: $(DEV_STAMP)  ## style, types, and which part may import which
 
 bench: $(DEV_STAMP)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
+
+adversaries: $(DEV_STAMP)  ## what every cheat earns on a live cluster (about six minutes)
+	$(BIN)/python -m tests.bench.adversaries
 
 env-example: $(DEV_STAMP)  ## write .env.example from the settings classes
 	$(BIN)/python tools/env_example.py

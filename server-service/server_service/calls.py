@@ -6,7 +6,7 @@ whatever goes wrong becomes a `ServerFailure` with a code.
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,7 +89,8 @@ class Answer:
     """A 200 whose body has yet to be read and believed."""
 
     call: Call
-    request_signature: str
+    request_headers: Mapping[str, str]
+    """Those that prove who asks."""
     response: httpx.Response
     deadline: float
     """On the event loop's clock."""
@@ -110,7 +111,8 @@ class Answer:
 
     def verify(self, signature: str | None, body: bytes) -> None:
         try:
-            signing.verify_answer(signature, body, self.request_signature, self.call.address.hotkey)
+            request_signature = self.request_headers[signing.SIGNATURE]
+            signing.verify_answer(signature, body, request_signature, self.call.address.hotkey)
         except Refusal as refusal:
             raise ServerFailure(FailureCode.UNSIGNED, refusal.message) from None
 
@@ -163,7 +165,7 @@ async def send(http: httpx.AsyncClient, keypair: Keypair, call: Call) -> AsyncIt
         async with asyncio.timeout_at(deadline):
             response = await http.send(request, stream=True, follow_redirects=False)
         try:
-            answer = Answer(call, headers[signing.SIGNATURE], response, deadline)
+            answer = Answer(call, headers, response, deadline)
             await check_status(answer)
             yield answer
         finally:

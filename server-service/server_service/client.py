@@ -6,7 +6,8 @@
 Every failure is a `ServerFailure` with a code.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 
 import httpx
 import numpy as np
@@ -38,6 +39,8 @@ from server_service.schemas import (
     ServerAddress,
 )
 from server_service.tensors import CONTENT_TYPE, HEADER_BYTES_MAX, pack_tensors, unpack_tensors
+from taonet.kit import signing
+from taonet.kit.errors import Unauthenticated
 from taonet.kit.keys import Keypair
 
 __all__ = [
@@ -54,8 +57,10 @@ __all__ = [
     "ServerAddress",
     "ServerClient",
     "ServerFailure",
+    "SignedAnswer",
     "TokenProbabilities",
     "UnusableSchema",
+    "verify_next_phrases",
 ]
 
 NUMBER_BYTES = 4
@@ -68,6 +73,15 @@ REFUSAL_LINE = b'{"error":'
 """How a stream begins its last line when the Server cannot go on."""
 
 Tokens = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SignedAnswer:
+    """An answer as it came, and what proves who said it to which question."""
+
+    request_headers: Mapping[str, str]
+    body: bytes
+    signature: str
 
 
 class ServerClient:
@@ -88,16 +102,24 @@ class ServerClient:
         self, address: ServerAddress, tokens: Tokens, *, top_k: int, timeout_seconds: float
     ) -> NextPhrases:
         """The likeliest continuations of each row of `tokens`, [batch, sequence] network ids."""
-        batch = tokens.shape[0]
-        numbers = batch * (top_k * (PHRASE_LENGTH_MAX + 1) + 1)
-        call = tensor_call(address, RequestKind.NEXT, tokens, top_k, timeout_seconds, numbers)
+        call = next_phrases_call(address, tokens, top_k, timeout_seconds)
         async with send(self.http, self.keypair, call) as answer:
             return check_next_phrases(
                 unpack_tensors(await answer.read()).tensors,
-                batch=batch,
+                batch=tokens.shape[0],
                 top_k=top_k,
                 vocabulary_size=self.vocabulary_size,
             )
+
+    async def signed_next_phrases(
+        self, address: ServerAddress, tokens: Tokens, *, top_k: int, timeout_seconds: float
+    ) -> SignedAnswer:
+        """The same, unread, with the signatures by which others can check it later."""
+        call = next_phrases_call(address, tokens, top_k, timeout_seconds)
+        async with send(self.http, self.keypair, call) as answer:
+            body = await answer.read()
+            signature = answer.response.headers[signing.SIGNATURE]
+            return SignedAnswer(dict(answer.request_headers), body, signature)
 
     async def token_probabilities(
         self, address: ServerAddress, tokens: Tokens, *, top_k: int, timeout_seconds: float
@@ -157,6 +179,27 @@ class ServerClient:
         call = Call(address, "GET", "/info", b"", CONTENT_TYPE, timeout_seconds, INFO_BYTES_MAX)
         async with send(self.http, self.keypair, call) as answer:
             return Info.model_validate_json(await answer.read())
+
+
+def verify_next_phrases(
+    signed: SignedAnswer, server_hotkey: str, tokens: Tokens, top_k: int
+) -> str:
+    """Return who asked these tokens; raise a Refusal unless this Server answered so to that."""
+    call = next_phrases_call(ServerAddress(server_hotkey, "", 0), tokens, top_k, 0.0)
+    headers = signed.request_headers
+    if headers.get(signing.RECEIVER) != server_hotkey:
+        raise Unauthenticated(f"the question was not for {server_hotkey}")
+    signing.check_request(headers, call.method, call.path, call.body)
+    signature = headers[signing.SIGNATURE]
+    signing.verify_answer(signed.signature, signed.body, signature, server_hotkey)
+    return headers[signing.HOTKEY]
+
+
+def next_phrases_call(
+    address: ServerAddress, tokens: Tokens, top_k: int, timeout_seconds: float
+) -> Call:
+    numbers = tokens.shape[0] * (top_k * (PHRASE_LENGTH_MAX + 1) + 1)
+    return tensor_call(address, RequestKind.NEXT, tokens, top_k, timeout_seconds, numbers)
 
 
 def tensor_call(

@@ -73,13 +73,13 @@ def make_answer(vocabulary: int, length: int) -> Arrays:
 
 def measure(arrays: Arrays, vocabulary: int, count: int = 100) -> float:
     ids, probabilities, floor, truth = arrays
-    canaries = np.arange(CANARIES)
+    canaries, unaltered = np.arange(CANARIES), np.zeros(TASKS, dtype=bool)
     start = time.process_time()
     for _ in range(count):
         answer = check_answer(
             ids, probabilities, floor, prompts=TASKS, top_k=PHRASES, vocabulary_size=vocabulary
         )
-        measure_answer(answer, truth, canaries, vocabulary)
+        measure_answer(answer, truth, canaries, unaltered, vocabulary)
     return count / (time.process_time() - start)
 
 

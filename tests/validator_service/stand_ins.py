@@ -84,6 +84,8 @@ class StubChain:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     registrations: int = 0
+    calls: list[str] = field(default_factory=list)
+    """Names of the extrinsics so far."""
     down: bool = False
     """Whether it answers nothing but 503."""
     refused: int = 0
@@ -129,7 +131,8 @@ class StubChain:
         if extrinsic["call"] == "register":
             self.registrations += 1
             self.add_neuron(signer)
-        if extrinsic["call"] == "set_weights":
+        self.calls.append(extrinsic["call"])
+        if extrinsic["call"] in ("set_weights", "reveal_weights"):
             self.weights[signer] = dict(zip(arguments["uids"], arguments["values"], strict=True))
         if extrinsic["call"] == "serve_axon":
             neuron = next(n for n in self.neurons if n["hotkey"] == signer)
@@ -221,6 +224,8 @@ class StubServer:
     """What texts it was asked for."""
     contexts: list[list[int]] = field(default_factory=list)
     """About what it was asked in rounds and ensembles."""
+    pause_seconds: float = 0.0
+    """Before each answer to a Validator."""
     http: HttpThread | None = None
 
     @property
@@ -277,6 +282,7 @@ class StubWire:
         stub.asked += 1
         path = "/v1/text-causal-lm-next"
         signing.verify_request(request.headers, "POST", path, received, stub.hotkey)
+        await asyncio.sleep(stub.pause_seconds)
         if stub.behaviour == "slow":  # Longer than any deadline of the tests.
             await asyncio.sleep(5)
         if stub.behaviour == "garbage":

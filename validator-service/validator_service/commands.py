@@ -1,13 +1,25 @@
 """`taonet validator …`"""
 
+import json
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from taonet.kit.db import begin
+from validator_service.rounds import repository
+from validator_service.rounds.audit import Lens, audit_epoch
+from validator_service.rounds.context import Context
 from validator_service.settings import ValidatorSettings
+
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0
@@ -18,6 +30,74 @@ validator_app = typer.Typer(help="Run a Validator.", no_args_is_help=True)
 @validator_app.callback()
 def _validator() -> None:
     """Run a Validator: it asks, scores, sets weights, and sells access."""
+
+
+@validator_app.command()
+def epochs(
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: JsonOption = False
+) -> None:
+    """List the newest epochs: their weights' number, height and state, and how many rounds."""
+    held = Context(ValidatorSettings())
+    with closing(held.pool), begin(held.pool) as conn:
+        found = repository.load_epochs(conn, limit)
+    names = ("epoch", "height", "state", "rounds")
+    if as_json:
+        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
+        return
+    table = Table(*names, box=None, header_style="dim")
+    for row in found:
+        table.add_row(*map(str, row))
+    Console().print(table)
+
+
+@validator_app.command()
+def parked(
+    retry: Annotated[bool, typer.Option("--retry", help="Take them up again.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the rounds that were given up after several attempts; a worker retries them."""
+    held = Context(ValidatorSettings())
+    with closing(held.pool), begin(held.pool) as conn:
+        found = repository.load_parked(conn)
+        if retry:
+            repository.unpark(conn)
+    names = ("round", "height", "attempts", "answers")
+    if as_json:
+        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
+        return
+    table = Table(*names, box=None, header_style="dim")
+    for row in found:
+        table.add_row(*map(str, row))
+    Console().print(table)
+    if retry:
+        typer.echo(f"{len(found)} rounds are taken up again by the next reconciliation")
+
+
+@validator_app.command()
+def audit(epoch: int, as_json: JsonOption = False) -> None:
+    """Judge an epoch again from the signed answers, and compare with the weights that were set."""
+    settings = ValidatorSettings()
+    held = Context(settings)
+    lens = Lens(
+        hotkey=held.hotkey.ss58_address,
+        top_k=settings.validator_top_k,
+        vocabulary_size=held.vocabulary_size,
+        text=held.text,
+        shape=settings.shape(),
+    )
+    with closing(held.pool), begin(held.pool) as conn:
+        found = audit_epoch(conn, epoch, lens)
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "agrees": found.agrees}))
+    else:
+        typer.echo(
+            f"epoch {found.epoch}: {found.rounds} rounds, {found.answers} answers "
+            f"({found.redrawn} with their questions drawn again): "
+            + ("agrees" if found.agrees else "does not agree")
+        )
+        for problem in found.problems:
+            typer.echo(f"  {problem}")
+    raise typer.Exit(0 if found.agrees else 1)
 
 
 @validator_app.command()

@@ -1,5 +1,7 @@
 """The Validator's settings, each read from the environment as TAONET_<NAME>."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from taonet.kit.settings import ChainAccess, StoreSettings, WalletSettings
@@ -23,8 +25,10 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """How many phrases a Server may name for each question."""
     validator_weight_cap: float = 0.5
     """The greatest share of the weights that one Server may have; the chain may allow less."""
-    validator_first_weights_rounds: int = 3
+    validator_first_weights_rounds: int = 6
     """Rounds to score before the first weights are set."""
+    validator_scoring: Literal["scaling-law", "shapley"] = "scaling-law"
+    """What a Server is worth: by the loss of its own answers, or by what it adds to all others'."""
     validator_private_addresses: bool = False
     """Whether Servers at loopback and private addresses are asked: yes for a box of one's own."""
     validator_axon_ip: str = "127.0.0.1"
@@ -67,7 +71,7 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
         return Shape(prompts=self.validator_prompts, canaries=self.validator_canaries)
 
     def rules(self) -> Rules:
-        return Rules()
+        return Rules(rule=self.validator_scoring)
 
     def prices(self) -> PriceList:
         default = Price(self.validator_price_input_rao, self.validator_price_output_rao)

@@ -41,6 +41,7 @@ MOUNTS = {
     "chain": Mount("chain_service.commands", "chain_app", "Ask the chain."),
     "server": Mount("server_service.join", "server_app", "Run a Server."),
     "model": Mount("server_service.commands", "model_app", "Build and measure language models."),
+    "corpus": Mount("taonet.cli.corpus", "corpus_app", "Build and check the network's text."),
     "validator": Mount("validator_service.commands", "validator_app", "Run a Validator."),
     "gateway": Mount(
         "validator_service.payouts.commands", "gateway_app", "Look into a gateway's books."

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from taonet.corpus.domain.cutting import CHUNK_CHARACTERS, Chunk, Document
-from taonet.corpus.domain.splitting import HELDOUT_SHARE, SPLITS, Split, split_documents
+from taonet.corpus.domain.splitting import FRESH, HELDOUT_SHARE, SPLITS, Split, split_documents
 from taonet.corpus.errors import CorpusError, CorpusMissing, NothingToRead
 from taonet.corpus.manifest import (
     FORMAT,
@@ -21,18 +21,29 @@ from taonet.corpus.manifest import (
     load_manifest,
     verify_corpus,
 )
-from taonet.corpus.sources import Source, python_library, read_documents
+from taonet.corpus.records import HubDataset, Records
+from taonet.corpus.sources import Source, python_library
 
 Progress = Callable[[str], None]
+AnySource = Source | Records | HubDataset
+HELDOUT_MODE = 0o600
+"""Only whoever the Validators run as reads what is held out."""
+DOCUMENTS_TOLD = 500
+"""Documents between two reports of progress."""
 
 
 def build_corpus(
-    target: Path, sources: Sequence[Source] | None = None, progress: Progress | None = None
+    target: Path, sources: Sequence[AnySource] | None = None, progress: Progress | None = None
 ) -> Manifest:
-    """Reads, cuts, splits and writes. Over the same text it only checks what is there."""
+    """Reads, cuts, splits and writes. Over the same text it only checks what is there.
+
+    Whatever lies in the folder `fresh` of the corpus is held out besides.
+    """
     tell = progress or (lambda sentence: None)
-    wanted = [python_library()] if sources is None else list(sources)
-    read = [(source, list(read_documents(source))) for source in wanted]
+    wanted: list[AnySource] = [python_library()] if sources is None else list(sources)
+    if (target / FRESH).is_dir():
+        wanted.append(Source(FRESH, "", "unpublished", target / FRESH, patterns=("**/*",)))
+    read = [(source, list(count_documents(source, tell))) for source in wanted]
     documents = [document for _, found in read for document in found]
     check_documents(documents, wanted)
 
@@ -50,6 +61,13 @@ def build_corpus(
     return manifest
 
 
+def count_documents(source: AnySource, tell: Progress) -> Iterator[Document]:
+    for number, document in enumerate(source.documents()):
+        if number and number % DOCUMENTS_TOLD == 0:
+            tell(f"reading {source.name}: {number} documents")
+        yield document
+
+
 def find_or_build_corpus(target: Path, progress: Progress | None = None) -> Manifest:
     """The corpus that is there, whoever's it is; the default one where there is none."""
     try:
@@ -58,9 +76,9 @@ def find_or_build_corpus(target: Path, progress: Progress | None = None) -> Mani
         return build_corpus(target, progress=progress)
 
 
-def check_documents(documents: Sequence[Document], sources: Sequence[Source]) -> None:
+def check_documents(documents: Sequence[Document], sources: Sequence[AnySource]) -> None:
     if not documents:
-        roots = ", ".join(str(source.root) for source in sources) or "no source at all"
+        roots = ", ".join(source.place for source in sources) or "no source at all"
         raise NothingToRead(f"no text found in {roots}: check the path and the patterns")
     if len({document.name for document in documents}) != len(documents):
         raise CorpusError("two sources hold documents of one name: give each source its own name")
@@ -85,7 +103,7 @@ def find_standing(target: Path, fingerprint: str) -> Manifest | None:
     return None
 
 
-def describe_source(source: Source, documents: Sequence[Document]) -> SourceEntry:
+def describe_source(source: AnySource, documents: Sequence[Document]) -> SourceEntry:
     characters = sum(len(document.text) for document in documents)
     return SourceEntry(source.name, source.version, source.licence, len(documents), characters)
 
@@ -114,17 +132,19 @@ def write_corpus(
 
 def write_chunks(path: Path, chunks: Sequence[Chunk]) -> FileEntry:
     content = b"".join(orjson.dumps(chunk, option=orjson.OPT_APPEND_NEWLINE) for chunk in chunks)
-    write_whole(path, content)
+    write_whole(path, content, HELDOUT_MODE if path.stem == "heldout" else None)
     documents = len({chunk.source for chunk in chunks})
     text_bytes = sum(len(chunk.text.encode()) for chunk in chunks)
     digest = hashlib.sha256(content).hexdigest()
     return FileEntry(documents, len(chunks), text_bytes, digest)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
     """All of it or nothing: written beside, forced to the disk, then renamed."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from taonet.corpus.domain.cutting import Chunk
-from taonet.corpus.domain.splitting import SPLITS, Split
+from taonet.corpus.domain.splitting import SPLITS, Split, normalised_digest
 from taonet.corpus.errors import CorpusDamaged, CorpusMissing
 
 FORMAT = 1
@@ -95,3 +95,10 @@ def verify_corpus(folder: Path) -> Manifest:
         if digest != entry.sha256:
             raise CorpusDamaged(f"{path} is not the file that was written: build the corpus again")
     return manifest
+
+
+def find_shared_texts(folder: Path) -> list[str]:
+    """The ids of training chunks whose normalised text is held out too: there must be none."""
+    heldout = {normalised_digest(chunk.text) for chunk in read_chunks(folder, "heldout")}
+    chunks = read_chunks(folder, "train")
+    return [chunk.id for chunk in chunks if normalised_digest(chunk.text) in heldout]

@@ -31,6 +31,13 @@ class Source:
     left_out: frozenset[str] = frozenset()
     """Folders, at any depth, that are not entered."""
 
+    @property
+    def place(self) -> str:
+        return str(self.root)
+
+    def documents(self) -> Iterator[Document]:
+        yield from read_documents(self)
+
 
 def python_library() -> Source:
     """The source text of the running Python's standard library, documentation strings included."""

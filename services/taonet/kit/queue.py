@@ -16,6 +16,9 @@ from celery import Celery
 
 JOB_SECONDS_SOFT = 50
 JOB_SECONDS_MAX = 60
+SOFT_SHUTDOWN_SECONDS = 5
+JOBS_OF_A_CHILD = 2_000
+"""After so many a process is replaced, whatever it may have leaked."""
 READ_BLOCK_MS = 1_000
 READ_COUNT = 100
 CLAIM_IDLE_MS = 30_000
@@ -52,6 +55,10 @@ def create_celery(name: str, redis_url: str, task_modules: Iterable[str], prefix
         task_ignore_result=True,
         task_time_limit=JOB_SECONDS_MAX,
         task_soft_time_limit=JOB_SECONDS_SOFT,
+        # On SIGQUIT a worker gives its jobs so long, then leaves them to the next one.
+        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS,
+        worker_enable_soft_shutdown_on_idle=True,
+        worker_max_tasks_per_child=JOBS_OF_A_CHILD,
         broker_connection_retry_on_startup=True,
         worker_hijack_root_logger=False,
         broker_transport_options={

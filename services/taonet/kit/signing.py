@@ -63,9 +63,16 @@ def verify_request(
     if len(nonce) > NONCE_LENGTH_MAX or not nonce.isalnum():
         raise Unauthenticated(f"a nonce is up to {NONCE_LENGTH_MAX} letters and digits")
     check_fresh(timestamp)
-    message = _request_message(method, path, body, own_hotkey, nonce, timestamp)
-    check_signature(headers[HOTKEY], message, headers[SIGNATURE])
+    check_request(headers, method, path, body)
     return headers[HOTKEY]
+
+
+def check_request(headers: Mapping[str, str], method: str, path: str, body: bytes) -> None:
+    """Refuse headers whose signature is not true for this request, however long ago it was made."""
+    message = _request_message(
+        method, path, body, headers[RECEIVER], headers[NONCE], headers[TIMESTAMP]
+    )
+    check_signature(headers[HOTKEY], message, headers[SIGNATURE])
 
 
 def check_fresh(timestamp: str) -> None:

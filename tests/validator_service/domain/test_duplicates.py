@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validator_service.domain.duplicates import (
@@ -42,6 +42,7 @@ def test_distance_is_zero_for_the_same_and_one_for_nothing_in_common() -> None:
     np.testing.assert_allclose(hellinger_distances(point[:2], point[1:]), 1, rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 30), st.integers(0, 30), st.floats(0.0, 0.2))
 def test_the_search_finds_what_comparing_everybody_finds(
     seed: int, models: int, copies: int, nats: float

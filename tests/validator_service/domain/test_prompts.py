@@ -30,7 +30,19 @@ def test_no_prompt_reaches_across_documents(text: Text) -> None:
         whole = np.concatenate([questions.context, questions.hidden], axis=1)
 
         assert questions.context.shape == (9, 5)
-        assert (np.diff(whole, axis=1) == 1).all()
+        assert (np.diff(whole[~questions.altered], axis=1) == 1).all()
+
+
+def test_half_of_a_servers_own_questions_have_one_foreign_token(text: Text) -> None:
+    questions = draw_questions(text, SEED, "alice", SHAPE)
+    whole = np.concatenate([questions.context, questions.hidden], axis=1)
+    expected = whole[:, -1:] + np.arange(-6, 1)
+
+    assert questions.altered.sum() == SHAPE.prompts // 2
+    assert not questions.altered[questions.canary_rows].any()
+    assert ((whole != expected).sum(axis=1) <= questions.altered).all()
+    assert (whole != expected).any()
+    np.testing.assert_array_equal(questions.hidden, expected[:, -2:])
 
 
 def test_every_place_can_be_drawn(text: Text) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validator_service.domain.averages import Averages, no_averages
@@ -20,7 +20,7 @@ from validator_service.domain.scores import (
     strangers,
 )
 
-RULES = Rules()
+RULES = Rules(probation_rounds=1)
 VOCABULARY = 32
 SEED = RoundSeed("ab" * 32, "secret", 1)
 NOBODY = strangers(np.array([], dtype=np.int64), ())
@@ -38,6 +38,7 @@ class Player:
         hotkey: str = "",
         seconds: float = 0.1,
         canary_losses: list[float] | None = None,
+        by_heart: float = 0.0,
     ) -> None:
         self.uid, self.hotkey, self.seconds = uid, hotkey or f"hotkey-{uid}", seconds
         self.outcome = None
@@ -45,7 +46,7 @@ class Player:
             random = np.random.default_rng(uid if model is None else model)
             told = random.dirichlet(np.full(VOCABULARY, 0.3), size=(1, 4))
             canaries = np.array(canary_losses or [loss] * 4)
-            self.outcome = Outcome(loss, canaries, make_fingerprints(told)[0])
+            self.outcome = Outcome(loss, canaries, make_fingerprints(told)[0], by_heart)
 
 
 def judge(players: list[Player], known: Standings = NOBODY, rules: Rules = RULES) -> Judgement:
@@ -106,6 +107,7 @@ def test_only_those_that_told_a_value_move() -> None:
     assert (after.total[1], after.weight[1]) == (1.0, 0.5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40))
 def test_whoever_is_always_wrong_goes_to_zero(good_rounds: int) -> None:
     honest = [[Player(1, 3.0), Player(2, 3.0)]] * good_rounds
@@ -130,6 +132,7 @@ def test_a_new_hotkey_on_an_old_uid_starts_again() -> None:
     assert base(4.0) == pytest.approx(score(judgement, 1))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 6))
 def test_copies_of_one_model_are_paid_once(copies: int) -> None:
     alone = play([[Player(0, 3.0)]] * 4)
@@ -180,6 +183,21 @@ def test_synergy_is_looked_for_in_networks_of_every_size(servers: int) -> None:
 
     assert (judgement.values > base(3.0)).all()
     assert (judgement.values < base(3.0) / (1 - MAXIMUM_SYNERGY_SHARE)).all()
+
+
+def test_whoever_knows_the_text_by_heart_is_worth_nothing() -> None:
+    memory, model = Player(1, 0.1, by_heart=0.8), Player(2, 3.0, by_heart=0.05)
+    judgement = play([[memory, model]] * 6, Rules())
+
+    assert score(judgement, 1) == 0
+    assert score(judgement, 2) == pytest.approx(base(3.0))
+
+
+def test_a_newcomers_first_rounds_do_not_count_against_it() -> None:
+    rules = Rules(probation_rounds=4)
+
+    assert score(play([[Player(1, 3.0)]] * 3, rules), 1) == 0
+    assert score(play([[Player(1, 3.0)]] * 4, rules), 1) == pytest.approx(base(3.0))
 
 
 def test_a_round_that_nobody_answers_is_still_a_round() -> None:

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -26,6 +26,7 @@ def worth(losses: np.ndarray) -> float:
     return GUESS - float(-np.log(np.exp(-losses).mean(axis=0)).mean())
 
 
+@settings(deadline=None)
 @given(few_losses)
 def test_they_are_the_mean_of_what_each_adds_over_all_orders(losses: np.ndarray) -> None:
     values = np.zeros(len(losses))
@@ -39,6 +40,7 @@ def test_they_are_the_mean_of_what_each_adds_over_all_orders(losses: np.ndarray)
     np.testing.assert_allclose(exact_values(losses, GUESS), values, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(few_losses)
 def test_they_add_up_to_the_worth_of_all(losses: np.ndarray) -> None:
     assert shapley_values(losses, GUESS, SEED).sum() == pytest.approx(worth(losses), abs=1e-9)

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import psycopg
+import redis
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
 
     with celery(environment, *WORKER), celery(environment, "beat", "-l", "warning"):
         wait(lambda: len(chain.weights) == 1)
-        wait(lambda: rows(environment, "SELECT 1 FROM weights OFFSET 1"))
+        wait(lambda: "reveal_weights" in chain.calls)
 
     weights = next(iter(chain.weights.values()))
     uids = {n["hotkey"]: n["uid"] for n in chain.neurons}
@@ -56,6 +57,9 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
     codes = dict(rows(environment, "SELECT code, total FROM tally WHERE kind = 'answer'"))
     assert {"ok", "malformed", "timeout", "unsigned", "unavailable"} == set(codes)
     assert chain.registrations == 1
+    # At first there is nothing to copy; from then on no weights are shown before they count.
+    ranking = [call for call in chain.calls if call.endswith("weights")]
+    assert ranking[:3] == ["set_weights", "commit_weights", "reveal_weights"]
 
 
 def test_a_worker_killed_in_the_middle_of_a_round_loses_none(
@@ -95,4 +99,33 @@ def test_without_a_chain_a_worker_waits_and_goes_on(
         wait(lambda: chain.refused > 2)
         assert rows(environment, "SELECT count(*) FROM round") == [(0,)]
         chain.down = False
+        wait(lambda: chain.weights)
+
+
+def test_whatever_a_validator_stands_on_may_go_and_come_back(
+    chain: Any, make_server: Any, environment: dict[str, str], wait: Any
+) -> None:
+    """Nobody answers; the broker forgets all; every session with Postgres is cut: it goes on."""
+    gone = make_server(0.5)
+    gone.http.stop()
+
+    def scored() -> int:
+        return int(rows(environment, "SELECT count(*) FROM round WHERE state = 'scored'")[0][0])
+
+    with celery(environment, *WORKER), celery(environment, "beat", "-l", "warning"):
+        wait(lambda: scored() >= 2)
+        assert rows(environment, "SELECT DISTINCT code FROM answer") == [("unavailable",)]
+        assert not chain.weights
+        make_server(0.5)
+        with redis.Redis.from_url(environment["TAONET_REDIS_URL"]) as client:
+            client.flushall()
+        before = scored()
+        wait(lambda: scored() >= before + 2)
+        with psycopg.connect(environment["TAONET_DATABASE_URL"]) as conn:
+            conn.execute(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE usename = current_user AND pid <> pg_backend_pid()"""
+            )
+        before = scored()
+        wait(lambda: scored() >= before + 2)
         wait(lambda: chain.weights)

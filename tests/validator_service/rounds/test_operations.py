@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from psycopg_pool import ConnectionPool
 
-from server_service.client import NextPhrases
+from server_service.client import SignedAnswer
+from server_service.tensors import pack_tensors
 from taonet.kit.db import begin, open_pool
 from validator_service.domain.prompts import Questions
 from validator_service.domain.scores import Rules
@@ -17,6 +18,7 @@ from validator_service.rounds.asking import OK, Reply, Target
 
 VOCABULARY = 32
 HASH = "ab" * 32
+RULES = Rules(probation_rounds=1)
 
 
 @pytest.fixture
@@ -31,9 +33,10 @@ def reply(uid: int, probability: float = 0.5, code: str = OK, **changes: Any) ->
         context=np.zeros((4, 3), dtype=np.int64),
         hidden=np.full((4, 2), 7),
         canary_rows=np.array([2, 3]),
+        altered=np.array([True, False, False, False]),
     )
-    phrases = NextPhrases(
-        **{
+    body = pack_tensors(
+        {
             "ids": np.full((4, 1, 1), 7, dtype=np.int32),
             "probabilities": np.full((4, 1), probability, dtype=np.float32),
             "floor": np.full(4, (1 - probability) / (VOCABULARY - 1), dtype=np.float32),
@@ -41,7 +44,8 @@ def reply(uid: int, probability: float = 0.5, code: str = OK, **changes: Any) ->
         }
     )
     target = Target(uid, f"hotkey-{uid}", "127.0.0.1", 8091)
-    return Reply(target, questions, code, 0.1, phrases if code == OK else None)
+    signed = SignedAnswer({"taonet-nonce": "1"}, body, "00")
+    return Reply(target, questions, code, 0.1, signed if code == OK else None)
 
 
 def open_round(pool: ConnectionPool, height: int = 5) -> repository.Round:
@@ -58,7 +62,7 @@ def record(pool: ConnectionPool, round_id: str, replies: list[Reply]) -> bool:
 
 def score(pool: ConnectionPool, round_id: str) -> Any:
     with begin(pool) as conn:
-        return operations.score_answers(conn, round_id, Rules(), 8, VOCABULARY)
+        return operations.score_answers(conn, round_id, RULES, 8, VOCABULARY)
 
 
 def play(pool: ConnectionPool, replies: list[Reply], height: int = 5) -> Any:
@@ -67,10 +71,18 @@ def play(pool: ConnectionPool, replies: list[Reply], height: int = 5) -> Any:
     return score(pool, opened.id)
 
 
+def record_weights(conn: Any, height: int, state: str, error: str | None = None) -> int:
+    hotkeys = {uid: f"hotkey-{uid}" for uid in range(10)}
+    row = operations.calculate_weights(conn, hotkeys, height, U32_MAXIMUM, 9, RULES)
+    epoch = operations.record_weights(conn, row)
+    operations.settle_weights(conn, epoch, state, error)
+    return epoch
+
+
 def test_rounds_are_numbered_and_share_a_secret_until_weights_are_set(pool: ConnectionPool) -> None:
     first, second = open_round(pool), open_round(pool)
     with begin(pool) as conn:
-        operations.record_weights(conn, 9, {1: 5}, None)
+        record_weights(conn, 9, "set")
     third = open_round(pool)
 
     assert [first.number, second.number, third.number] == [1, 2, 3]
@@ -100,7 +112,7 @@ def test_standings_survive_in_the_tables(pool: ConnectionPool) -> None:
     with begin(pool) as conn:
         stored = repository.load_standings(conn)
     assert stored.hotkeys == judgement.standings.hotkeys
-    for column in ("loss", "score", "seconds"):
+    for column in ("loss", "score", "seconds", "by_heart"):
         kept, known = getattr(stored, column), getattr(judgement.standings, column)
         assert (kept.total.tolist(), kept.weight.tolist()) == (
             known.total.tolist(),
@@ -116,6 +128,7 @@ def test_standings_survive_in_the_tables(pool: ConnectionPool) -> None:
         {"ids": np.full((4, 1, 1), VOCABULARY, dtype=np.int32)},
         {"ids": np.full((2, 1, 1), 7, dtype=np.int32)},
         {"floor": np.zeros((4, 4), dtype=np.float32)},
+        {"ids": np.full((4, 1, 1), 7, dtype=np.int64), "floor": np.zeros(0, dtype=np.float32)},
     ],
 )
 def test_a_malformed_answer_scores_nothing_and_stops_nothing(
@@ -152,6 +165,20 @@ def test_a_round_that_stands_still_is_taken_up_again_and_parked_in_the_end(
         assert ("round", "parked", 2) in repository.load_tallies(conn)
 
 
+def test_parked_rounds_are_taken_up_again_on_demand(pool: ConnectionPool) -> None:
+    asking, asked = open_round(pool), open_round(pool)
+    record(pool, asked.id, [reply(1)])
+    with begin(pool) as conn:
+        conn.execute("UPDATE round SET state = 'parked', attempts = 3")
+        assert repository.load_parked(conn) == [(1, 5, 3, 0), (2, 5, 3, 1)]
+        assert repository.unpark(conn) == 2
+
+    with begin(pool) as conn:
+        overdue = operations.find_overdue(conn, overdue_seconds=20)
+    assert sorted(overdue) == sorted([(asking.id, "asking"), (asked.id, "asked")])
+    assert score(pool, asked.id) is not None
+
+
 def test_too_many_rounds_under_way_leave_the_next_one_out(pool: ConnectionPool) -> None:
     for _ in range(operations.UNFINISHED_MAX):
         open_round(pool)
@@ -159,7 +186,8 @@ def test_too_many_rounds_under_way_leave_the_next_one_out(pool: ConnectionPool) 
         assert operations.open_round(conn, "me", 5, HASH) is None
 
 
-def test_old_rounds_are_forgotten(pool: ConnectionPool) -> None:
+def test_old_rounds_are_forgotten(pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "ROUNDS_KEPT", 5)
     for _ in range(operations.ROUNDS_KEPT + 3):
         play(pool, [reply(1)])
     with begin(pool) as conn:
@@ -179,10 +207,10 @@ def test_weights_are_due_after_the_first_rounds_and_then_each_epoch(pool: Connec
     play(pool, [reply(1)], height=6)
     assert due()
     with begin(pool) as conn:
-        operations.record_weights(conn, 6, {}, "SettingWeightsTooFast: wait")
+        record_weights(conn, 6, "refused", "SettingWeightsTooFast: wait")
     assert due()
     with begin(pool) as conn:
-        operations.record_weights(conn, 7, {1: 5}, None)
+        record_weights(conn, 7, "revealed")
     assert not due()
     play(pool, [reply(1)], height=16)
     assert not due()
@@ -193,8 +221,8 @@ def test_weights_are_due_after_the_first_rounds_and_then_each_epoch(pool: Connec
 def test_weights_go_to_those_who_are_still_who_they_were(pool: ConnectionPool) -> None:
     play(pool, [reply(1), reply(2, 0.3), reply(3, code="timeout")])
     with begin(pool) as conn:
-        weights = operations.calculate_weights(
-            conn, {1: "hotkey-1", 2: "somebody-new", 3: "hotkey-3"}, U32_MAXIMUM, own_uid=9
+        row = operations.calculate_weights(
+            conn, {1: "hotkey-1", 2: "somebody-new", 3: "hotkey-3"}, 5, U32_MAXIMUM, 9, RULES
         )
 
-    assert set(weights) == {1}
+    assert row.uids == [1]

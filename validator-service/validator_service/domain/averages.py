@@ -41,6 +41,13 @@ class Averages:
         total, weight = (column[np.where(strange, len(self.total), rows)] for column in padded)
         return Averages(total, weight)
 
+    def join(self, others: "Averages") -> "Averages":
+        """Return these, then the others."""
+        return Averages(
+            np.concatenate([self.total, others.total]),
+            np.concatenate([self.weight, others.weight]),
+        )
+
 
 def no_averages(count: int) -> Averages:
     return Averages(np.zeros(count), np.zeros(count))

@@ -23,19 +23,38 @@ class Outcome:
     """Nats per canary."""
     fingerprint: NDArray[np.float32]
     """[canaries · vocabulary]."""
+    by_heart: float = 0.0
+    """How many more of the text's own questions than of the altered ones it was sure of, as shares
+    of each."""
 
 
+SURE_LOSS = 0.1
+"""Nats: the truth was given more than 90 %."""
 NO_OUTCOME = Outcome(0.0, np.zeros(0), np.zeros(0, dtype=np.float32))
 """Fills the rows of those that did not answer, where nobody did."""
 
 
 def measure_answer(
-    answer: Answer, hidden: Tokens, canary_rows: Tokens, vocabulary_size: int
+    answer: Answer,
+    hidden: Tokens,
+    canary_rows: Tokens,
+    altered: NDArray[np.bool_],
+    vocabulary_size: int,
 ) -> Outcome:
     """Return how wrong an answer was, and what it said of the canaries."""
     measured = losses(answer, hidden)
     told = first_token_distribution(answer, canary_rows, vocabulary_size)
-    return Outcome(float(measured.mean()), measured[canary_rows], make_fingerprints(told[None])[0])
+    return Outcome(
+        loss=float(measured.mean()),
+        canary_losses=measured[canary_rows],
+        fingerprint=make_fingerprints(told[None])[0],
+        by_heart=share_sure(measured[~altered]) - share_sure(measured[altered]),
+    )
+
+
+def share_sure(measured: Floats) -> float:
+    """Return the share of questions whose true answer was given nearly all of the probability."""
+    return float((measured < SURE_LOSS).mean()) if len(measured) else 0.0
 
 
 def gather_round(
@@ -54,6 +73,7 @@ def gather_round(
         canary_losses=np.array([row.canary_losses for row in rows]),
         fingerprints=np.array([row.fingerprint for row in rows]),
         seconds=np.array(seconds, dtype=np.float64),
+        by_heart=np.array([row.by_heart for row in rows]),
         guess=float(np.log(vocabulary_size)),
         seed=seed,
     )

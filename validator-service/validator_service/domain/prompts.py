@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Tokens = NDArray[np.int64]
 
+ALTERED_FROM, ALTERED_TO = 2, 10
+"""How far before the end of an altered question its one foreign token stands."""
 CANARY = "canary"
 """Stands where the hotkey stands, in the draw of the prompts that all Servers share."""
 
@@ -48,6 +50,8 @@ class Text:
     """The held-out text: all documents' tokens in one row, and where each passage may begin."""
 
     tokens: Tokens
+    digest: str
+    """sha256 of all tokens."""
     starts: Tokens
     """Positions with a whole prompt and its continuation behind them, within one document."""
 
@@ -62,6 +66,8 @@ class Questions:
     """[prompts + canaries, hidden tokens]: how the text goes on."""
     canary_rows: Tokens
     """Which rows are canaries, in the order that all Servers share."""
+    altered: NDArray[np.bool_]
+    """[prompts + canaries]: whether one token of the context is not the text's own."""
 
 
 def join_documents(documents: list[Tokens], shape: Shape) -> Text:
@@ -76,22 +82,42 @@ def join_documents(documents: list[Tokens], shape: Shape) -> Text:
     ]
     if not starts:
         raise TooLittleText(f"no held-out document has {length} tokens")
-    return Text(tokens=tokens, starts=np.concatenate(starts))
+    digest = sha256(tokens.astype("<i8").tobytes()).hexdigest()
+    return Text(tokens=tokens, digest=digest, starts=np.concatenate(starts))
 
 
 def draw_questions(text: Text, seed: RoundSeed, hotkey: str, shape: Shape) -> Questions:
-    """Return the questions for one Server, its own and the canaries in an order of its own."""
+    """
+    Return the questions for one Server, its own and the canaries in an order of its own.
+
+    Of its own, every other one is altered: whoever knows the text by heart, and not the language,
+    does not find it there.
+    """
     own = draw_numbers(seed, hotkey, shape.prompts, len(text.starts))
     canaries = draw_numbers(seed, CANARY, shape.canaries, len(text.starts))
     order = draw_order(seed, f"order:{hotkey}", len(own) + len(canaries))
-    starts = text.starts[np.concatenate([own, canaries])][order]
+    starts = text.starts[np.concatenate([own, canaries])]
     places = starts[:, None] + np.arange(shape.context_tokens + shape.hidden_tokens)
     passages = text.tokens[places]
+    altered = np.arange(len(passages)) < shape.prompts
+    altered[1::2] = False
+    alter(passages, np.flatnonzero(altered), text, seed, hotkey, shape)
     return Questions(
-        context=passages[:, : shape.context_tokens],
-        hidden=passages[:, shape.context_tokens :],
+        context=passages[order, : shape.context_tokens],
+        hidden=passages[order, shape.context_tokens :],
         canary_rows=np.argsort(order)[shape.prompts :],
+        altered=altered[order],
     )
+
+
+def alter(
+    passages: Tokens, rows: Tokens, text: Text, seed: RoundSeed, hotkey: str, shape: Shape
+) -> None:
+    """Put a token from elsewhere in the text near the end of these contexts, in place."""
+    spread = ALTERED_TO - ALTERED_FROM + 1
+    back = ALTERED_FROM + draw_numbers(seed, f"place:{hotkey}", len(rows), spread)
+    foreign = draw_numbers(seed, f"token:{hotkey}", len(rows), len(text.tokens))
+    passages[rows, np.maximum(shape.context_tokens - back, 0)] = text.tokens[foreign]
 
 
 def draw_numbers(seed: RoundSeed, purpose: str, count: int, bound: int) -> Tokens:

@@ -41,9 +41,15 @@ class Rules:
     """Weight of the newest round in a score's moving average."""
     loss_alpha: float = 0.02
     """The same for losses: the scaling law is meant for long-run means only."""
-    duplicate_distance: float = 0.03
+    duplicate_distance: float = 0.1
     """Hellinger distance below which two Servers are one model. A model in bf16 lies about 0.02
-    from itself in fp32: √(Δ²/8) for log-probabilities Δ = 0.05 apart."""
+    from itself in fp32: √(Δ²/8) for log-probabilities Δ = 0.05 apart; the models that ship lie
+    0.38 to 0.60 from each other."""
+    by_heart_limit: float = 0.4
+    """How much surer of the text's own questions than of altered ones a Server may be, in shares.
+    The models that ship are surer by 0.01 to 0.04, a memory of the text by 0.9 (decisions/0010)."""
+    probation_rounds: int = 4
+    """Rounds before the first value counts: so many tell a memory from a model."""
     rule: str = SCALING_LAW
     """Or `shapley`: what each adds to the ensemble."""
 
@@ -60,6 +66,8 @@ class Standings:
     """Over all rounds; a round without a valid answer counts 0."""
     seconds: Averages
     """From the question to the answer, where there was one."""
+    by_heart: Averages
+    """How much surer of the text's own questions than of altered ones."""
     rounds: NDArray[np.int64]
 
     def recall(self, uids: Uids, hotkeys: tuple[str, ...]) -> "Standings":
@@ -70,12 +78,16 @@ class Standings:
         }
         asked = zip(uids.tolist(), hotkeys, strict=True)
         rows = np.array([known.get(name, -1) for name in asked], dtype=np.int64)
-        return Standings(
-            uids=uids,
-            hotkeys=hotkeys,
+        return replace(self.take(rows), uids=uids, hotkeys=hotkeys)
+
+    def take(self, rows: NDArray[np.int64]) -> "Standings":
+        """Return what is known in these rows, under the same names; −1 stands for a stranger."""
+        return replace(
+            self,
             loss=self.loss.take(rows),
             score=self.score.take(rows),
             seconds=self.seconds.take(rows),
+            by_heart=self.by_heart.take(rows),
             rounds=np.append(self.rounds, 0)[np.where(rows < 0, len(self.rounds), rows)],
         )
 
@@ -93,6 +105,8 @@ class Round:
     fingerprints: NDArray[np.float32]
     """What was said of the canaries' next tokens (`duplicates.make_fingerprints`)."""
     seconds: Floats
+    by_heart: Floats
+    """How many more of the text's own questions than of the altered ones it was sure of."""
     guess: float
     """The loss of whoever knows nothing: ln V."""
     seed: RoundSeed
@@ -113,7 +127,8 @@ def strangers(uids: Uids, hotkeys: tuple[str, ...]) -> Standings:
     """Return the standings of Servers that nobody has asked yet."""
     count = len(uids)
     nothing = no_averages(count)
-    return Standings(uids, hotkeys, nothing, nothing, nothing, np.zeros(count, dtype=np.int64))
+    rounds = np.zeros(count, dtype=np.int64)
+    return Standings(uids, hotkeys, nothing, nothing, nothing, nothing, rounds)
 
 
 def judge_round(standings: Standings, seen: Round, rules: Rules) -> Judgement:
@@ -122,16 +137,19 @@ def judge_round(standings: Standings, seen: Round, rules: Rules) -> Judgement:
         standings,
         loss=standings.loss.observe(seen.losses, rules.loss_alpha, seen.answered),
         seconds=standings.seconds.observe(seen.seconds, rules.loss_alpha, seen.answered),
+        by_heart=standings.by_heart.observe(seen.by_heart, rules.loss_alpha, seen.answered),
         rounds=standings.rounds + 1,
     )
     clusters = cluster_answers(seen, rules.duplicate_distance)
-    holders = find_holders(clusters, current.seconds.value)
+    honest = current.by_heart.value <= rules.by_heart_limit
+    holders = find_holders(np.where(honest, clusters, -1), current.seconds.value)
     values = np.zeros(len(seen.answered))
     if rules.rule == SHAPLEY:
         values[holders] = shapley_values(seen.canary_losses[holders], seen.guess, seen.seed)
     else:
         values[holders] = scaling_values(current.loss.value[holders], holders, seen, rules)
-    scored = replace(current, score=current.score.observe(values, rules.score_alpha))
+    known = current.rounds >= rules.probation_rounds
+    scored = replace(current, score=current.score.observe(values, rules.score_alpha, known))
     return Judgement(scored, values, clusters)
 
 

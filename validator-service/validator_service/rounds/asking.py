@@ -4,9 +4,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from server_service.client import NextPhrases, ServerAddress, ServerClient, ServerFailure
+from server_service.client import ServerAddress, ServerClient, ServerFailure, SignedAnswer
 from taonet.kit.logging import get_logger
-from validator_service.domain.addresses import ForbiddenAddress, check_dialable
+from validator_service.domain.addresses import ForbiddenAddress
 from validator_service.domain.prompts import Questions
 
 CONCURRENCY_MAX = 64
@@ -35,14 +35,14 @@ class Reply:
     code: str
     """`ok`, or why there is no answer."""
     seconds: float
-    phrases: NextPhrases | None
+    signed: SignedAnswer | None
+    """What came, unread: scoring reads it as what it is, a stranger's word."""
 
 
 @dataclass(frozen=True)
 class AskingRules:
     top_k: int
     answer_seconds: float
-    private_allowed: bool
 
 
 async def ask_servers(
@@ -67,10 +67,9 @@ async def ask_one(
     deadline: float,
 ) -> Reply:
     started = time.monotonic()
-    phrases, code = None, OK
+    signed, code = None, OK
     try:
-        check_dialable(target.ip, target.port, private_allowed=rules.private_allowed)
-        phrases = await client.next_phrases(
+        signed = await client.signed_next_phrases(
             ServerAddress(target.hotkey, target.ip, target.port),
             questions.context,
             top_k=rules.top_k,
@@ -84,4 +83,4 @@ async def ask_one(
         # An answer nobody thought of must cost its Server the round, and nobody else.
         log.exception("asking failed in an unknown way", uid=target.uid)
         code = "failed"
-    return Reply(target, questions, code, time.monotonic() - started, phrases)
+    return Reply(target, questions, code, time.monotonic() - started, signed)

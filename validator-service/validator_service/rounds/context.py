@@ -12,10 +12,11 @@ from chain_service.schemas import Parameters
 from server_service.client import ServerClient
 from taonet.kit.db import open_pool
 from taonet.kit.keys import Keypair, load_hotkey
+from validator_service.dialling import GuardedTransport
 from validator_service.domain.prompts import Text
 from validator_service.ledger.deposits import load_seed
 from validator_service.rounds.asking import CONCURRENCY_MAX
-from validator_service.rounds.text import load_text
+from validator_service.rounds.text import corpus_stamp, load_text
 from validator_service.settings import ValidatorSettings
 from validator_service.tokenizing import load_tokenizer
 
@@ -28,6 +29,7 @@ class Context:
 
     def __init__(self, settings: ValidatorSettings) -> None:
         self.settings = settings
+        self._text: tuple[str, Text] | None = None
 
     @cached_property
     def pool(self) -> ConnectionPool:
@@ -59,9 +61,15 @@ class Context:
         size: int = self.tokenizer.get_vocab_size()
         return size
 
-    @cached_property
+    @property
     def text(self) -> Text:
-        return load_text(self.settings.corpus_path, self.tokenizer, self.settings.shape())
+        """The held-out text, read again when the corpus was built anew."""
+        built = corpus_stamp(self.settings.corpus_path)
+        if self._text is None or self._text[0] != built:
+            settings = self.settings
+            text = load_text(settings.corpus_path, self.tokenizer, settings.shape())
+            self._text = (built, text)
+        return self._text[1]
 
     @cached_property
     def runner(self) -> asyncio.Runner:
@@ -70,8 +78,10 @@ class Context:
 
     @cached_property
     def servers(self) -> ServerClient:
-        http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=CONCURRENCY_MAX, keepalive_expiry=60),
-            trust_env=False,
+        limits = httpx.Limits(max_connections=CONCURRENCY_MAX, keepalive_expiry=60)
+        transport = GuardedTransport(
+            httpx.AsyncHTTPTransport(limits=limits, trust_env=False),
+            private_allowed=self.settings.validator_private_addresses,
         )
+        http = httpx.AsyncClient(transport=transport, trust_env=False)
         return ServerClient(self.hotkey, http, vocabulary_size=self.vocabulary_size)

@@ -2,22 +2,31 @@
 
 import secrets
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from hashlib import sha256
 
 import numpy as np
 from psycopg import Connection
 
+from server_service.domain.errors import MalformedTensors
 from validator_service.domain.answers import MalformedAnswer, check_answer
 from validator_service.domain.outcomes import Outcome, gather_round, measure_answer
 from validator_service.domain.prompts import round_identity
-from validator_service.domain.scores import Judgement, Rules, judge_round
+from validator_service.domain.scores import Judgement, Rules, Standings, judge_round
 from validator_service.domain.weights import weights_from_scores
 from validator_service.rounds import repository
 from validator_service.rounds.asking import OK, Reply
-from validator_service.rounds.packing import pack_answer, unpack_answer
+from validator_service.rounds.packing import (
+    Incomplete,
+    pack_questions,
+    pack_standings,
+    unpack_claim,
+    unpack_questions,
+)
 from validator_service.rounds.repository import Round, StoredAnswer, WeightsRow
 
-ROUNDS_KEPT = 50
+ROUNDS_KEPT = 200
 """Finished rounds whose answers stay in the database."""
 ATTEMPTS_MAX = 3
 """How often a round is taken up again before it is parked."""
@@ -31,57 +40,63 @@ def open_round(conn: Connection, hotkey: str, height: int, block_hash: str) -> R
     repository.lock_rounds(conn)
     if repository.count_unfinished(conn) >= UNFINISHED_MAX:
         return None
-    secret_id = repository.load_newest_secret(conn)
-    if secret_id is None:
-        secret_id = repository.add_secret(conn, secrets.token_hex(32))
-
+    secret_id, _ = current_secret(conn)
     number = repository.next_round_number(conn)
     round_id = round_identity(hotkey, number)
     repository.add_round(conn, round_id, number, height, block_hash, secret_id)
     return repository.load_round(conn, round_id)
 
 
-def record_answers(conn: Connection, round_id: str, replies: list[Reply]) -> bool:
+def current_secret(conn: Connection) -> tuple[int, str]:
+    newest = repository.load_newest_secret(conn)
+    if newest is not None:
+        return newest
+    value = secrets.token_hex(32)
+    return repository.add_secret(conn, value), value
+
+
+def record_answers(
+    conn: Connection, round_id: str, replies: list[Reply], text_digest: str = ""
+) -> bool:
     """Keep what came back; False where the round was asked before, whose answers stand."""
     if not repository.move_round(conn, round_id, "asking", "asked"):
         return False
-    repository.add_answers(
-        conn,
-        [
-            StoredAnswer(
-                id=sha256(f"{round_id}|{reply.target.uid}".encode()).hexdigest(),
-                round_id=round_id,
-                uid=reply.target.uid,
-                hotkey=reply.target.hotkey,
-                code=reply.code,
-                seconds=reply.seconds,
-                body=pack_answer(reply),
-            )
-            for reply in replies
-        ],
-    )
+    repository.note_text(conn, round_id, text_digest)
+    repository.add_answers(conn, [store(round_id, reply) for reply in replies])
     return True
+
+
+def store(round_id: str, reply: Reply) -> StoredAnswer:
+    target, signed = reply.target, reply.signed
+    return StoredAnswer(
+        id=sha256(f"{round_id}|{target.uid}".encode()).hexdigest(),
+        round_id=round_id,
+        uid=target.uid,
+        hotkey=target.hotkey,
+        code=reply.code,
+        seconds=reply.seconds,
+        questions=pack_questions(reply.questions),
+        request_headers=dict(signed.request_headers) if signed else None,
+        body=signed.body if signed else None,
+        signature=signed.signature if signed else None,
+    )
 
 
 def score_answers(
     conn: Connection, round_id: str, rules: Rules, top_k: int, vocabulary_size: int
 ) -> Judgement | None:
     """Score a round once: None where it is not waiting for that."""
+    # What takes long comes before the lock, so that other workers can do the same meanwhile.
+    answers = repository.load_answers(conn, round_id)
+    outcomes = [measure(answer, top_k, vocabulary_size) for answer in answers]
     repository.lock_rounds(conn)
     scored = repository.load_round(conn, round_id)
     if scored is None or not repository.move_round(conn, round_id, "asked", "scored"):
         return None
-    answers = repository.load_answers(conn, round_id)
-    outcomes = [measure(answer, top_k, vocabulary_size) for answer in answers]
+    known = repository.load_standings(conn)
+    judgement = judge_answers(scored, answers, outcomes, known, rules, vocabulary_size)
 
-    asked = np.array([answer.uid for answer in answers], dtype=np.int64)
-    hotkeys = tuple(answer.hotkey for answer in answers)
-    judgement = judge_round(
-        repository.load_standings(conn).recall(asked, hotkeys),
-        gather_round(outcomes, [a.seconds for a in answers], scored.seed, vocabulary_size),
-        rules,
-    )
-
+    repository.note_scored(conn, round_id)
     repository.save_standings(conn, judgement.standings)
     repository.add_to_tally(conn, "answer", count_codes(answers, outcomes))
     repository.add_to_tally(conn, "round", {"scored": 1})
@@ -89,23 +104,42 @@ def score_answers(
     return judgement
 
 
+def judge_answers(
+    scored: Round,
+    answers: Sequence[StoredAnswer],
+    outcomes: Sequence[Outcome | None],
+    known: Standings,
+    rules: Rules,
+    vocabulary_size: int,
+) -> Judgement:
+    """Judge a round by its stored answers: now, or again in an audit."""
+    asked = np.array([answer.uid for answer in answers], dtype=np.int64)
+    hotkeys = tuple(answer.hotkey for answer in answers)
+    seconds = [answer.seconds for answer in answers]
+    seen = gather_round(outcomes, seconds, scored.seed, vocabulary_size)
+    return judge_round(known.recall(asked, hotkeys), seen, rules)
+
+
 def measure(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outcome | None:
     """Check a stored answer as what it is, a stranger's word, and measure it."""
     if answer.body is None:
         return None
-    packed = unpack_answer(answer.body)
+    questions = unpack_questions(answer.questions)
     try:
+        claim = unpack_claim(answer.body)
         checked = check_answer(
-            packed.ids,
-            packed.probabilities,
-            packed.floor,
-            prompts=len(packed.hidden),
+            claim.ids,
+            claim.probabilities,
+            claim.floor,
+            prompts=len(questions.hidden),
             top_k=top_k,
             vocabulary_size=vocabulary_size,
         )
-    except MalformedAnswer:
+    except (MalformedTensors, Incomplete, MalformedAnswer):
         return None
-    return measure_answer(checked, packed.hidden, packed.canary_rows, vocabulary_size)
+    return measure_answer(
+        checked, questions.hidden, questions.canary_rows, questions.altered, vocabulary_size
+    )
 
 
 def count_codes(answers: list[StoredAnswer], outcomes: list[Outcome | None]) -> dict[str, int]:
@@ -136,23 +170,54 @@ def are_weights_due(conn: Connection, epoch_blocks: int, first_rounds: int) -> b
 
 
 def calculate_weights(
-    conn: Connection, hotkeys: dict[int, str], limit: int, own_uid: int
-) -> dict[int, int]:
-    """Return the weights of the neurons that are still who they were when they were scored."""
+    conn: Connection, hotkeys: dict[int, str], height: int, limit: int, own_uid: int, rules: Rules
+) -> WeightsRow:
+    """Return the weights that the standings lead to, with all that an audit needs."""
     standings = repository.load_standings(conn)
     named = zip(standings.uids.tolist(), standings.hotkeys, strict=True)
-    present = np.array([hotkeys.get(uid) == hotkey for uid, hotkey in named], dtype=bool)
-    uids, values = weights_from_scores(
-        standings.uids[present], standings.score.value[present], limit, own_uid
+    present = [uid for uid, hotkey in named if hotkeys.get(uid) == hotkey]
+    uids, values = weigh(standings, present, limit, own_uid)
+    secret_id, salt = current_secret(conn)
+    return WeightsRow(
+        height=height,
+        uids=uids,
+        values=values,
+        state="committed",
+        error=None,
+        secret_id=secret_id,
+        salt=salt,
+        rules=asdict(rules),
+        own_uid=own_uid,
+        limit_u32=limit,
+        present=present,
+        standings=pack_standings(standings),
     )
-    return dict(zip(uids.tolist(), values.tolist(), strict=True))
 
 
-def record_weights(
-    conn: Connection, height: int, weights: dict[int, int], error: str | None
-) -> None:
-    """Note what was set, and take a new secret: that of the past epoch may be told now."""
-    repository.add_weights(conn, WeightsRow(height, list(weights), list(weights.values()), error))
-    repository.add_to_tally(conn, "weights", {"set" if error is None else "refused": 1})
-    if error is None:
-        repository.add_secret(conn, secrets.token_hex(32))
+def weigh(
+    standings: Standings, present: Sequence[int], limit: int, own_uid: int
+) -> tuple[list[int], list[int]]:
+    """Return uids and weights of the neurons that are still who they were when scored."""
+    kept = np.isin(standings.uids, present)
+    uids, values = weights_from_scores(
+        standings.uids[kept], standings.score.value[kept], limit, own_uid
+    )
+    return uids.tolist(), values.tolist()
+
+
+def record_weights(conn: Connection, row: WeightsRow) -> int:
+    """
+    Close the epoch: its rounds count towards these weights, and the next have another secret.
+
+    Kept before the chain hears of them: a promise whose content is lost can't be kept.
+    """
+    epoch = repository.add_weights(conn, row)
+    repository.close_epoch(conn, epoch)
+    repository.add_secret(conn, secrets.token_hex(32))
+    return epoch
+
+
+def settle_weights(conn: Connection, epoch: int, state: str, error: str | None = None) -> None:
+    """Note what became of weights: `set` or `revealed`, else `refused` or `lost`, and why."""
+    repository.move_weights(conn, epoch, state, error)
+    repository.add_to_tally(conn, "weights", {state: 1})

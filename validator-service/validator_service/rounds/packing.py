@@ -1,49 +1,89 @@
-"""An answer and its truth as bytes, from the process that asks to the one that scores."""
+"""Questions, answers and standings as bytes: what a round is judged by, now or in an audit."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from server_service.tensors import unpack_tensors
+from validator_service.domain.averages import Averages
 from validator_service.domain.prompts import Questions
-from validator_service.rounds.asking import Reply
+from validator_service.domain.scores import Standings
+
+AVERAGES = ("loss", "score", "seconds", "by_heart")
+PARTS = ("ids", "probabilities", "floor")
+
+Array = NDArray[np.generic]
+
+
+class Incomplete(Exception):
+    """An answer lacks an array that it must have."""
 
 
 @dataclass(frozen=True, eq=False)
-class PackedAnswer:
-    """What is needed to score an answer."""
+class Claim:
+    """What an answer holds, not yet checked."""
 
-    ids: NDArray[np.generic]
-    probabilities: NDArray[np.generic]
-    floor: NDArray[np.generic]
-    hidden: NDArray[np.int64]
-    canary_rows: NDArray[np.int64]
+    ids: Array
+    probabilities: Array
+    floor: Array
 
 
-def pack_answer(reply: Reply) -> bytes | None:
-    if reply.phrases is None:
-        return None
-    questions: Questions = reply.questions
+def unpack_claim(body: bytes) -> Claim:
+    """Read a Server's bytes; raises MalformedTensors or Incomplete."""
+    tensors = unpack_tensors(body).tensors
+    if not set(PARTS) <= set(tensors):
+        raise Incomplete(f"an answer holds {', '.join(PARTS)}")
+    return Claim(*(tensors[part] for part in PARTS))
+
+
+def pack_questions(questions: Questions) -> bytes:
     arrays = {
-        "ids": reply.phrases.ids,
-        "probabilities": reply.phrases.probabilities,
-        "floor": reply.phrases.floor,
-        "hidden": questions.hidden.astype(np.int32),
-        "canary_rows": questions.canary_rows.astype(np.int32),
+        "context": questions.context,
+        "hidden": questions.hidden,
+        "canary_rows": questions.canary_rows,
+        "altered": questions.altered,
     }
-    packed: bytes = safetensors.numpy.save(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    )
-    return packed
+    return pack({name: array.astype(np.int32) for name, array in arrays.items()})
 
 
-def unpack_answer(body: bytes) -> PackedAnswer:
+def unpack_questions(body: bytes) -> Questions:
     arrays = safetensors.numpy.load(body)
-    return PackedAnswer(
-        ids=arrays["ids"],
-        probabilities=arrays["probabilities"],
-        floor=arrays["floor"],
+    return Questions(
+        context=arrays["context"].astype(np.int64),
         hidden=arrays["hidden"].astype(np.int64),
         canary_rows=arrays["canary_rows"].astype(np.int64),
+        altered=arrays["altered"].astype(bool),
     )
+
+
+def pack_standings(standings: Standings) -> bytes:
+    columns: dict[str, Array] = {"uids": standings.uids, "rounds": standings.rounds}
+    for name in AVERAGES:
+        average: Averages = getattr(standings, name)
+        columns |= {f"{name}.total": average.total, f"{name}.weight": average.weight}
+    return pack(columns, {"hotkeys": json.dumps(standings.hotkeys)})
+
+
+def unpack_standings(body: bytes) -> Standings:
+    arrays = safetensors.numpy.load(body)
+    averages = {
+        name: Averages(arrays[f"{name}.total"], arrays[f"{name}.weight"]) for name in AVERAGES
+    }
+    return Standings(
+        uids=arrays["uids"], hotkeys=read_hotkeys(body), rounds=arrays["rounds"], **averages
+    )
+
+
+def read_hotkeys(body: bytes) -> tuple[str, ...]:
+    length = int.from_bytes(body[:8], "little")
+    header = json.loads(body[8 : 8 + length])
+    return tuple(json.loads(header["__metadata__"]["hotkeys"]))
+
+
+def pack(arrays: dict[str, Array], metadata: dict[str, str] | None = None) -> bytes:
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    packed: bytes = safetensors.numpy.save(contiguous, metadata)
+    return packed

@@ -1,10 +1,12 @@
 """Every SQL statement of the rounds, and nothing else."""
 
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
 import numpy as np
 from psycopg import Connection
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from validator_service.domain.averages import Averages
 from validator_service.domain.prompts import RoundSeed
@@ -12,6 +14,16 @@ from validator_service.domain.scores import Standings
 
 ROUND_LOCK = 0x7A2
 """Advisory lock key: one round is opened, and one scored, at a time."""
+WEIGHTS_LOCK = 0x7A3
+"""Advisory lock key: one process talks to the chain about weights."""
+
+ROUND_COLUMNS = """SELECT round.id, number, height, block_hash, secret.value AS secret, state,
+                          attempts, text_digest
+                   FROM round JOIN secret ON secret.id = secret_id"""
+
+WEIGHTS_COLUMNS = """SELECT weights.id, height, uids, "values", state, error, secret_id,
+                            secret.value AS salt, rules, own_uid, limit_u32, present, standings
+                     FROM weights JOIN secret ON secret.id = secret_id"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,8 @@ class Round:
     secret: str
     state: str
     attempts: int
+    text_digest: str | None = None
+    """Of the held-out text that was asked about."""
 
     @property
     def seed(self) -> RoundSeed:
@@ -39,25 +53,51 @@ class StoredAnswer:
     code: str
     """`ok`, or why there is no answer."""
     seconds: float
+    questions: bytes
+    """What was asked, and how it truly goes on."""
+    request_headers: dict[str, str] | None
     body: bytes | None
-    """The answer and the truth, as safetensors."""
+    """The answer as it came."""
+    signature: str | None
 
 
 @dataclass(frozen=True)
 class WeightsRow:
+    """Weights on their way to the chain, and all that they were calculated from."""
+
     height: int
     uids: list[int]
     values: list[int]
+    state: str
+    """`committed`, then `revealed`; `set` at once; `refused` by the chain; `lost` before."""
     error: str | None
+    secret_id: int
+    salt: str
+    """The secret of the rounds before: whoever sees the weights can see what was asked."""
+    rules: dict[str, Any]
+    own_uid: int
+    limit_u32: int
+    present: list[int]
+    """Uids that were still who they were when they were scored."""
+    standings: bytes
+    id: int = 0
+    """The epoch's number."""
 
 
 def lock_rounds(conn: Connection) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (ROUND_LOCK,))
 
 
-def load_newest_secret(conn: Connection) -> int | None:
-    row = conn.execute("SELECT id FROM secret ORDER BY id DESC LIMIT 1").fetchone()
-    return row[0] if row else None
+def try_lock_weights(conn: Connection) -> bool:
+    """Hold until the end of the transaction; False where somebody else holds it."""
+    row = conn.execute(
+        "SELECT pg_try_advisory_xact_lock(hashtext(current_schema()), %s)", (WEIGHTS_LOCK,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def load_newest_secret(conn: Connection) -> tuple[int, str] | None:
+    return conn.execute("SELECT id, value FROM secret ORDER BY id DESC LIMIT 1").fetchone()
 
 
 def add_secret(conn: Connection, value: str) -> int:
@@ -90,13 +130,33 @@ def add_round(
     )
 
 
-def load_round(conn: Connection, round_id: str) -> Round | None:
+def note_text(conn: Connection, round_id: str, digest: str) -> None:
+    conn.execute("UPDATE round SET text_digest = %s WHERE id = %s", (digest, round_id))
+
+
+def note_scored(conn: Connection, round_id: str) -> None:
+    """Remember the order in which rounds were judged: averages depend on it."""
+    conn.execute(
+        "UPDATE round SET scored_order = nextval('round_scored_order') WHERE id = %s", (round_id,)
+    )
+
+
+def close_epoch(conn: Connection, epoch: int) -> None:
+    """Count all rounds that were judged since the last weights towards these."""
+    conn.execute("UPDATE round SET epoch = %s WHERE state = 'scored' AND epoch IS NULL", (epoch,))
+
+
+def load_epoch_rounds(conn: Connection, epoch: int) -> list[Round]:
+    """Return an epoch's rounds in the order in which they were judged."""
     with conn.cursor(row_factory=class_row(Round)) as cursor:
         return cursor.execute(
-            """SELECT round.id, number, height, block_hash, secret.value AS secret, state, attempts
-               FROM round JOIN secret ON secret.id = secret_id WHERE round.id = %s""",
-            (round_id,),
-        ).fetchone()
+            ROUND_COLUMNS + " WHERE epoch = %s ORDER BY scored_order", (epoch,)
+        ).fetchall()
+
+
+def load_round(conn: Connection, round_id: str) -> Round | None:
+    with conn.cursor(row_factory=class_row(Round)) as cursor:
+        return cursor.execute(ROUND_COLUMNS + " WHERE round.id = %s", (round_id,)).fetchone()
 
 
 def move_round(conn: Connection, round_id: str, before: str, after: str) -> bool:
@@ -129,6 +189,25 @@ def retry_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, s
     ).fetchall()
 
 
+def load_parked(conn: Connection) -> list[tuple[int, int, int, int]]:
+    """Return number, height, attempts and count of answers of rounds that were given up."""
+    return conn.execute(
+        """SELECT number, height, attempts, count(answer.id)
+           FROM round LEFT JOIN answer ON round_id = round.id
+           WHERE state = 'parked' GROUP BY round.id ORDER BY number"""
+    ).fetchall()
+
+
+def unpark(conn: Connection) -> int:
+    """Give parked rounds their attempts again, from where they stood; return how many."""
+    return conn.execute(
+        """UPDATE round SET attempts = 0, touched_at = 'epoch', state =
+             CASE WHEN EXISTS (SELECT 1 FROM answer WHERE round_id = round.id)
+                  THEN 'asked' ELSE 'asking' END
+           WHERE state = 'parked'"""
+    ).rowcount
+
+
 def forget_rounds(conn: Connection, keep: int) -> None:
     """Delete finished rounds, with their answers, but for the newest."""
     conn.execute(
@@ -140,17 +219,25 @@ def forget_rounds(conn: Connection, keep: int) -> None:
 
 def add_answers(conn: Connection, answers: list[StoredAnswer]) -> None:
     conn.cursor().executemany(
-        """INSERT INTO answer (id, round_id, uid, hotkey, code, seconds, body)
-           VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
-        [(a.id, a.round_id, a.uid, a.hotkey, a.code, a.seconds, a.body) for a in answers],
+        """INSERT INTO answer (id, round_id, uid, hotkey, code, seconds, questions,
+                               request_headers, body, signature)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+        [
+            (
+                *(a.id, a.round_id, a.uid, a.hotkey, a.code, a.seconds, a.questions),
+                *(Jsonb(a.request_headers), a.body, a.signature),
+            )
+            for a in answers
+        ],
     )
 
 
 def load_answers(conn: Connection, round_id: str) -> list[StoredAnswer]:
     with conn.cursor(row_factory=class_row(StoredAnswer)) as cursor:
         return cursor.execute(
-            """SELECT id, round_id, uid, hotkey, code, seconds, body FROM answer
-               WHERE round_id = %s ORDER BY uid""",
+            """SELECT id, round_id, uid, hotkey, code, seconds, questions, request_headers, body,
+                      signature
+               FROM answer WHERE round_id = %s ORDER BY uid""",
             (round_id,),
         ).fetchall()
 
@@ -158,34 +245,37 @@ def load_answers(conn: Connection, round_id: str) -> list[StoredAnswer]:
 def load_standings(conn: Connection) -> Standings:
     rows = conn.execute(
         """SELECT uid, hotkey, loss_total, loss_weight, score_total, score_weight,
-                  seconds_total, seconds_weight, rounds
+                  seconds_total, seconds_weight, by_heart_total, by_heart_weight, rounds
            FROM standing ORDER BY uid"""
     ).fetchall()
-    columns = list(zip(*rows, strict=True)) or [()] * 9
-    sums = [np.array(column, dtype=np.float64) for column in columns[2:8]]
+    columns = list(zip(*rows, strict=True)) or [()] * 11
+    sums = [np.array(column, dtype=np.float64) for column in columns[2:10]]
     return Standings(
         uids=np.array(columns[0], dtype=np.int64),
         hotkeys=columns[1],
         loss=Averages(*sums[0:2]),
         score=Averages(*sums[2:4]),
         seconds=Averages(*sums[4:6]),
-        rounds=np.array(columns[8], dtype=np.int64),
+        by_heart=Averages(*sums[6:8]),
+        rounds=np.array(columns[10], dtype=np.int64),
     )
 
 
 def save_standings(conn: Connection, standings: Standings) -> None:
-    averages = (standings.loss, standings.score, standings.seconds)
+    averages = (standings.loss, standings.score, standings.seconds, standings.by_heart)
     sums = [column.tolist() for each in averages for column in (each.total, each.weight)]
     columns = (standings.uids.tolist(), standings.hotkeys, *sums, standings.rounds.tolist())
     conn.cursor().executemany(
         """INSERT INTO standing (uid, hotkey, loss_total, loss_weight, score_total, score_weight,
-                                 seconds_total, seconds_weight, rounds)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                 seconds_total, seconds_weight, by_heart_total,
+                                 by_heart_weight, rounds)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (uid) DO UPDATE SET
              hotkey = excluded.hotkey, loss_total = excluded.loss_total,
              loss_weight = excluded.loss_weight, score_total = excluded.score_total,
              score_weight = excluded.score_weight, seconds_total = excluded.seconds_total,
-             seconds_weight = excluded.seconds_weight, rounds = excluded.rounds""",
+             seconds_weight = excluded.seconds_weight, by_heart_total = excluded.by_heart_total,
+             by_heart_weight = excluded.by_heart_weight, rounds = excluded.rounds""",
         zip(*columns, strict=True),
     )
 
@@ -216,15 +306,55 @@ def count_scored(conn: Connection) -> int:
 
 
 def load_newest_weights(conn: Connection) -> WeightsRow | None:
+    """Return the last weights that are on chain, or promised to it."""
+    condition: LiteralString = " WHERE state IN ('committed', 'revealed', 'set')"
+    return _load_last(conn, WEIGHTS_COLUMNS + condition, ())
+
+
+def load_committed_weights(conn: Connection) -> WeightsRow | None:
+    return _load_last(conn, WEIGHTS_COLUMNS + " WHERE state = 'committed'", ())
+
+
+def load_epoch_weights(conn: Connection, epoch: int) -> WeightsRow | None:
+    return _load_last(conn, WEIGHTS_COLUMNS + " WHERE weights.id = %s", (epoch,))
+
+
+def load_weights_before(conn: Connection, epoch: int) -> WeightsRow | None:
+    return _load_last(conn, WEIGHTS_COLUMNS + " WHERE weights.id < %s", (epoch,))
+
+
+def _load_last(
+    conn: Connection, query: LiteralString, arguments: tuple[int, ...]
+) -> WeightsRow | None:
     with conn.cursor(row_factory=class_row(WeightsRow)) as cursor:
-        return cursor.execute(
-            """SELECT height, uids, "values", error FROM weights
-               WHERE error IS NULL ORDER BY id DESC LIMIT 1"""
-        ).fetchone()
+        return cursor.execute(query + " ORDER BY weights.id DESC LIMIT 1", arguments).fetchone()
 
 
-def add_weights(conn: Connection, row: WeightsRow) -> None:
-    conn.execute(
-        'INSERT INTO weights (height, uids, "values", error) VALUES (%s, %s, %s, %s)',
-        (row.height, row.uids, row.values, row.error),
-    )
+def add_weights(conn: Connection, row: WeightsRow) -> int:
+    """Keep an epoch's weights; return its number."""
+    added = conn.execute(
+        """INSERT INTO weights (height, uids, "values", state, error, secret_id, rules, own_uid,
+                                limit_u32, present, standings)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+        (
+            *(row.height, row.uids, row.values, row.state, row.error, row.secret_id),
+            *(Jsonb(row.rules), row.own_uid, row.limit_u32, row.present, row.standings),
+        ),
+    ).fetchone()
+    assert added is not None
+    epoch: int = added[0]
+    return epoch
+
+
+def move_weights(conn: Connection, epoch: int, state: str, error: str | None = None) -> None:
+    conn.execute("UPDATE weights SET state = %s, error = %s WHERE id = %s", (state, error, epoch))
+
+
+def load_epochs(conn: Connection, limit: int) -> list[tuple[int, int, str, int]]:
+    """Return number, height, state and count of rounds of the newest epochs."""
+    return conn.execute(
+        """SELECT weights.id, weights.height, weights.state, count(round.id)
+           FROM weights LEFT JOIN round ON round.epoch = weights.id
+           GROUP BY weights.id ORDER BY weights.id DESC LIMIT %s""",
+        (limit,),
+    ).fetchall()

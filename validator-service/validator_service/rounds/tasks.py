@@ -15,6 +15,7 @@ from psycopg import OperationalError as PostgresDown
 from psycopg_pool import PoolTimeout
 
 from chain_service.client import ChainRefusal, ChainUnavailable
+from chain_service.domain.weights import hash_weights
 from chain_service.schemas import Metagraph
 from taonet.corpus import CorpusError
 from taonet.kit.db import begin
@@ -27,10 +28,13 @@ from validator_service.membership import ensure_registered, load_coldkey_address
 from validator_service.rounds import operations, passage_repository, repository
 from validator_service.rounds.asking import AskingRules, Target, ask_servers
 from validator_service.rounds.context import Context
-from validator_service.rounds.repository import Round
+from validator_service.rounds.repository import Round, WeightsRow
 
 OVERDUE_SECONDS = 20.0
 """How long a round may stand still before it is taken up again."""
+WEIGHTS_VERSION = 1
+"""Of these rules; a chain may ask for a newer one, and then these weights do not count."""
+TOO_EARLY = "RevealTooEarly"
 BEST_TOLD = 10
 """Servers in the log line of a round."""
 
@@ -103,9 +107,10 @@ def score_answers(round_id: str) -> None:
         due = operations.are_weights_due(
             conn, held.parameters.blocks_per_step, settings.validator_first_weights_rounds
         )
+        promised = repository.load_committed_weights(conn) is not None
     if judgement is not None:
         log.info("round scored", **describe(judgement))
-    if due:
+    if due or promised:
         set_weights.delay()
 
 
@@ -122,31 +127,77 @@ def describe(judgement: Judgement) -> dict[str, Any]:
 
 @job("validator.set_weights")
 def set_weights() -> None:
-    """Put the scores on chain as weights, when an epoch has passed since the last."""
+    """Reveal what was promised, if its step has passed; promise anew, if an epoch has."""
     held = context()
-    parameters = held.parameters
-    own_limit = int(held.settings.validator_weight_cap * U32_MAXIMUM)
-    limit = min(own_limit, parameters.max_weight_limit_u32)
-    metagraph = held.chain.metagraph()
+    with begin(held.pool) as conn:
+        if repository.try_lock_weights(conn):  # Else another process is at it.
+            change_weights(held)
+
+
+def change_weights(held: Context) -> None:
+    with begin(held.pool) as conn:
+        promised = repository.load_committed_weights(conn)
+    if promised is not None and not reveal(held, promised):
+        return
+    parameters, metagraph = held.parameters, held.chain.metagraph()
     own = metagraph.find(held.hotkey.ss58_address)
-    hotkeys = {neuron.uid: neuron.hotkey for neuron in metagraph.neurons}
     if own is None:
         log.warning("no weights to set: not registered")
         return
-    height = metagraph.height
+    if metagraph.height + 1 - own.last_update_block < parameters.weights_rate_limit_blocks:
+        return  # The chain would say no; the next round rings again.
+    own_limit = int(held.settings.validator_weight_cap * U32_MAXIMUM)
     with begin(held.pool) as conn:
         if not operations.are_weights_due(
             conn, parameters.blocks_per_step, held.settings.validator_first_weights_rounds
         ):
             return
-        weights = operations.calculate_weights(conn, hotkeys, limit, own.uid)
-    if not weights:
-        log.warning("no weights to set: no Server has a score")
-        return
-    error = submit_weights(held, weights)
+        weights = operations.calculate_weights(
+            conn,
+            {neuron.uid: neuron.hotkey for neuron in metagraph.neurons},
+            metagraph.height,
+            min(own_limit, parameters.max_weight_limit_u32),
+            own.uid,
+            held.settings.rules(),
+        )
+        if not weights.uids:
+            log.warning("no weights to set: no Server has a score")
+            return
+        epoch = operations.record_weights(conn, weights)
+        first = repository.load_weights_before(conn, epoch) is None
+    promise(held, epoch, weights, at_once=first)
+
+
+def promise(held: Context, epoch: int, weights: WeightsRow, *, at_once: bool) -> None:
+    """Commit to weights. The very first are set at once: there is nothing yet to copy."""
+    if at_once:
+        state, error = submit(held, "set_weights", revealed(weights, salted=False), "set")
+    else:
+        commit_hash = hash_weights(
+            held.hotkey.ss58_address, weights.uids, weights.values, weights.salt, WEIGHTS_VERSION
+        )
+        state, error = submit(held, "commit_weights", {"commit_hash": commit_hash}, "committed")
+    if state != "committed":
+        with begin(held.pool) as conn:
+            operations.settle_weights(conn, epoch, state, error)
+    log.info("weights", epoch=epoch, state=state, error=error, servers=len(weights.uids))
+
+
+def reveal(held: Context, promised: WeightsRow) -> bool:
+    """Show promised weights; False where it is too early. A promise the chain lost is dropped."""
+    arguments = revealed(promised, salted=True)
+    state, error = submit(held, "reveal_weights", arguments, "revealed")
+    if error is not None and error.startswith(TOO_EARLY):
+        return False
     with begin(held.pool) as conn:
-        operations.record_weights(conn, height, weights, error)
-    log.info("weights set" if error is None else "weights refused", weights=weights, error=error)
+        operations.settle_weights(conn, promised.id, state.replace("refused", "lost"), error)
+    log.info("weights", epoch=promised.id, state=state, error=error)
+    return True
+
+
+def revealed(weights: WeightsRow, *, salted: bool) -> dict[str, Any]:
+    shown = {"uids": weights.uids, "values": weights.values, "version_key": WEIGHTS_VERSION}
+    return {**shown, "salt": weights.salt} if salted else shown
 
 
 @job("validator.reconcile")
@@ -171,11 +222,10 @@ def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
     rules = AskingRules(
         top_k=settings.validator_top_k,
         answer_seconds=settings.validator_answer_seconds,
-        private_allowed=settings.validator_private_addresses,
     )
     replies = held.runner.run(ask_servers(held.servers, asked, rules))
     with begin(held.pool) as conn:
-        recorded = operations.record_answers(conn, opened.id, replies)
+        recorded = operations.record_answers(conn, opened.id, replies, held.text.digest)
     if recorded:
         score_answers.delay(opened.id)
 
@@ -190,6 +240,7 @@ def draw_all(held: Context, opened: Round, targets: list[Target]) -> list[Questi
         put_passages(
             draw_questions(held.text, opened.seed, target.hotkey, shape),
             passages[place :: len(targets)],
+            shape,
         )
         for place, target in enumerate(targets)
     ]
@@ -202,17 +253,14 @@ def join(held: Context) -> None:
     log.info("registered" if uid is not None else "being registered elsewhere", uid=uid)
 
 
-def submit_weights(held: Context, weights: dict[int, int]) -> str | None:
-    """Send the weights and wait for the block; return the chain's reason where it says no."""
-    arguments = {
-        "uids": list(weights),
-        "values": list(weights.values()),
-        "version_key": held.parameters.weights_version_key,
-    }
+def submit(
+    held: Context, call: str, arguments: dict[str, Any], done: str
+) -> tuple[str, str | None]:
+    """Send a call and wait for its block; return the state it leads to, and the chain's reason."""
     try:
-        held.chain.execute(held.hotkey, "set_weights", arguments)
+        held.chain.execute(held.hotkey, call, arguments)
     except ChainUnavailable:
         raise
     except ChainRefusal as refusal:
-        return str(refusal)
-    return None
+        return "refused", f"{refusal.code}: {refusal.message}"
+    return done, None

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from taonet.corpus import read_chunks
+from taonet.corpus import load_manifest, read_chunks
 from taonet.kit.logging import get_logger
 from validator_service.domain.prompts import Shape, Text, join_documents
 
@@ -13,6 +13,11 @@ CHARACTERS_MAX = 2_000_000
 """How much held-out text a process keeps; more would only take memory."""
 
 log = get_logger(__name__)
+
+
+def corpus_stamp(corpus_path: str) -> str:
+    """Return what changes whenever the corpus is another."""
+    return load_manifest(Path(corpus_path).expanduser()).fingerprint
 
 
 def load_text(corpus_path: str, tokenizer: Tokenizer, shape: Shape) -> Text:

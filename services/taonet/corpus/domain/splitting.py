@@ -5,6 +5,7 @@ Server trained on that release would have seen what the Validators hold back.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 from typing import Literal
 
@@ -16,9 +17,17 @@ SPLITS: tuple[Split, ...] = ("train", "heldout")
 HELDOUT_SHARE = 0.10
 """The part of all documents that is held out, on average."""
 
+FRESH = "fresh"
+"""The source whose documents are all held out: text that nobody else has seen."""
+
 
 def choose_split(document_name: str, heldout_share: float = HELDOUT_SHARE) -> Split:
-    """heldout iff the first 64 bits of sha256(name), as a fraction of 2^64, lie below the share."""
+    """heldout iff the first 64 bits of sha256(name), as a fraction of 2^64, lie below the share.
+
+    What is fresh is always held out.
+    """
+    if document_name.startswith(f"{FRESH}/"):
+        return "heldout"
     digest = hashlib.sha256(document_name.encode()).digest()
     fraction = int.from_bytes(digest[:8], "big") / 2**64
     return "heldout" if fraction < heldout_share else "train"
@@ -40,11 +49,18 @@ def split_documents(documents: Iterable[Document]) -> dict[Split, list[Chunk]]:
 
 
 def take_unseen(documents: Iterable[Document], seen: set[str]) -> list[Chunk]:
-    """The chunks whose id is not in `seen`, which grows by them."""
+    """The chunks whose normalised text is not in `seen`, which grows by them."""
     taken = []
     for document in documents:
         for chunk in cut_document(document):
-            if chunk.id not in seen:
-                seen.add(chunk.id)
+            digest = normalised_digest(chunk.text)
+            if digest not in seen:
+                seen.add(digest)
                 taken.append(chunk)
     return taken
+
+
+def normalised_digest(text: str) -> str:
+    """sha256 of the text without what a reformatting changes: case, and how wide white space is."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return hashlib.sha256(" ".join(folded.split()).encode()).hexdigest()
