@@ -62,9 +62,12 @@ class Books:
                     self._waiting.put(None)
                     break
                 batch.append(entry)
-            self._write(batch)
+            # Whoever was cancelled before his turn is left out; from here on nobody can be.
+            self._write([each for each in batch if each[1].set_running_or_notify_cancel()])
 
     def _write(self, batch: list[Entry]) -> None:
+        if not batch:
+            return
         try:
             happened = self._commit([movement for movement, _ in batch])
         except Exception as error:
