@@ -157,18 +157,23 @@ class ServerClient:
         """
         call = generate_call(address, request, timeout_seconds)
         async with send(self.http, self.keypair, call) as answer:
-            seen = bytearray()
+            seen, end = bytearray(), None
+            # Read until nothing more comes: only then can the connection be used again.
             async for line in answer.lines():
+                if end is not None:
+                    raise MalformedAnswer("the stream went on after its end")
                 seen += line
                 if is_end(line):
                     signed, signature = split_signature(bytes(seen))
                     answer.verify(signature, signed)
-                    yield GenerateEnd.model_validate_json(line)
-                    return
-                if line.startswith(REFUSAL_LINE):
+                    end = GenerateEnd.model_validate_json(line)
+                elif line.startswith(REFUSAL_LINE):
                     raise parse_refusal(503, line)
-                yield GeneratePiece.model_validate_json(line)
-            raise MalformedAnswer("the stream broke off before its end")
+                else:
+                    yield GeneratePiece.model_validate_json(line)
+            if end is None:
+                raise MalformedAnswer("the stream broke off before its end")
+            yield end
 
     async def info(self, address: ServerAddress, *, timeout_seconds: float) -> Info:
         call = Call(address, "GET", "/info", b"", CONTENT_TYPE, timeout_seconds, INFO_BYTES_MAX)

@@ -10,6 +10,7 @@ from server_service.forwarding import ForwardJob
 from server_service.generation import GenerateJob, Generation
 from server_service.lanes import Lanes
 from server_service.writing import FastWriter
+from taonet.kit.errors import Malformed
 
 LANES_MAX = 2
 """Batches of texts that are written at once. With more, each text alone becomes slower."""
@@ -60,6 +61,12 @@ class ServedModel:
 
     def submit_text(self, job: GenerateJob) -> None:
         if self._translation:
+            if job.grammar is not None or job.steering.logit_bias:
+                # Both speak of the network's tokens, and this model writes others.
+                raise Malformed(
+                    "this Server's model has a tokenizer of its own: it takes no json_schema and "
+                    "no logit_bias; ask another"
+                )
             translate_job(job, self._translation, self.facts.context_length)
         text = Generation(job, self._decode, self.facts.end_tokens)
         submit: Callable[[Generation], None] = self._batcher.submit_generation

@@ -245,6 +245,12 @@ def _add_gateway(app: FastAPI) -> None:
     def models() -> dict[str, Any]:
         return {"data": [{"id": "taonet", "object": "model"}]}
 
+    @app.get("/v1/account")
+    def account(authorization: Annotated[str, Header()]) -> Any:
+        if authorization != f"Bearer {GATEWAY_KEY}":
+            return JSONResponse({"error": {"message": "no such key"}}, 401)
+        return {"balance_rao": "5"}
+
     @app.post("/v1/completions")
     def complete(body: dict[str, Any], authorization: Annotated[str, Header()]) -> Any:
         if authorization != f"Bearer {GATEWAY_KEY}":

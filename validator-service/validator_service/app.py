@@ -42,7 +42,14 @@ from validator_service.tokenizing import load_token_bytes, load_tokenizer
 
 OPENAI_PREFIX = "/v1/"
 POOL_SIZE = 8
-CONNECTIONS = httpx.Limits(max_connections=2 * CALLS_MAX, max_keepalive_connections=CALLS_MAX)
+IDLE_SECONDS = 2.0
+"""How long a connection to a Server is kept for the next call; Servers close idle ones after 5 s,
+and a call must not meet that."""
+CONNECTIONS = httpx.Limits(
+    max_connections=2 * CALLS_MAX,
+    max_keepalive_connections=CALLS_MAX,
+    keepalive_expiry=IDLE_SECONDS,
+)
 RETRY_SECONDS = 1.0
 """When to try again where the refusal itself does not know better."""
 

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from taonet.explorer import pages, playground, routes, trade
+from taonet.explorer import account, pages, playground, routes, trade
 from taonet.explorer.network import Network
 from taonet.explorer.rendering import FOLDER, create_templates
 from taonet.explorer.security import SecurityHeaders
@@ -29,7 +29,7 @@ def create_app() -> FastAPI:
         app.add_exception_handler(error, pages.render_error)
     app.add_middleware(SecurityHeaders)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for part in (pages, routes, playground, trade):
+    for part in (pages, routes, playground, account, trade):
         app.include_router(part.router)
     return app
 

@@ -69,12 +69,13 @@ async def models(
 ) -> Response:
     """List the models that the gateway offers to this key."""
     settings: ExplorerSettings = request.app.state.settings
-    asked = network.http.build_request(
-        "GET",
-        f"{settings.gateway_url}/v1/models",
-        headers={"authorization": authorization} if authorization else {},
-    )
-    answer = await _send(network.http, asked)
+    headers = {"authorization": authorization} if authorization else {}
+    return await relay(network.http, f"{settings.gateway_url}/v1/models", headers)
+
+
+async def relay(http: httpx.AsyncClient, url: str, headers: dict[str, str]) -> Response:
+    """Ask the gateway, and pass on its whole answer."""
+    answer = await _send(http, http.build_request("GET", url, headers=headers))
     media_type = answer.headers.get("content-type", "text/plain")
     return Response(await _read(answer), answer.status_code, media_type=media_type)
 

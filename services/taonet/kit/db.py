@@ -110,13 +110,13 @@ def begin(pool: ConnectionPool) -> Iterator[Connection]:
 
 
 @contextmanager
-def begin_together(pool: ConnectionPool) -> Iterator[Connection]:
+def begin_together(conn: Connection) -> Iterator[Connection]:
     """
-    Like `begin`, but statements are sent without waiting for each other's answers.
+    Begin a transaction whose statements are sent without waiting for each other's answers.
 
     Read each cursor inside the block; the commit is waited for once, at its end.
     """
-    with pool.connection() as conn, conn.pipeline(), conn.transaction():
+    with conn.pipeline(), conn.transaction():
         yield conn
 
 

@@ -219,6 +219,7 @@ def _validator(place: Place, number: int) -> list[ProcessSpec]:
         "VALIDATOR_PRIVATE_ADDRESSES": "true",
         "VALIDATOR_AXON_IP": HOST,
         "VALIDATOR_AXON_PORT": str(place.port(f"{name}-gateway")),
+        "EXCHANGE_URL": place.address("exchange"),
     }
     celery = ("celery", "-A", "validator_service.worker")
     worker = (*celery, "worker", "-n", f"{name}@%h", "--without-gossip", "--without-mingle")

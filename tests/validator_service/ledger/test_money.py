@@ -191,6 +191,8 @@ def test_movements_of_one_batch_have_each_their_own_outcome(
     # All wait before the first is written, so they are one batch.
     wanted = [books.write(partial(reserve, booking(f"call-{n}", 300))) for n in range(5)]
     broken = books.write(lambda conn: conn.execute("SELECT * FROM nowhere"))
+    left = books.write(partial(reserve, booking("left", 1)))
+    assert left.cancel()
     books.start()
 
     assert [future.result(10) for future in wanted] == [True, True, True, False, False]

@@ -6,42 +6,37 @@ replaced unseen; what was delivered is what is paid, however the call ends.
 
 import asyncio
 import hashlib
-import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-import psycopg
-from psycopg import Connection, Cursor
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from tokenizers import Tokenizer
 
 from server_service.client import Grammars, RequestKind, ServerClient
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
-from validator_service.domain.passages import cut_passage
-from validator_service.domain.payouts import calculate_share_rao, divide_cost_rao
 from validator_service.domain.pricing import Price, PriceList, calculate_cost_rao
 from validator_service.domain.prompts import Shape
+from validator_service.gateway.billing import divide, draw_sample, make_bill, write_in_the_end
 from validator_service.gateway.directory import Directory, KnownServer
 from validator_service.gateway.errors import (
     ContextLengthExceeded,
     NoServerAvailable,
     TooManyCalls,
 )
-from validator_service.gateway.limiting import RateLimiter
+from validator_service.gateway.limiting import ACCOUNTS_MAX, RateLimiter
 from validator_service.gateway.racing import Delivery, Race
 from validator_service.ledger import operations, repository
 from validator_service.ledger.books import Books, Movement
 from validator_service.ledger.key_repository import Caller
-from validator_service.ledger.repository import Booking, Part, Settlement
+from validator_service.ledger.repository import Booking, Settlement
 from validator_service.metrics import (
     INFERENCE_CALLS,
     INFERENCE_TOKENS,
     REVENUE_RAO,
 )
-from validator_service.rounds import passage_repository
 
 CALLS_MAX = 256
 """Calls under way at once; above it the gateway says so."""
@@ -49,16 +44,10 @@ ATTEMPTS_MAX = 4
 """Servers asked for one call."""
 BEGINNING_TOKENS = 64
 """Of a prompt, by which it is known again: so much of it must be the same."""
-SETTLE_PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
-"""Between attempts to write a bill while the database is away."""
 SETTLE_WAIT_SECONDS = 2.0
 """How long the consumer waits for the bill to be written; it is written later in any case."""
 
 CLOSE_SECONDS = 10.0
-
-STORE_AWAY = (psycopg.OperationalError, PoolTimeout)
-
-CHANCE = secrets.SystemRandom()
 
 log = get_logger(__name__)
 
@@ -104,7 +93,14 @@ class Gateway:
     hedging: bool = False
     calls: dict[str, "Call[Any]"] = field(default_factory=dict)
     """Those under way, by their request's id."""
+    solvent: set[str] = field(default_factory=set)
+    """Accounts whose last reservation was granted."""
     settling: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def note_solvent(self, account: str) -> None:
+        if len(self.solvent) >= ACCOUNTS_MAX:
+            self.solvent.clear()
+        self.solvent.add(account)
 
     def under_way(self) -> list[str]:
         """Return the calls that hold money; also asked by another thread."""
@@ -153,8 +149,7 @@ class Call(ABC, Generic[Given]):
         self.gateway.calls[self.order.request_id] = self
         try:
             servers = await self._candidates()
-            await self._reserve(self.tokens_max(servers))
-            self.server, self.delivery = await self._race(servers)
+            await self._reserve_and_race(servers)
         except BaseException:
             self.outcome = "refused"
             await self.finish()
@@ -213,6 +208,25 @@ class Call(ABC, Generic[Given]):
             raise ContextLengthExceeded(self.longest_prompt, longest)
         return able[:ATTEMPTS_MAX]
 
+    async def _reserve_and_race(self, servers: list[KnownServer]) -> None:
+        """Who could pay a moment ago has his question asked while the books are written."""
+        tokens_max, account = self.tokens_max(servers), self.order.caller.account
+        if account not in self.gateway.solvent:
+            await self._reserve(tokens_max)
+            self.server, self.delivery = await self._race(servers)
+            return
+        racing = asyncio.ensure_future(self._race(servers))
+        try:
+            await self._reserve(tokens_max)
+        except BaseException:
+            self.gateway.solvent.discard(account)
+            racing.cancel()
+            (end,) = await asyncio.gather(racing, return_exceptions=True)
+            if not isinstance(end, BaseException):
+                self.server, self.delivery = end
+            raise
+        self.server, self.delivery = await racing
+
     def _beginning(self) -> str:
         beginning = self.prompts[0][:BEGINNING_TOKENS]
         return hashlib.blake2b(repr(beginning).encode(), digest_size=16).hexdigest()
@@ -233,6 +247,7 @@ class Call(ABC, Generic[Given]):
         seconds = self.gateway.reservation_seconds
         if not await self._book(lambda conn: repository.reserve(conn, booking, seconds)):
             await run_in_threadpool(self._refuse, booking)
+        self.gateway.note_solvent(caller.account)
 
     def _refuse(self, booking: Booking) -> None:
         with begin(self.gateway.pool) as conn:
@@ -253,15 +268,15 @@ class Call(ABC, Generic[Given]):
             del self.gateway.calls[self.order.request_id]
 
     async def _bill(self, delivered: int | None) -> None:
+        books, request_id = self.gateway.books, self.order.request_id
         spared = self._limited_tokens
         if delivered is None:
-            request_id = self.order.request_id
-            await self._book_in_the_end(lambda conn: repository.release(conn, request_id))
+            await write_in_the_end(books, lambda conn: repository.release(conn, request_id))
         else:
             self.completion_tokens = delivered
             self.cost_rao = calculate_cost_rao(self.price, self.prompt_count, delivered)
-            if not await self._book_in_the_end(self._movement()):
-                log.error("a call was not settled: it had expired", call=self.order.request_id)
+            if not await write_in_the_end(books, make_bill(self._settlement(), self._sample())):
+                log.error("a call was not settled: it had expired", call=request_id)
                 return
             spared -= self.prompt_count + delivered
             INFERENCE_TOKENS.labels("input").inc(self.prompt_count)
@@ -269,54 +284,21 @@ class Call(ABC, Generic[Given]):
             REVENUE_RAO.inc(self.cost_rao)
         self.gateway.limiter.give_back_tokens(self.order.caller.account, spared)
 
-    def _movement(self) -> Movement:
-        """Return what writes the bill, and a passage of the prompt where this call is a sample."""
-        settlement, passage = self._settlement(), self._sample()
-
-        def write(conn: Connection) -> Cursor[Any]:
-            if passage is not None:
-                passage_repository.add_passage(conn, passage)
-            return repository.settle(conn, settlement)
-
-        return write
-
-    def _sample(self) -> list[int] | None:
-        sampling = self.gateway.sampling
-        if not self.order.caller.sampled or CHANCE.random() >= sampling.share:
-            return None
-        return cut_passage(CHANCE.choice(self.prompts), sampling.shape, CHANCE.random())
-
     def _settlement(self) -> Settlement:
-        servers = self.answering()
-        parts = [
-            Part(
-                server_uid=server.uid,
-                server_hotkey=server.hotkey,
-                server_coldkey=server.coldkey,
-                cost_rao=cost_rao,
-                share_rao=calculate_share_rao(cost_rao, self.gateway.take_percent),
-            )
-            for server, cost_rao in zip(
-                servers, divide_cost_rao(self.cost_rao, len(servers)), strict=True
-            )
-        ]
+        first, *others = divide(self.cost_rao, self.answering(), self.gateway.take_percent)
         return Settlement(
             request_id=self.order.request_id,
             prompt_tokens=self.prompt_count,
             completion_tokens=self.completion_tokens,
-            first=parts[0],
-            others=tuple(parts[1:]),
+            first=first,
+            others=tuple(others),
         )
+
+    def _sample(self) -> list[int] | None:
+        sampling = self.gateway.sampling
+        if not self.order.caller.sampled:
+            return None
+        return draw_sample(self.prompts, sampling.share, sampling.shape)
 
     async def _book(self, movement: Movement) -> bool:
         return await asyncio.wrap_future(self.gateway.books.write(movement))
-
-    async def _book_in_the_end(self, movement: Movement) -> bool:
-        """Write it, however long the database is away: it was delivered, so it is paid."""
-        for pause in SETTLE_PAUSES_SECONDS:
-            try:
-                return await self._book(movement)
-            except STORE_AWAY as error:
-                log.warning("a bill waits", call=self.order.request_id, reason=str(error).strip())
-                await asyncio.sleep(pause)
-        return await self._book(movement)

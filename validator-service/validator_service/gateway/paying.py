@@ -32,7 +32,7 @@ class Payer:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
-    def __call__(self, request: Request, who: Annotated[Caller, Depends(caller)]) -> Caller:
+    async def __call__(self, request: Request, who: Annotated[Caller, Depends(caller)]) -> Caller:
         limiter = gateway_of(request).limiter
         request.state.limit_headers = limiter.headers(who.account)
         if self.scope not in who.scopes:

@@ -7,6 +7,7 @@ from typing import Annotated
 import redis
 from fastapi import Depends, Request
 from psycopg_pool import ConnectionPool
+from starlette.concurrency import run_in_threadpool
 
 from taonet.kit import signing
 from taonet.kit.db import begin
@@ -34,6 +35,11 @@ class Access:
     pool: ConnectionPool
     remembered: dict[bytes, tuple[Caller, float]] = field(default_factory=dict, repr=False)
 
+    def find(self, digest: bytes) -> Caller | None:
+        """Ask the books whose key this is."""
+        with begin(self.pool) as conn:
+            return key_repository.find_caller(conn, digest)
+
     def forget(self, key_id: str) -> None:
         """Ask the books about a key again."""
         self.remembered = {
@@ -45,7 +51,7 @@ async def read_body(request: Request) -> bytes:
     return await request.body()
 
 
-def caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
     """Return the account whose key the request carries, or refuse it."""
     access: Access = request.app.state.access
     scheme, _, api_key = request.headers.get("authorization", "").partition(" ")
@@ -55,8 +61,7 @@ def caller(request: Request) -> Caller:
     kept = access.remembered.get(digest)
     if kept is not None and time.monotonic() - kept[1] < REMEMBERED_SECONDS:
         return kept[0]
-    with begin(access.pool) as conn:
-        found = key_repository.find_caller(conn, digest)
+    found = await run_in_threadpool(access.find, digest)
     if found is None:
         raise InvalidApiKey
     if len(access.remembered) >= REMEMBERED_MAX:
@@ -65,7 +70,7 @@ def caller(request: Request) -> Caller:
     return found
 
 
-def account_holder(who: Annotated[Caller, Depends(caller)]) -> Caller:
+async def account_holder(who: Annotated[Caller, Depends(caller)]) -> Caller:
     """Return whose key it is, if the key may read the account."""
     if Scope.ACCOUNT not in who.scopes:
         raise InsufficientScope(Scope.ACCOUNT)

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import psycopg
 from psycopg import Connection, Cursor
 from psycopg_pool import ConnectionPool
 
-from taonet.kit.db import begin, begin_together
+from taonet.kit.db import begin_together
 from taonet.kit.logging import get_logger
 
 BATCH_MAX = 128
@@ -34,6 +35,8 @@ class Books:
     def __init__(self, pool: ConnectionPool) -> None:
         self.pool = pool
         self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._conn: Connection | None = None
+        """Kept from batch to batch: to check one before each use would double the wait."""
         self._thread = threading.Thread(target=self._run, name="books", daemon=True)
 
     def start(self) -> None:
@@ -43,6 +46,7 @@ class Books:
         """Write what is waiting, and end."""
         self._waiting.put(None)
         self._thread.join()
+        self._give_back()
 
     def write(self, movement: Movement) -> "Future[bool]":
         """Return at once; the future tells, after the commit, whether the movement happened."""
@@ -58,9 +62,12 @@ class Books:
                     self._waiting.put(None)
                     break
                 batch.append(entry)
-            self._write(batch)
+            # Whoever was cancelled before his turn is left out; from here on nobody can be.
+            self._write([each for each in batch if each[1].set_running_or_notify_cancel()])
 
     def _write(self, batch: list[Entry]) -> None:
+        if not batch:
+            return
         try:
             happened = self._commit([movement for movement, _ in batch])
         except Exception as error:
@@ -79,9 +86,19 @@ class Books:
             self._write([entry])
 
     def _commit(self, movements: list[Movement]) -> list[bool]:
-        if len(movements) == 1:
-            with begin(self.pool) as conn:
-                return [movements[0](conn).fetchone() is not None]
-        with begin_together(self.pool) as conn:
-            cursors = [movement(conn) for movement in movements]
-            return [cursor.fetchone() is not None for cursor in cursors]
+        """Write all in one transaction, whose statements do not wait for each other's answers."""
+        if self._conn is None:
+            self._conn = self.pool.getconn()
+        try:
+            with begin_together(self._conn) as conn:
+                cursors = [movement(conn) for movement in movements]
+                return [cursor.fetchone() is not None for cursor in cursors]
+        except psycopg.OperationalError:
+            # The database was away: the pool throws the connection away, and makes another.
+            self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        if self._conn is not None:
+            self.pool.putconn(self._conn)
+            self._conn = None

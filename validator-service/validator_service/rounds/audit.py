@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from server_service.client import SignedAnswer, verify_next_phrases
 from taonet.kit.errors import NotFound, Refusal
+from validator_service.domain.passages import follow_from
 from validator_service.domain.prompts import Shape, Text, draw_questions
 from validator_service.domain.scores import Rules, Standings, strangers
 from validator_service.rounds import repository
@@ -79,10 +80,7 @@ def check_provenance(scored: Round, answer: StoredAnswer, lens: Lens) -> Iterato
     questions = unpack_questions(answer.questions)
     if scored.text_digest == lens.text.digest:
         drawn = draw_questions(lens.text, scored.seed, answer.hotkey, lens.shape)
-        if not all(
-            np.array_equal(getattr(drawn, part), getattr(questions, part))
-            for part in ("context", "hidden", "canary_rows", "altered")
-        ):
+        if not follow_from(drawn, questions, lens.shape):
             yield f"{where}: the questions do not follow from the seed"
     if answer.body is None or answer.request_headers is None or answer.signature is None:
         return

@@ -240,6 +240,7 @@ def draw_all(held: Context, opened: Round, targets: list[Target]) -> list[Questi
         put_passages(
             draw_questions(held.text, opened.seed, target.hotkey, shape),
             passages[place :: len(targets)],
+            shape,
         )
         for place, target in enumerate(targets)
     ]

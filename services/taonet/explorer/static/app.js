@@ -1,6 +1,7 @@
 // Keeps a server-rendered page fresh: news arrive by EventSource, the page is fetched again and
 // morphed in place, so that focus, scroll and charts stay.
 import { drawCharts, redrawCharts, refreshCharts } from "/static/charts.js";
+import { redrawUsage, startAccount } from "/static/account.js";
 import { startPlayground } from "/static/playground.js";
 
 const REFRESH_PAUSE_MS = 700;
@@ -78,6 +79,12 @@ function listen() {
   addEventListener("pagehide", () => source.close());
 }
 
+function repaint() {
+  redrawCharts();
+  redrawUsage();
+  dispatchEvent(new Event("repaint"));
+}
+
 function startTheme() {
   document.getElementById("theme").addEventListener("click", () => {
     const dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
@@ -90,13 +97,9 @@ function startTheme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 
-function repaint() {
-  redrawCharts();
-  dispatchEvent(new Event("repaint"));
-}
-
 startTheme();
 startPlayground();
+startAccount();
 setInterval(tick, TICK_MS);
 tick();
 drawCharts();

@@ -89,5 +89,11 @@ function show(line, answer) {
   if (piece.error) throw new Error(piece.error.message);
   const choice = piece.choices?.[0];
   answer.append(choice?.text ?? choice?.delta?.content ?? "");
-  if (piece.usage) field("usage").textContent = `${piece.usage.total_tokens} tokens in all`;
+  if (piece.usage) field("usage").textContent = describe(piece.usage);
+}
+
+function describe({ total_tokens, cost_rao, server_uids }) {
+  const cost = (Number(cost_rao) / 1e9).toFixed(9).replace(/0{1,6}$/, "");
+  const who = server_uids?.length ? `answered by ${server_uids.length > 1 ? "Servers" : "Server"} ${server_uids.join(", ")}` : "";
+  return [`${total_tokens} tokens in all`, `${cost} TAO`, who].filter(Boolean).join(" · ");
 }
