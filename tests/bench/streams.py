@@ -14,6 +14,7 @@ import statistics
 import struct
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -180,7 +181,7 @@ def prepare_http(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
 
 
 def prepare_frames(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
-    frames = []
+    frames: list[bytes] = []
     for order in write_orders(key, tag, count):
         params = {"apiKey": key.api_key, **order}
         payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
@@ -188,6 +189,11 @@ def prepare_frames(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
         request = {"id": len(frames), "method": "order.place", "params": params}
         frames.append(write_frame(json.dumps(request, separators=(",", ":"))))
     return iter(frames)
+
+
+def itself(protocol: asyncio.Protocol) -> asyncio.Protocol:
+    """What an event loop asks of a factory, for a connection that is made already."""
+    return protocol
 
 
 async def load(url: str, keys: list[KeyView], tag: str) -> Round:
@@ -198,7 +204,7 @@ async def load(url: str, keys: list[KeyView], tag: str) -> Round:
     started = time.perf_counter()
     connections = [Connection(sent, started + SECONDS) for sent in requests]
     for connection in connections:
-        await loop.create_connection(lambda one=connection: one, host, int(port))
+        await loop.create_connection(partial(itself, connection), host, int(port))
     await asyncio.gather(*(connection.done for connection in connections))
     taken = [seconds for connection in connections for seconds in connection.taken]
     refused = sum(connection.refused for connection in connections)
@@ -223,7 +229,7 @@ async def call(url: str, keys: list[KeyView], tag: str, depth: int) -> Round:
     callers: list[Caller] = []
     for sent in requests:
         caller = Caller(sent, 0.0, depth)
-        await loop.create_connection(lambda one=caller: one, host, int(port))
+        await loop.create_connection(partial(itself, caller), host, int(port))
         callers.append(caller)
     await asyncio.gather(*(caller.open for caller in callers))
     started = time.perf_counter()
@@ -254,7 +260,7 @@ async def fan_out(url: str, key: KeyView) -> FanOut:
     loop = asyncio.get_running_loop()
     subscribers = [Subscriber(f"/ws/{STREAM}", lags) for _ in range(SUBSCRIBERS)]
     for subscriber in tqdm(subscribers, desc="subscribers"):
-        await loop.create_connection(lambda one=subscriber: one, host, int(port))
+        await loop.create_connection(partial(itself, subscriber), host, int(port))
     await asyncio.gather(*(subscriber.open for subscriber in subscribers))
     stop = asyncio.Event()
     moving = asyncio.create_task(asyncio.to_thread(move_book, url, key, stop))
