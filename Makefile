@@ -17,12 +17,12 @@ setup: $(STAMP)  ## the virtual environment with what runs, made anew only when 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON); name another: make PYTHON=python3.12 …" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) '.[model,embedded]'
+	$(INSTALL) '.[model,embedded,lab]'
 	@touch $@
 
 # What tests and checks need besides: other people's clients, linters, plots.
 $(DEV_STAMP): $(STAMP)
-	$(INSTALL) '.[model,embedded,dev]'
+	$(INSTALL) '.[model,embedded,lab,dev]'
 	@touch $@
 
 up: setup  ## start the whole network on this machine; returns once all of it is ready
