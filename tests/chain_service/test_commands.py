@@ -108,7 +108,7 @@ def test_reading_for_programs_and_for_people(
     parts = [int(supply[name]) for name in ("free_rao", "stake_rao", "pot_rao")]
     assert sum(parts) == int(supply["issuance_rao"])
     assert "3.000000000 TAO" in typed(capsys, "chain", "supply", "--at", "3")
-    assert json.loads(typed(capsys, "chain", "parameters"))["preset"] == "box"
+    assert json.loads(typed(capsys, "chain", "parameters", "--json"))["preset"] == "box"
 
 
 def test_a_refusal_is_one_sentence(wallets: Path, capsys: pytest.CaptureFixture[str]) -> None:
