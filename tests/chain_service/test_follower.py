@@ -219,8 +219,11 @@ def test_a_halted_follower_stays_so_until_its_operator_acts(
     follower.start_web(TAONET_CHAIN_FOLLOW=chain.url)
     wait_until(lambda: follower.height() > 3)
     follower.kill("follower")
+    height = follower.height()
+    wait_until(lambda: chain.height() > height)
     with psycopg.connect(chain.database_url) as conn:
-        conn.execute("UPDATE block SET state_root = %s WHERE height > 5", ("00" * 32,))
+        forged = "UPDATE block SET state_root = %s WHERE height > %s"
+        conn.execute(forged, ("00" * 32, height))
     for _ in range(2):
         follow(follower, chain)
         assert follower.processes.pop("follower").wait(20) == 3
