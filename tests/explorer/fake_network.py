@@ -169,7 +169,8 @@ def _add_chain(app: FastAPI, network: FakeNetwork) -> None:
     @app.get("/parameters")
     def parameters() -> dict[str, Any]:
         names = [name for name, field in schemas.Parameters.model_fields.items()]
-        return {**dict.fromkeys(names, 1), "preset": "box", "blocks_per_step": BLOCKS_PER_STEP}
+        own = {"preset": "box", "author": ALICE, "blocks_per_step": BLOCKS_PER_STEP}
+        return {**dict.fromkeys(names, 1), **own}
 
     @app.get("/supply")
     def supply(at: int | None = None) -> schemas.Supply:
