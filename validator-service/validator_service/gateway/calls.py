@@ -211,7 +211,8 @@ class Call(ABC, Generic[Given]):
     async def _reserve_and_race(self, servers: list[KnownServer]) -> None:
         """Who could pay a moment ago has his question asked while the books are written."""
         tokens_max, account = self.tokens_max(servers), self.order.caller.account
-        if account not in self.gateway.solvent:
+        # A question with a key may be one that was asked before: its reservation tells.
+        if self.order.idempotency_key is not None or account not in self.gateway.solvent:
             await self._reserve(tokens_max)
             self.server, self.delivery = await self._race(servers)
             return
