@@ -100,12 +100,12 @@ def look(pool: ConnectionPool, epoch: int, lens: Lens) -> Finding:
         return audit_epoch(conn, epoch, lens)
 
 
-def improve_answer(conn: Connection) -> None:
-    """Make a stored answer surer of what it said, as whoever wants to help a Server would."""
-    row = conn.execute("SELECT id, body FROM answer WHERE uid = 1 ORDER BY id LIMIT 1").fetchone()
+def spoil_answer(conn: Connection) -> None:
+    """Make the best Server's stored answer worse, as whoever wants to help another would."""
+    row = conn.execute("SELECT id, body FROM answer WHERE uid = 0 ORDER BY id LIMIT 1").fetchone()
     assert row is not None
     tensors = dict(unpack_tensors(row[1]).tensors)
-    tensors["probabilities"] = np.asarray(tensors["probabilities"], dtype=np.float32) * 0.9
+    tensors["probabilities"] = np.asarray(tensors["probabilities"], dtype=np.float32) * 1e-6
     conn.execute("UPDATE answer SET body = %s WHERE id = %s", (pack_tensors(tensors), row[0]))
 
 
@@ -125,12 +125,12 @@ def test_an_altered_answer_is_found_by_its_signature_and_by_what_it_leads_to(
 ) -> None:
     epoch = play_epoch()
     with begin(pool) as conn:
-        improve_answer(conn)
+        spoil_answer(conn)
 
     problems = look(pool, epoch, lens).problems
 
-    assert any("uid 1: the signature" in problem for problem in problems), problems
-    assert any("uid 1: loss" in problem for problem in problems)
+    assert any("uid 0: the signature" in problem for problem in problems), problems
+    assert any("uid 0: loss" in problem for problem in problems)
     assert "the weights do not follow from the answers" in problems
 
 
