@@ -7,7 +7,7 @@ true, with the authorship checked in the same breath, or nothing of it does.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from psycopg import Connection
@@ -25,6 +25,10 @@ from chain_service.domain.values import Account, Counters, Neuron, Scores
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
+BLOCK_COLUMNS: Final = (
+    "height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, author, signature, "
+    "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds"
+)
 NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
@@ -200,26 +204,31 @@ def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
 
 
 def _insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int) -> None:
-    header, counters = block.header, block.layer.counters
+    row = write_block(block, block.header, apply_microseconds)
     conn.execute(
-        "INSERT INTO block (height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, "
-        "author, signature, issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds) "
+        f"INSERT INTO block ({BLOCK_COLUMNS}) "  # noqa: S608 (our own columns)
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            header.height,
-            header.block_hash,
-            header.parent_hash,
-            header.time_ms,
-            header.extrinsics_root,
-            header.state_root,
-            header.author,
-            header.signature,
-            block.issuance_rao,
-            counters.free_rao,
-            counters.stake_rao,
-            counters.pot_rao,
-            apply_microseconds,
-        ),
+        row,
+    )
+
+
+def write_block(block: AppliedBlock, header: Header, apply_microseconds: int) -> tuple[Any, ...]:
+    """Return a block as a row of BLOCK_COLUMNS; a follower's header is the one it was sent."""
+    counters = block.layer.counters
+    return (
+        header.height,
+        header.block_hash,
+        header.parent_hash,
+        header.time_ms,
+        header.extrinsics_root,
+        header.state_root,
+        header.author,
+        header.signature,
+        block.issuance_rao,
+        counters.free_rao,
+        counters.stake_rao,
+        counters.pot_rao,
+        apply_microseconds,
     )
 
 

@@ -16,11 +16,6 @@ from chain_service.domain.blocks import AppliedBlock
 from chain_service.domain.state import State
 from chain_service.sealed import SealedBlock
 
-BLOCK_COLUMNS = (
-    "height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, author, signature, "
-    "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Followed:
@@ -37,7 +32,7 @@ def save_blocks(conn: Connection, blocks: Sequence[Followed], layer: State) -> N
     """Write blocks, and the layer of all they changed together."""
     # What a crash of the machine takes back is fetched again.
     conn.execute("SET LOCAL synchronous_commit = off")
-    _copy(conn, f"block ({BLOCK_COLUMNS})", map(_write_block, blocks))
+    _copy(conn, f"block ({ledger_repository.BLOCK_COLUMNS})", map(_write_block, blocks))
     columns = "extrinsic (hash, height, index, status, error, fee_rao, body)"
     _copy(conn, columns, (row for block in blocks for row in _write_extrinsics(block)))
     columns = "event (height, index, extrinsic_index, kind, body)"
@@ -72,23 +67,8 @@ def _copy(conn: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None
 
 
 def _write_block(followed: Followed) -> tuple[Any, ...]:
-    block, header = followed.block, followed.sealed.header
-    counters = block.layer.counters
-    return (
-        header.height,
-        header.block_hash,
-        header.parent_hash,
-        header.time_ms,
-        header.extrinsics_root,
-        header.state_root,
-        header.author,
-        header.signature,
-        block.issuance_rao,
-        counters.free_rao,
-        counters.stake_rao,
-        counters.pot_rao,
-        followed.microseconds,
-    )
+    header = followed.sealed.header
+    return ledger_repository.write_block(followed.block, header, followed.microseconds)
 
 
 def _write_extrinsics(followed: Followed) -> Iterable[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ import re
 import statistics
 import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ PAGE = Path(__file__).parents[2] / "docs/benchmarks/streams.md"
 STAMP = re.compile(rb'"E":(\d+)')
 
 
-class Socket(asyncio.Protocol):
+class Socket(asyncio.Protocol, ABC):
     """The least of a WebSocket client: text frames in, text frames out."""
 
     def __init__(self, path: str) -> None:
@@ -89,8 +90,9 @@ class Socket(asyncio.Protocol):
         self.buffer = self.buffer[start + length :]
         return frame
 
+    @abstractmethod
     def hear(self, frame: bytes) -> None:
-        raise NotImplementedError
+        """Take in one frame's text."""
 
 
 class Subscriber(Socket):

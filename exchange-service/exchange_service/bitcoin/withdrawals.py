@@ -5,7 +5,6 @@ again. A payment that waits too long is made dearer; all its versions spend the 
 chain takes one of them at most.
 """
 
-import threading
 import time
 from typing import Final
 
@@ -23,7 +22,6 @@ from taonet.kit.db import begin
 from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
 
-PAUSE_SECONDS: Final = 1.0
 BUMP_BLOCKS: Final = 6
 """So many blocks a payment waits before it is made dearer."""
 
@@ -40,15 +38,6 @@ class BitcoinPayer:
         self._pool = pool
         self._signer = signer
         self._rules = rules
-
-    def pay(self, stop: threading.Event) -> None:
-        """Pay until told to stop; whatever fails is tried again."""
-        while not stop.wait(PAUSE_SECONDS):
-            try:
-                self.step()
-            except Exception as error:
-                if not stop.is_set():
-                    log.warning("paying BTC waits", error=str(error))
 
     def step(self) -> None:
         """Bring every withdrawal one step further; none while coins are missing."""

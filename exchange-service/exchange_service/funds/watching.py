@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from psycopg_pool import ConnectionPool
@@ -18,9 +19,14 @@ from exchange_service.funds.operations import Desk
 from exchange_service.funds.withdrawals import Payer
 from exchange_service.settings import ExchangeSettings
 from exchange_service.signer.client import Signing
+from taonet.kit.logging import get_logger
 
+PAUSE_SECONDS: Final = 1.0
+"""Between two looks at what is to be paid."""
 STOP_SECONDS: Final = 3.0
 """How long the end waits for the threads."""
+
+log = get_logger(__name__)
 
 
 def open_desk(settings: ExchangeSettings, signer: Signing) -> Desk:
@@ -71,7 +77,7 @@ def _list_work(
 
     def pay_tao(stop: threading.Event) -> None:
         with ChainClient(settings.chain_url) as chain:
-            Payer(chain, engine, pool, desk.signer, desk.rules).pay(stop)
+            repeat(Payer(chain, engine, pool, desk.signer, desk.rules).step, stop)
 
     if settings.chain_url:
         yield "read TAO", read_tao
@@ -80,4 +86,16 @@ def _list_work(
         confirmations = desk.confirmations[Asset.BTC]
         bookkeeper = BitcoinBookkeeper(desk.node, engine, pool, desk.signer, confirmations)
         yield "read BTC", bookkeeper.follow
-        yield "pay BTC", BitcoinPayer(desk.node, pool, desk.signer, desk.rules).pay
+        payer = BitcoinPayer(desk.node, pool, desk.signer, desk.rules)
+        yield "pay BTC", partial(repeat, payer.step)
+
+
+def repeat(step: Callable[[], None], stop: threading.Event) -> None:
+    """Take steps until told to stop; one that fails is taken again."""
+    while not stop.wait(PAUSE_SECONDS):
+        try:
+            step()
+        except Exception as error:
+            if not stop.is_set():
+                work = threading.current_thread().name
+                log.warning("it waits", work=work, error=str(error))

@@ -5,7 +5,6 @@ anything is sent its bytes are stored; after a crash the same bytes are sent aga
 be in the chain only once. Deposits stay on their addresses until the hot wallet needs them.
 """
 
-import threading
 import time
 from typing import Final, Protocol
 
@@ -24,7 +23,6 @@ from exchange_service.signer.schemas import ChainPlace
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
 
-PAUSE_SECONDS: Final = 1.0
 EXTRINSIC_BYTES_MAX: Final = 2_000
 """A transfer's size, generously: for what it may cost."""
 
@@ -63,15 +61,6 @@ class Payer:
         self._pool = pool
         self._signer = signer
         self._rules = rules
-
-    def pay(self, stop: threading.Event) -> None:
-        """Pay until told to stop; whatever fails is tried again."""
-        while not stop.wait(PAUSE_SECONDS):
-            try:
-                self.step()
-            except Exception as error:
-                if not stop.is_set():
-                    log.warning("paying waits", error=str(error))
 
     def step(self) -> None:
         """Bring the oldest withdrawal that is due one step further."""

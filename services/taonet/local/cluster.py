@@ -40,7 +40,7 @@ VALIDATORS = (1, 2)
 NURSERY_IMPORTS = (
     "fastapi",
     "uvicorn",
-    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.http.httptools_impl",
     "psycopg",
     "psycopg_pool",
     "embit.transaction",
@@ -61,7 +61,7 @@ NURSERY_IMPORTS = (
 )
 """What nearly every service imports; see docs/decisions/0002."""
 MODEL_IMPORTS = (
-    *("fastapi", "uvicorn", "uvicorn.protocols.http.h11_impl", "httpx", "bittensor_wallet"),
+    *("fastapi", "uvicorn", "uvicorn.protocols.http.httptools_impl", "httpx", "bittensor_wallet"),
     *("taonet.kit.web", "taonet.kit.keys", "torch", "transformers", "safetensors.torch"),
     "ctranslate2",
     *("transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama"),
