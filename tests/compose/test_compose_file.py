@@ -76,5 +76,13 @@ def test_a_server_sees_one_folder_of_hotkeys_and_no_coldkey() -> None:
     assert {name for name in SERVICES if mounts(name, "wallets")} == {"wallets", "treasury"}
 
 
+def test_who_holds_coldkeys_gets_what_opens_them_as_a_file() -> None:
+    opens = {"source": "wallet_password", "target": "taonet_wallet_password"}
+
+    assert {n for n in SERVICES if opens in SERVICES[n].get("secrets", [])} == {
+        *("wallets", "treasury")
+    }
+
+
 def mounts(service: str, volume: str) -> bool:
     return any(one.startswith(f"{volume}:") for one in SERVICES[service].get("volumes", []))

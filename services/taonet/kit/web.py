@@ -29,6 +29,12 @@ from taonet.kit.metrics import REFUSALS, REQUEST_SECONDS
 
 BODY_BYTES_MAX = 1_000_000
 REQUEST_ID = "x-request-id"
+SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""On every answer: read as what it says it is, in nobody's frame, without telling who linked."""
 
 Check = Callable[[], str | None]
 """A readiness check: None when all is well, else a sentence that says what is not."""
@@ -121,7 +127,10 @@ def _render_mistake(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected", request_id=request_id, exc_info=error)
     message = f"this is our mistake; the log tells more of request {request_id}"
     body = {"error": {"code": "InternalError", "message": message}}
-    return JSONResponse(body, status_code=500)
+    # This answer is given outside the envelope, which therefore can't mark it.
+    marks = ((REQUEST_ID.encode(), request_id.encode()), *SAFE_HEADERS)
+    headers = {name.decode(): value.decode() for name, value in marks}
+    return JSONResponse(body, status_code=500, headers=headers)
 
 
 def _render_http(request: Request, error: Exception) -> JSONResponse:
@@ -155,7 +164,7 @@ class _Envelope:
                 message["headers"] = [
                     *message["headers"],
                     (REQUEST_ID.encode(), request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
+                    *SAFE_HEADERS,
                 ]
             await send(message)
 
