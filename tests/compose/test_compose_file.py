@@ -16,8 +16,10 @@ WRITES_ITS_ROOT = {"postgres", "grafana"}
 """Images of others that write beside their volumes."""
 OPEN_TO_THE_MACHINE = {
     *("chain", "chain-follower", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
-    *("prometheus", "grafana"),
+    *("prometheus", "grafana", "caddy"),
 }
+HERE = ("127.0.0.1:", "${TAONET_TLS_BIND:-127.0.0.1}:")
+"""Where a port is published: on this machine; for TLS's door, unless the operator says otherwise."""
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -52,7 +54,7 @@ def test_only_doors_are_published_and_only_on_this_machine(name: str) -> None:
     ports = SERVICES[name].get("ports", [])
 
     assert bool(ports) == (name in OPEN_TO_THE_MACHINE)
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert all(port.startswith(HERE) for port in ports)
     assert ("edge" in SERVICES[name]["networks"]) == (bool(ports) or name == "alertmanager")
 
 
