@@ -24,7 +24,7 @@ from exchange_service.web import KEY_HEADER, now_ms
 from taonet.kit.errors import Refusal, TooLarge
 from taonet.kit.logging import get_logger
 from taonet.kit.metrics import REFUSALS, REQUEST_SECONDS
-from taonet.kit.web import REQUEST_ID
+from taonet.kit.web import REQUEST_ID, SAFE_HEADERS
 
 BODY_BYTES_MAX: Final = 16_384
 """An order has a few hundred bytes."""
@@ -32,7 +32,7 @@ KEY: Final = KEY_HEADER.encode()
 TOO_LARGE: Final = TooLarge(f"an order has at most {BODY_BYTES_MAX} bytes")
 HEADERS: Final = [
     (b"content-type", b"application/json"),
-    (b"x-content-type-options", b"nosniff"),
+    *SAFE_HEADERS,
 ]
 
 log = get_logger(__name__)

@@ -119,3 +119,15 @@ def test_what_is_not_there_would_be_found() -> None:
     assert list(complaints("stake increase")) == ["`stake` has no `increase`"]
     assert list(complaints("status --yaml")) == ["`status` has no option --yaml"]
     assert list(complaints("fly")) == ["there is no `taonet fly`"]
+
+
+def test_every_locked_package_is_on_the_page_of_licences() -> None:
+    locks = [ROOT / "requirements.lock", ROOT / "requirements-model.lock"]
+    locked = {
+        name for lock in locks for name in re.findall(r"^([\w.-]+)==", lock.read_text(), re.M)
+    }
+    page = (ROOT / "docs" / "licences.md").read_text()
+
+    assert locked - set(re.findall(r"^\| ([\w.-]+) \|", page, re.M)) == set(), (
+        "run tools/licences.py"
+    )

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.e2e
 ORDER_SECONDS = 180
 BACK_SECONDS = 60
 MODELS = Path(server_service.__file__).parents[1] / "models"
+SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
+"""What others on the machine may see of a process, more easily than its memory."""
 QUESTION: Any = {
     "model": "network/best",
     "max_tokens": 16,
@@ -198,6 +200,32 @@ def test_a_wrong_key_buys_nothing(box: Box) -> None:
         client.with_options(api_key="sk-taonet-wrong").chat.completions.create(**QUESTION)
 
     assert refusal.value.status_code == 401
+
+
+def test_no_secret_is_in_a_log_an_environment_or_a_command_line(box: Box) -> None:
+    secrets = {
+        *(file.read_text().strip() for file in (box.home / "secrets").iterdir()),
+        *(json.loads(key.read_text())["secretSeed"] for key in private_keys(box)),
+        *(json.loads(key.read_text())["secretPhrase"] for key in private_keys(box)),
+    }
+    shown = [
+        *(box.home / "logs").iterdir(),
+        *(Path(f"/proc/{pid}/{file}") for pid in box.pids().values() for file in SHOWN_BY_THE_KERNEL),
+    ]
+
+    assert len(secrets) > 20
+    assert [
+        (str(file), secret[:4])
+        for file in shown
+        for secret in secrets
+        if secret.encode() in file.read_bytes()
+    ] == []
+
+
+def private_keys(box: Box) -> list[Path]:
+    wallets = box.home / "wallets"
+    found = [*wallets.glob("*/coldkey"), *wallets.glob("*/hotkeys/*")]
+    return [file for file in found if not file.name.endswith("pub.txt")]
 
 
 def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
