@@ -8,7 +8,6 @@ import argparse
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 from tests.simulation.chain import simulate_chain
 from tests.simulation.exchange import simulate_exchange
@@ -36,7 +35,7 @@ def main() -> None:
     print(f"seeds {seeds.start} to {seeds.stop - 1}", flush=True)
     failures: list[str] = []
     began = time.monotonic()
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
         for name in CORES:
             played = pool.map(play, [name] * len(seeds), seeds, chunksize=20)
             failures += [why for why in tqdm(played, desc=name, total=len(seeds)) if why]
