@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: bench-peers compile chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters adversaries soak-server
+.PHONY: bench-peers compile simulate-faults chaos chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters adversaries soak-server
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,16 @@ bench: $(DEV_STAMP)  ## how long a start takes and its memory; or make bench NAM
 chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
 	$(BIN)/python -m tests.chaos.chain $(ARGS)
+
+chaos-exchange: $(DEV_STAMP)  ## kill the exchange and its Postgres under load, 50 times, and compare
+	$(BIN)/python -m tests.chaos.exchange $(ARGS)
+
+simulate-faults: $(DEV_STAMP)  ## thousands of histories of the ledgers' cores, with crashes and lost messages
+	$(BIN)/python -m tests.simulation $(ARGS)
+
+chaos: $(DEV_STAMP)  ## kill, freeze and cut every process of a live box 210 times while users work; audit
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 adversaries: $(DEV_STAMP)  ## what every cheat earns on a live cluster (about six minutes)
 	$(BIN)/python -m tests.bench.adversaries
 

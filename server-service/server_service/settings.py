@@ -22,6 +22,8 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     """The address that the chain tells others; this Server must be reachable there."""
     server_axon_port: int = 8091
     """The port that the chain tells others."""
+    server_port: int = 0
+    """The port that the Server listens at; 0: the one that the chain tells others."""
     server_engine: str = "auto"
     """What writes texts: ctranslate2, torch, or auto: the first where it can convert the model."""
     server_compute_type: str = "float32"
