@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from chain_service import repository
+from chain_service import mempool_repository, repository
 from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
@@ -26,8 +26,9 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.parameters import read_parameters
 from chain_service.domain.work import calculate_seal, meets_difficulty
+from chain_service.mempool_repository import StandingRow, WaitingRow
 from chain_service.orders import SignedOrder
-from chain_service.repository import HeadRow, StandingRow, WaitingRow
+from chain_service.repository import HeadRow
 from chain_service.schemas import (
     Account,
     Head,
@@ -75,11 +76,13 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
 
     Once this is committed, none that was taken is lost.
     """
-    repository.lock_mempool(conn)
+    mempool_repository.lock_mempool(conn)
     head = load_head(conn)
     parameters = read_parameters(head.parameters)
-    standings = repository.load_standings(conn, sorted({entry.order.signer for entry in signed}))
-    room = WAITING_MAX - repository.count_waiting(conn)
+    standings = mempool_repository.load_standings(
+        conn, sorted({entry.order.signer for entry in signed})
+    )
+    room = WAITING_MAX - mempool_repository.count_waiting(conn)
     answers: list[Submitted | Refusal] = []
     rows: list[WaitingRow] = []
     for entry in signed:
@@ -96,9 +99,11 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
         standing.next_nonce += 1
         standing.waiting += 1
         standing.fees_rao += fee_rao
-        rows.append((order.hash, order.signer, order.nonce, fee_rao, order.length, entry.body))
+        standing.fees_sum_rao += fee_rao
+        fees = (fee_rao, standing.fees_sum_rao)
+        rows.append((order.hash, order.signer, order.nonce, *fees, order.length, entry.body))
         answers.append(Submitted(hash=order.hash))
-    repository.insert_waiting(conn, rows)
+    mempool_repository.insert_waiting(conn, rows)
     return answers
 
 
@@ -153,7 +158,7 @@ def check_standing(
         )
     if order.call == "register":
         check_seal(conn, order, head)
-    elif not (standing.free_rao or standing.is_known):
+    elif not standing.is_known:
         raise UnknownSigner(
             f"{order.signer} has no money, no stake and no neuron; register it first",
             next_nonce=standing.next_nonce,
