@@ -99,10 +99,16 @@ def load_genesis_hash(conn: Connection) -> str:
     return str(row[0])
 
 
-def insert_genesis(conn: Connection, block_hash: str, parameters: ChainParameters) -> None:
+def insert_genesis(
+    conn: Connection,
+    block_hash: str,
+    parameters: ChainParameters,
+    snapshot_height: int | None = None,
+) -> None:
+    """Note which chain this is, and the block of the snapshot that it begins with, if it does."""
     conn.execute(
-        "INSERT INTO genesis (block_hash, parameters) VALUES (%s, %s)",
-        (block_hash, Jsonb(parameters.as_json())),
+        "INSERT INTO genesis (block_hash, parameters, snapshot_height) VALUES (%s, %s, %s)",
+        (block_hash, Jsonb(parameters.as_json()), snapshot_height),
     )
 
 
@@ -180,7 +186,7 @@ def save_block(
 
     `events` are the block's as they are told, `sequences` its extrinsics' places in the mempool.
     """
-    _insert_block(conn, block, apply_microseconds)
+    insert_block(conn, block, apply_microseconds)
     _move_extrinsics(conn, block, sequences)
     copy_rows(conn, EVENT_TABLE, write_events(block, events))
     save_state(conn, block.layer)
@@ -204,7 +210,7 @@ def notify(conn: Connection, height: int) -> None:
     conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(height),))
 
 
-def _insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int) -> None:
+def insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int) -> None:
     row = write_block(block, block.header, apply_microseconds)
     conn.execute(
         f"INSERT INTO block ({BLOCK_COLUMNS}) "  # noqa: S608 (our own columns)

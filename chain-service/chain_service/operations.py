@@ -9,6 +9,7 @@ from chain_service import mempool_repository, repository
 from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
+    BlockNotKept,
     Expired,
     FollowsOnly,
     InsufficientBalance,
@@ -200,6 +201,17 @@ def read_head(conn: Connection) -> Head:
     )
 
 
+def check_kept(conn: Connection, from_height: int) -> None:
+    """Refuse to tell of blocks up to the snapshot that this node began with."""
+    snapshot_height = repository.load_snapshot_height(conn)
+    if snapshot_height is not None and from_height <= snapshot_height:
+        raise BlockNotKept(
+            f"this node began with a snapshot of block {snapshot_height}; ask it from "
+            f"{snapshot_height + 1} on, and one that has the whole chain for what was before",
+            first_height=snapshot_height + 1,
+        )
+
+
 def describe_parameters(conn: Connection) -> Parameters:
     head = load_head(conn)
     live = {name: head.counters[name] for name in ("difficulty", "burn_rao", "last_step_block")}
@@ -208,6 +220,7 @@ def describe_parameters(conn: Connection) -> Parameters:
 
 def read_blocks(conn: Connection, from_height: int, limit: int) -> Page:
     """Return a page of blocks; Postgres composed their JSON."""
+    check_kept(conn, from_height)
     rows = repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
     following = rows[-1][0] + 1 if rows else from_height
     return Page([(str(height), block) for height, block in rows], following)
@@ -222,6 +235,7 @@ def read_block(conn: Connection, height: int) -> str:
 
 def read_events(conn: Connection, wanted: EventFilter, from_height: int, from_index: int) -> Page:
     """Return a page of events, from a block and an index in it on."""
+    check_kept(conn, from_height)
     last = repository.find_last_height(conn, from_height, EVENT_BLOCKS_PER_PAGE, EVENTS_PER_PAGE)
     if last is None:
         return Page([], from_height)
@@ -273,6 +287,8 @@ def read_neuron(conn: Connection, uid: int) -> Neuron:
 
 def read_supply(conn: Connection, at: int | None) -> Supply:
     row = repository.load_supply(conn, at)
+    if row is None and at is not None:
+        check_kept(conn, at)
     if row is None:
         raise NoSuchBlock("there is no block at this height")
     return Supply.model_validate(row, from_attributes=True)

@@ -79,6 +79,12 @@ def load_block_hash(conn: Connection, height: int) -> str | None:
     return None if row is None else row[0]
 
 
+def load_snapshot_height(conn: Connection) -> int | None:
+    """Return the block of the snapshot that this database began with, if it did."""
+    row = conn.execute("SELECT snapshot_height FROM genesis").fetchone()
+    return None if row is None else row[0]
+
+
 def load_blocks(conn: Connection, from_height: int, limit: int) -> list[tuple[int, str]]:
     """
     Return (height, block as JSON), each with its extrinsics and events in order.
