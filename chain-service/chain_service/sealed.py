@@ -28,7 +28,8 @@ CHUNK_BYTES = 200_000
 """What a worker takes at once: some hundreds of extrinsics, or blocks."""
 WORKERS = 2
 """Processes that check signatures ahead of a long replay."""
-CHUNKS_AHEAD_PER_WORKER = 4
+AHEAD_BYTES = 16_000_000
+"""What is checked ahead of the execution: so that workers have enough while a batch is written."""
 LINE_BYTES_MAX = 256_000_000
 HEADER_FIELDS = (*SEALED_FIELDS, "signature")
 
@@ -68,13 +69,17 @@ def check_chunks(chunks: Iterable[bytes], workers: int) -> Iterator[SealedBlock]
     # A fork has all that is imported; nothing here has started a thread before.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        ahead: deque[Future[list[Plain | BadBlock]]] = deque()
+        ahead: deque[tuple[int, Future[list[Plain | BadBlock]]]] = deque()
+        waiting = 0
         for chunk in chunks:
-            ahead.append(pool.submit(_check_chunk, chunk))
-            if len(ahead) > workers * CHUNKS_AHEAD_PER_WORKER:
-                yield from map(_revive, ahead.popleft().result())
-        while ahead:
-            yield from map(_revive, ahead.popleft().result())
+            ahead.append((len(chunk), pool.submit(_check_chunk, chunk)))
+            waiting += len(chunk)
+            while waiting > AHEAD_BYTES and len(ahead) > workers:
+                length, checked = ahead.popleft()
+                waiting -= length
+                yield from map(_revive, checked.result())
+        for _, checked in ahead:
+            yield from map(_revive, checked.result())
 
 
 def cut_chunks(parts: Iterable[bytes], size: int = CHUNK_BYTES) -> Iterator[bytes]:
