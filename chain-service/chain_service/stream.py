@@ -15,7 +15,7 @@ from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from chain_service import metrics, operations, repository
+from chain_service import mempool_repository, metrics, operations, repository
 from chain_service.operations import Page
 from chain_service.schemas import Metagraph
 from taonet.kit.db import begin
@@ -101,7 +101,7 @@ class BlockWatch:
                 from_height = max(head.height if head else 0, 0)
             rows = repository.load_block_times(conn, from_height, PAGE)
             if rows:
-                metrics.MEMPOOL.set(repository.count_waiting(conn))
+                metrics.MEMPOOL.set(mempool_repository.count_waiting(conn))
                 self._count_events(conn, rows[0].height, rows[-1].height)
             return rows
 

@@ -254,7 +254,7 @@ def main() -> None:
         "first": first,
         "last": last,
     }
-    write_report("sync", PAGE.format(rates=rates, sizes=sizes, first=first, last=last, **told))
+    write_report("sync", PAGE.format(rates=rates, sizes=sizes, **told))
 
 
 PAGE = """\
