@@ -28,13 +28,6 @@ Labels = NDArray[np.int64]
 Pairs = tuple[Labels, Labels]
 
 
-def make_fingerprints(distributions: Floats) -> NDArray[np.float32]:
-    """Return [servers, canaries · vocabulary] of distributions [servers, canaries, vocabulary]."""
-    servers, canaries, _ = distributions.shape
-    roots = np.sqrt(distributions / max(canaries, 1), dtype=np.float32)
-    return np.asarray(roots.reshape(servers, -1))
-
-
 def hellinger_distances(first: Floats, second: Floats) -> NDArray[np.float64]:
     """Return the distance of each row of fingerprints to the same row of the others."""
     gaps = first.astype(np.float64) - second

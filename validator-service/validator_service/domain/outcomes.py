@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from validator_service.domain.answers import Answer, Tokens, first_token_distribution, losses
+from validator_service.domain.answers import Answer, Tokens, losses, next_tokens
 from validator_service.domain.averages import Floats
-from validator_service.domain.duplicates import make_fingerprints
 from validator_service.domain.prompts import RoundSeed
 from validator_service.domain.scores import Round
 
@@ -43,13 +42,25 @@ def measure_answer(
 ) -> Outcome:
     """Return how wrong an answer was, and what it said of the canaries."""
     measured = losses(answer, hidden)
-    told = first_token_distribution(answer, canary_rows, vocabulary_size)
     return Outcome(
         loss=float(measured.mean()),
         canary_losses=measured[canary_rows],
-        fingerprint=make_fingerprints(told[None])[0],
+        fingerprint=make_fingerprint(answer, canary_rows, vocabulary_size),
         by_heart=share_sure(measured[~altered]) - share_sure(measured[altered]),
     )
+
+
+def make_fingerprint(
+    answer: Answer, canary_rows: Tokens, vocabulary_size: int
+) -> NDArray[np.float32]:
+    """Return √(p / canaries) for each canary's next token: [canaries · vocabulary], of length 1."""
+    canaries = max(len(canary_rows), 1)
+    roots = np.empty((len(canary_rows), vocabulary_size), dtype=np.float32)
+    said = next_tokens(answer, canary_rows, vocabulary_size)
+    for place, told in zip(roots, said, strict=True):
+        place[:] = np.sqrt(told.others / canaries)
+        place[told.tokens] = np.sqrt(told.probabilities / canaries)
+    return roots.ravel()
 
 
 def share_sure(measured: Floats) -> float:
