@@ -99,7 +99,7 @@ class Round:
     answered: Mask
     """Whether there was a valid answer; the other arrays mean nothing where there was none."""
     losses: Floats
-    """Nats: the mean over all prompts."""
+    """Nats: the mean over all prompts, and what consumers' text adds to it."""
     canary_losses: Floats
     """[servers, canaries], nats: of the prompts that every Server was asked."""
     fingerprints: NDArray[np.float32]
