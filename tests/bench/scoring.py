@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from validator_service.domain.answers import check_answer
 from validator_service.domain.outcomes import measure_answer
+from validator_service.domain.prompts import Questions
 
 TASKS, PHRASES, HIDDEN, CANARIES = 32, 4096, 8, 4
 LIMIT = 1000
@@ -76,13 +77,14 @@ def make_answer(vocabulary: int, length: int) -> Arrays:
 
 def measure(arrays: Arrays, vocabulary: int, count: int = 100) -> float:
     ids, probabilities, floor, truth = arrays
-    canaries, unaltered = np.arange(CANARIES), np.zeros(TASKS, dtype=bool)
+    none = np.zeros(TASKS, dtype=bool)
+    questions = Questions(np.zeros((TASKS, 64), int), truth, np.arange(CANARIES), none, none)
     start = time.process_time()
     for _ in range(count):
         answer = check_answer(
             ids, probabilities, floor, prompts=TASKS, top_k=PHRASES, vocabulary_size=vocabulary
         )
-        measure_answer(answer, truth, canaries, unaltered, vocabulary)
+        measure_answer(answer, questions, vocabulary)
     return count / (time.process_time() - start)
 
 
