@@ -114,8 +114,8 @@ def create_app(
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
-            settle_runtime()
             recovered, history = recover(conn), History(conn)
+            settle_runtime()
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
             publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)

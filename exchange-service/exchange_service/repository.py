@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from psycopg import Connection
-from psycopg.rows import tuple_row
+from psycopg.rows import class_row
 
 from exchange_service.domain.commands import Side
 from exchange_service.domain.facts import Traded
@@ -23,6 +23,18 @@ class Entry(NamedTuple):
     sequence: int
     payload: bytes
     hash: bytes
+
+
+class Page(NamedTuple):
+    """Entries of the journal, one after another."""
+
+    entries: int
+    last: int
+    """The sequence number of the last one."""
+    payloads: bytes
+    """A line each."""
+    hashes: bytes
+    """32 bytes each."""
 
 
 class Snapshot(NamedTuple):
@@ -99,15 +111,24 @@ def end_frozen_engine(conn: Connection, silent_seconds: float) -> bool:
     return bool(row and row[0])
 
 
-def read_journal(conn: Connection, after: int) -> Iterator[list[tuple[int, str, bytes]]]:
-    """Yield the journal after an entry, in order, in pages of (sequence, payload, hash)."""
-    with conn.cursor(name="journal", binary=True, row_factory=tuple_row) as cursor:
-        cursor.execute(
-            "SELECT sequence, payload, hash FROM journal WHERE sequence > %s ORDER BY sequence",
-            (after,),
-        )
-        while page := cursor.fetchmany(READ_ROWS):
-            yield page
+def read_journal(conn: Connection, after: int) -> Iterator[Page]:
+    """Yield the journal after an entry, in order.
+
+    Postgres puts the pages together, and goes on with the next while the caller works on one: both
+    have a core of their own.
+    """
+    yield from conn.cursor(row_factory=class_row(Page)).stream(
+        "SELECT page.* FROM generate_series("
+        "  %(after)s::bigint, (SELECT max(sequence) FROM journal), %(rows)s) AS start,"
+        " LATERAL (SELECT count(*) AS entries, max(sequence) AS last,"
+        "  convert_to(string_agg(payload, E'\\n'), 'UTF8') AS payloads,"
+        "  string_agg(hash, '') AS hashes"
+        "  FROM (SELECT sequence, payload, hash FROM journal"
+        "   WHERE sequence > start AND sequence <= start + %(rows)s ORDER BY sequence) AS entry"
+        " ) AS page WHERE page.entries > 0",
+        {"after": after, "rows": READ_ROWS},
+        binary=True,
+    )
 
 
 def find_hash(conn: Connection, sequence: int) -> bytes | None:
@@ -155,7 +176,7 @@ def list_recent_trades(conn: Connection, limit: int) -> list[Traded]:
         " FROM trade ORDER BY trade_id DESC LIMIT %s",
         (limit,),
     ).fetchall()
-    return [Traded._make((*row[:5], Side(row[5]), *row[6:])) for row in reversed(rows)]
+    return [Traded(*(*row[:5], Side(row[5]), *row[6:])) for row in reversed(rows)]
 
 
 def read_balances(conn: Connection) -> dict[int, Balance]:
