@@ -54,7 +54,7 @@ EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
-GIL_SECONDS: Final = 0.001
+GIL_SECONDS: Final = 0.0001
 GARBAGE_OBJECTS: Final = 50_000
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 

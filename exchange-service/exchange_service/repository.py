@@ -1,6 +1,6 @@
 """The engine's SQL: who may write, the journal, the ledger's seals, and the snapshots."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from psycopg import Connection
@@ -68,29 +68,6 @@ def raise_epoch(conn: Connection) -> int:
     assert row is not None
     epoch: int = row[0]
     return epoch
-
-
-def seal_commit(
-    conn: Connection, epoch: int, sequence: int, ledger_hash: bytes, balances: list[Balance]
-) -> bool:
-    """Claim the sequence, seal the ledger and save the balances, all in one statement.
-
-    Returns False if a later engine has taken over: then none of it is done.
-    """
-    columns = zip(*balances, strict=True) if balances else [[]] * len(Balance._fields)
-    cursor = conn.execute(
-        "WITH claim AS (UPDATE engine SET sequence = %s, alive_at = now()"
-        "  WHERE epoch = %s AND sequence < %s RETURNING sequence),"
-        " saved AS (INSERT INTO balance (account_id, free_sat, locked_sat, free_rao, locked_rao)"
-        "  SELECT moved.* FROM claim, unnest(%s::bigint[], %s::bigint[], %s::bigint[],"
-        "   %s::bigint[], %s::bigint[]) AS moved"
-        "  ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
-        "   locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
-        "   locked_rao = EXCLUDED.locked_rao)"
-        " INSERT INTO ledger_seal (sequence, hash) SELECT sequence, %s FROM claim",
-        (sequence, epoch, sequence, *(list(column) for column in columns), ledger_hash),
-    )
-    return cursor.rowcount == 1
 
 
 def beat(conn: Connection, epoch: int) -> bool:
@@ -184,27 +161,3 @@ def read_balances(conn: Connection) -> dict[int, Balance]:
         "SELECT account_id, free_sat, locked_sat, free_rao, locked_rao FROM balance"
     )
     return {row[0]: Balance(*row) for row in rows}
-
-
-def append_journal(conn: Connection, epoch: int, entries: Iterable[Entry]) -> None:
-    # Of all that JSON may hold, COPY takes only the backslash for its own.
-    lines = [
-        f"{sequence}\t{epoch}\t{payload.decode().replace(BACKSLASH, TWO_BACKSLASHES)}"
-        f"\t{BACKSLASH}{BACKSLASH}x{sealed.hex()}\n"
-        for sequence, payload, sealed in entries
-    ]
-    statement = "COPY journal (sequence, epoch, payload, hash) FROM STDIN"
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write("".join(lines))
-
-
-def append_transfers(conn: Connection, lines: str) -> None:
-    """Copy transfers, lines as `ledger.write_lines` makes them."""
-    if not lines:
-        return
-    statement = (
-        "COPY transfer (sequence, asset, source_account, source_pocket, target_account,"
-        " target_pocket, amount, reason, reference) FROM STDIN"
-    )
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(lines)
