@@ -54,7 +54,7 @@ EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
-GIL_SECONDS: Final = 0.001
+GIL_SECONDS: Final = 0.0001
 GARBAGE_OBJECTS: Final = 50_000
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
@@ -114,8 +114,8 @@ def create_app(
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
-            settle_runtime()
             recovered, history = recover(conn), History(conn)
+            settle_runtime()
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
             publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)
