@@ -28,6 +28,7 @@ from exchange_service.parameters import Parameters, missing
 from exchange_service.streams.api_methods import METHODS, Method
 from exchange_service.streams.connection import MessageRate, serve
 from exchange_service.streams.hub import Subscriber
+from exchange_service.streams.wire import find_wire
 from exchange_service.turnstile import find_address
 from exchange_service.web import now_ms
 from taonet.kit.logging import get_logger
@@ -62,7 +63,7 @@ class ApiSocket:
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
-        session = Session(self.state, address)
+        session = Session(self.state, address, Subscriber(find_wire(scope)))
         self.state.hub.join(session.subscriber)
         try:
             rate = MessageRate(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND)
@@ -74,10 +75,10 @@ class ApiSocket:
 class Session:
     """One connection: who has logged on, whose events it hears, what is under way."""
 
-    def __init__(self, state: State, address: str) -> None:
+    def __init__(self, state: State, address: str, subscriber: Subscriber) -> None:
         self.state = state
         self.address = address
-        self.subscriber = Subscriber()
+        self.subscriber = subscriber
         self._limits: Limits = state.limits
         self._key: Key | None = None
         self._logged_on_ms = 0
@@ -94,7 +95,7 @@ class Session:
             "userDataStream.unsubscribe": self._unsubscribe,
         }
 
-    async def handle(self, text: str) -> None:
+    def handle(self, text: str) -> None:
         """Begin a request; its answer is queued when it is there."""
         try:
             # Numbers with a point stay the text they were, which is what was signed.
@@ -219,8 +220,7 @@ class Session:
                 for step in self._terminations([number]):
                     step()
                 return
-            text = event.decode()
-            self.subscriber.put(f'{{"subscriptionId":{number},"event":{text}}}')
+            self.subscriber.say(b'{"subscriptionId":%d,"event":%b}' % (number, event))
 
         def begin() -> None:
             self._subscriptions[number] = key.account_id, tell
@@ -240,8 +240,7 @@ class Session:
         def terminate(number: int) -> None:
             self.state.hub.unwatch(*self._subscriptions.pop(number))
             event = {"e": "eventStreamTerminated", "E": now_ms()}
-            message = orjson.dumps({"subscriptionId": number, "event": event})
-            self.subscriber.put(message.decode())
+            self.subscriber.say(orjson.dumps({"subscriptionId": number, "event": event}))
 
         return [lambda number=number: terminate(number) for number in numbers]
 
@@ -263,7 +262,7 @@ class Session:
             rule = self._limits.budget.weight
             used = self._limits.used(rule, self.address)
             answer["rateLimits"] = [{**rule.describe(), "count": used}]
-        self.subscriber.put(orjson.dumps(answer).decode())
+        self.subscriber.say(orjson.dumps(answer))
 
 
 def write_value(value: Any) -> str:

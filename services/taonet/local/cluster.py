@@ -248,9 +248,7 @@ def _market(place: Place) -> list[ProcessSpec]:
         "BITCOIN_URL": place.bitcoin_url(),
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
-    # Streams as Binance's: nothing is compressed, a pong is waited for as long as a minute.
-    sockets = ("--ws-per-message-deflate", "false", "--ws-ping-timeout", "60")
-    web = replace(web, command=(*web.command, *sockets))
+    web = replace(web, command=("exchange_service.serving", *web.command[1:]))
     trading = {
         **_wallet(place, "exchange", "default"),
         "EXCHANGE_URL": place.address("exchange"),
