@@ -45,6 +45,9 @@ UNKNOWN_METHOD: Final = Reason(-1020, "This operation is not supported.")
 NOT_SUBSCRIBED: Final = Reason(-2037, "There is no subscription with this id.")
 MISTAKE: Final = Reason(-1000, "An unknown error occurred while processing the request.")
 
+DECODER: Final = json.JSONDecoder(parse_float=str)
+"""Numbers with a point stay the text they were, which is what was signed."""
+
 log = get_logger(__name__)
 
 
@@ -80,6 +83,8 @@ class Session:
         self.address = address
         self.subscriber = subscriber
         self._limits: Limits = state.limits
+        self._weight_rule = self._limits.budget.weight
+        self._weight_limit = self._weight_rule.describe()
         self._key: Key | None = None
         self._logged_on_ms = 0
         self._subscriptions: dict[int, tuple[int, Any]] = {}
@@ -98,8 +103,7 @@ class Session:
     def handle(self, text: str) -> None:
         """Begin a request; its answer is queued when it is there."""
         try:
-            # Numbers with a point stay the text they were, which is what was signed.
-            request = json.loads(text, parse_float=str)
+            request = DECODER.decode(text)
             name, asked = request["method"], request.get("params") or {}
             values = {key: write_value(value) for key, value in asked.items() if value is not None}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -259,22 +263,23 @@ class Session:
         else:
             answer["result"] = result
         if parameters.optional_text("returnRateLimits") != "false":
-            rule = self._limits.budget.weight
-            used = self._limits.used(rule, self.address)
-            answer["rateLimits"] = [{**rule.describe(), "count": used}]
+            used = self._limits.used(self._weight_rule, self.address)
+            answer["rateLimits"] = [{**self._weight_limit, "count": used}]
         self.subscriber.say(orjson.dumps(answer))
 
 
 def write_value(value: Any) -> str:
     """Return a parameter as the text that was signed."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int):
+    if isinstance(value, int):
         return str(value)
     return json.dumps(value, separators=(",", ":"))
 
 
 def write_payload(values: dict[str, str]) -> bytes:
     """Return what is signed: the parameters sorted by name, not percent-encoded."""
-    named = sorted((name, value) for name, value in values.items() if name != "signature")
-    return "&".join(f"{name}={value}" for name, value in named).encode(errors="replace")
+    names = [name for name in sorted(values) if name != "signature"]
+    return "&".join([f"{name}={values[name]}" for name in names]).encode(errors="replace")
