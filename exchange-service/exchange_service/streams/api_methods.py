@@ -47,6 +47,7 @@ class Method:
             "history": state.history,
             "limits": state.limits,
             "terms": state.funds_terms,
+            "switch": state.switch,
         }
         given = {name: offered[name] for name in self.needs if name != "conn"}
         if self.is_asynchronous:

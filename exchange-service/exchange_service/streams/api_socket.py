@@ -141,6 +141,7 @@ class Session:
             if method.permission is not None:
                 signed = self._authenticate(parameters, values, method.permission)
                 if method.orders:
+                    self.state.switch.check_open()
                     self._limits.count(signed.account_id, method.orders)
             result = await method.run(self.state, parameters, signed)
         except BinanceRefusal as refusal:

@@ -246,6 +246,7 @@ def _market(place: Place) -> list[ProcessSpec]:
         **shared,
         "EXCHANGE_SIGNER_URL": place.address("exchange-signer"),
         "BITCOIN_URL": place.bitcoin_url(),
+        "EXCHANGE_OPERATOR_TOKEN": place.stores.passwords["exchange_operator"],
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
     web = replace(web, command=("exchange_service.serving", *web.command[1:]))
