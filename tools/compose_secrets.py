@@ -11,8 +11,8 @@ FOLDER = Path(__file__).parent.parent / "secrets"
 OWNERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange", "bitcoin")
 PASSWORDS = ("postgres_password", "redis_password", "grafana_password")
 SHARED = (
-    *("bitcoin_rpc_password", "exchange_signer_token", "exchange_wallet_passphrase"),
-    "wallet_password",
+    *("bitcoin_rpc_password", "exchange_signer_token", "exchange_operator_token"),
+    *("exchange_wallet_passphrase", "wallet_password"),
 )
 
 

@@ -43,6 +43,9 @@ from exchange_service.streams.listen_keys import ListenKeys
 from exchange_service.streams.market_socket import MarketSocket
 from exchange_service.streams.publisher import Publisher
 from exchange_service.streams.reports import Reporter
+from exchange_service.switch import repository as switch_repository
+from exchange_service.switch import routes as switch
+from exchange_service.switch.operations import Switch
 from exchange_service.turnstile import Turnstile
 from exchange_service.web import now_ms
 from taonet.kit.db import begin, open_pool
@@ -124,6 +127,7 @@ def create_app(
             engine.start()
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
+            app.state.switch = Switch(switch_repository.find_status(conn))
             app.state.history, app.state.hub = history, hub
             app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
@@ -149,6 +153,7 @@ def create_app(
     )
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
+    app.state.operator_token = settings.exchange_operator_token
     app.add_middleware(Turnstile, limits=limits)
     add_doors(app)
     describe(app)
@@ -168,6 +173,7 @@ def add_doors(app: FastAPI) -> None:
         funds.own_router,
         keys.router,
         reserves.router,
+        switch.router,
         streams.router,
         unknown,
     ):

@@ -96,6 +96,7 @@ class Gate:
             trade = Permission.TRADE
             signed = verify(self.state.keyring, api_key, query, body, now_ms(), address, trade)
             if hot.orders:
+                self.state.switch.check_open()
                 headers += self.state.limits.count(signed.account_id, hot.orders)
             return 200, headers, await hot.answer(signed, self.state.engine)
         except Refusal as refusal:
