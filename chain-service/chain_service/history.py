@@ -5,10 +5,11 @@ from psycopg import Connection
 from chain_service import history_repository
 from chain_service.domain.errors import NoSuchBlock, NoSuchExtrinsic
 from chain_service.history_repository import Place
-from chain_service.schemas import BlockSummary, SignedLine, StakeLine
+from chain_service.schemas import BlockSummary, SignedLine, StakeLine, WeightRow
 
 LINES_MAX = 100
 """Blocks, extrinsics or events that one answer lists."""
+WEIGHT_ROWS_MAX = 64
 PAYOUTS_MAX = 20
 """Steps that one answer tells; each names every neuron that it paid."""
 
@@ -45,3 +46,8 @@ def read_account_events(conn: Connection, address: str, before: Place, limit: in
 def read_stakes(conn: Connection, coldkey: str) -> list[StakeLine]:
     rows = history_repository.load_stakes(conn, coldkey)
     return [StakeLine(uid=uid, stake_rao=stake_rao) for uid, stake_rao in rows]
+
+
+def read_weights(conn: Connection, limit: int) -> list[WeightRow]:
+    rows = history_repository.load_weights(conn, limit)
+    return [WeightRow(uid=uid, weights=weights) for uid, weights in rows]

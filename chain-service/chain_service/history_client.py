@@ -10,6 +10,7 @@ from chain_service.schemas import (
     PlacedExtrinsic,
     SignedLine,
     StakeLine,
+    WeightRow,
 )
 
 
@@ -41,6 +42,10 @@ class HistoryClient(AsyncChainClient):
     async def stakes(self, coldkey: str) -> list[StakeLine]:
         told = await self._get(f"/accounts/{coldkey}/stakes")
         return [StakeLine.model_validate(one) for one in told]
+
+    async def weights(self) -> list[WeightRow]:
+        """Return how those rate others that have the most stake."""
+        return [WeightRow.model_validate(one) for one in await self._get("/weights")]
 
     async def payouts(self, newest: int, limit: int) -> list[Payout]:
         """Return the steps that paid, from a height down."""

@@ -10,6 +10,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 
+from chain_service.domain.rows import unpack_row
+
 Place = tuple[int, int]
 ARGUMENTS_LENGTH_MAX = 2_000
 """Letters of an extrinsic that is listed with its arguments: not those that hold weights."""
@@ -127,6 +129,17 @@ def load_stakes(conn: Connection, coldkey: str) -> list[tuple[int, int]]:
         "SELECT uid, stake_rao FROM stake WHERE coldkey = %s ORDER BY stake_rao DESC, uid",
         (coldkey,),
     ).fetchall()
+
+
+def load_weights(conn: Connection, limit: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Return (uid, its weights) of those that set any, those with the most stake first."""
+    rows = conn.execute(
+        "SELECT uid, packed FROM weights JOIN neuron USING (uid) "
+        "ORDER BY stake_rao DESC, uid LIMIT %s",
+        (limit,),
+        binary=True,
+    )
+    return [(uid, list(unpack_row(packed))) for uid, packed in rows]
 
 
 def load_payouts(conn: Connection, newest: int, limit: int) -> str:

@@ -15,6 +15,7 @@ from chain_service.schemas import (
     PlacedExtrinsic,
     SignedLine,
     StakeLine,
+    WeightRow,
 )
 from taonet.kit.db import Transaction
 from taonet.kit.errors import Malformed
@@ -80,6 +81,14 @@ def get_account_events(
 def get_stakes(address: Address, conn: Transaction) -> list[StakeLine]:
     """What the coldkey has behind neurons, its own or others'."""
     return history.read_stakes(conn, address)
+
+
+@history_router.get("/weights")
+def get_weights(
+    conn: Transaction, limit: Annotated[int, Query(ge=1, le=history.WEIGHT_ROWS_MAX)] = 64
+) -> list[WeightRow]:
+    """The weights of those that set any, those with the most stake first."""
+    return history.read_weights(conn, limit)
 
 
 @history_router.get("/payouts", response_model=list[Payout])

@@ -282,6 +282,14 @@ class StakeLine(BaseModel):
     stake_rao: AmountInJson
 
 
+class WeightRow(BaseModel):
+    """How one neuron rates others."""
+
+    uid: int
+    weights: list[tuple[int, int]]
+    """(uid, weight of 2^32 - 1)."""
+
+
 class Account(BaseModel):
     address: str
     free_rao: AmountInJson

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 
+from chain_service.events import Paid
 from chain_service.history_client import HistoryClient
-from chain_service.schemas import Block
+from chain_service.schemas import Block, SignedLine
 
 ALICE, BOB, SERVER, VALIDATOR = key("Alice"), key("Bob"), key("server"), key("validator")
 TRANSFERS = 7
@@ -68,9 +70,9 @@ def check_blocks_at_a_glance_count_what_they_hold(rich: RunningChain) -> None:
 def check_payouts_tell_what_each_step_gave(rich: RunningChain) -> None:
     blocks = all_blocks(rich)
     steps = {
-        block.height: {e.uid: e.amount_rao for e in block.events if e.kind == "Paid"}
+        block.height: {e.uid: e.amount_rao for e in block.events if isinstance(e, Paid)}
         for block in blocks
-        if any(e.kind == "Paid" for e in block.events)
+        if any(isinstance(e, Paid) for e in block.events)
     }
     told = ask(rich, lambda client: client.payouts(len(blocks), 20))
 
@@ -82,12 +84,22 @@ def check_payouts_tell_what_each_step_gave(rich: RunningChain) -> None:
     assert [p.height for p in older] == newest_first[1:2]
 
 
+def read_signed(chain: RunningChain, address: str, page: int) -> list[SignedLine]:
+    """Read all that an account signed, so many at a time."""
+    lines: list[SignedLine] = []
+    while True:
+        before = f"{lines[-1].height}-{lines[-1].index}" if lines else None
+        more = ask(
+            chain, partial(HistoryClient.signed_by, address=address, before=before, limit=page)
+        )
+        if not more:
+            return lines
+        lines += more
+
+
 def check_an_account_lists_what_it_signed_page_by_page(rich: RunningChain) -> None:
     address = ALICE.ss58_address
-    lines, before = [], None
-    while page := ask(rich, lambda client, at=before: client.signed_by(address, at, 3)):
-        lines += page
-        before = f"{page[-1].height}-{page[-1].index}"
+    lines = read_signed(rich, address, page=3)
     expected = [
         (block.height, item.hash, item.status, item.extrinsic.call)
         for block in reversed(all_blocks(rich))

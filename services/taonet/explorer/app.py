@@ -9,7 +9,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from taonet.explorer import account, pages, playground, routes, trade
+from taonet.explorer import (
+    account,
+    blocks,
+    dashboards,
+    neurons,
+    pages,
+    playground,
+    routes,
+    searching,
+    status,
+    supply,
+    trade,
+)
 from taonet.explorer.network import Network
 from taonet.explorer.rendering import FOLDER, create_templates
 from taonet.explorer.security import SecurityHeaders
@@ -29,7 +41,9 @@ def create_app() -> FastAPI:
         app.add_exception_handler(error, pages.render_error)
     app.add_middleware(SecurityHeaders)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for part in (pages, routes, playground, account, trade):
+    for part in (pages, blocks, neurons, supply, searching, dashboards, status, routes):
+        app.include_router(part.router)
+    for part in (playground, account, trade):
         app.include_router(part.router)
     return app
 
