@@ -54,6 +54,7 @@ async def _run(app: FastAPI) -> AsyncIterator[None]:
     app.state.network = network
     loops = (network.follow_chain, network.watch_market, network.watch_health)
     tasks = [asyncio.create_task(loop()) for loop in loops]
+    tasks.append(asyncio.create_task(status.watch_audits(network)))
     yield
     for task in tasks:
         task.cancel()

@@ -43,6 +43,16 @@ class Health:
     version: str = ""
 
 
+@dataclass(frozen=True)
+class Audit:
+    """Books that somebody keeps, compared with what they must agree with."""
+
+    name: str
+    source: str
+    state: Literal["holds", "broken", "unknown"]
+    detail: str
+
+
 class Network:
     """What the pages show; read its attributes, run its loops."""
 
@@ -61,6 +71,7 @@ class Network:
         self.metagraph: Metagraph | None = None
         self.market: Market | None = None
         self.health: list[Health] = []
+        self.audits: list[Audit] = []
         self.payouts = Payouts()
         self._neurons: dict[int, Neuron] = {}
         self._neurons_of: Metagraph | None = None

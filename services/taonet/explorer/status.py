@@ -1,31 +1,22 @@
 """The status page: does each service answer, how far behind is it, do the books agree."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from taonet.explorer.network import Network
+from taonet.explorer.network import Audit, Network
 from taonet.explorer.pages import TheNetwork, render_page
 from taonet.kit.version import VERSION
 
 LATE_BLOCKS = 3
 """So many block times without a block are late."""
+AUDIT_PAUSE_SECONDS = 30.0
+AUDIT_SECONDS_MAX = 25.0
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Books that somebody keeps, compared with what they must agree with."""
-
-    name: str
-    source: str
-    state: Literal["holds", "broken", "unknown"]
-    detail: str
 
 
 @router.get("/status")
@@ -33,7 +24,7 @@ async def status(request: Request, network: TheNetwork) -> Response:
     return render_page(
         request,
         "status.html",
-        audits=await _audit(network),
+        audits=[audit_supply(network), *network.audits],
         version=VERSION,
         late_after_ms=_late_after_ms(network),
         listeners=network.broadcast.listener_count,
@@ -44,25 +35,21 @@ def _late_after_ms(network: Network) -> int:
     return int(LATE_BLOCKS * network.head.block_seconds * 1000) if network.head else 0
 
 
-async def _audit(network: Network) -> list[Audit]:
+async def watch_audits(network: Network) -> None:
+    """Ask everybody who keeps books whether they agree, for ever; an audit may take its time."""
     gateways = network.settings.gateways().items()
-    asked = [
-        _ask(network, f"{name}: consumers' books", f"{url}/v1/audit", _read_gateway)
-        for name, url in gateways
-    ]
-    exchange = network.settings.exchange_url
-    asked.append(
-        _ask(
-            network,
-            "Exchange: books and invariants",
-            f"{exchange}/exchange/v1/audit",
-            _read_exchange,
-        )
-    )
-    return [_audit_supply(network), *await asyncio.gather(*asked)]
+    exchange = f"{network.settings.exchange_url}/exchange/v1/audit"
+    while True:
+        asked = [
+            _ask(network, f"{name}: consumers’ books", f"{url}/v1/audit", _read_gateway)
+            for name, url in gateways
+        ]
+        asked.append(_ask(network, "Exchange: books and invariants", exchange, _read_exchange))
+        network.audits = list(await asyncio.gather(*asked))
+        await asyncio.sleep(AUDIT_PAUSE_SECONDS)
 
 
-def _audit_supply(network: Network) -> Audit:
+def audit_supply(network: Network) -> Audit:
     name, source = "Chain: free + stake + pot = issued", f"{network.settings.chain_url}/supply"
     supply = network.supply
     if supply is None:
@@ -75,7 +62,7 @@ def _audit_supply(network: Network) -> Audit:
 
 async def _ask(network: Network, name: str, url: str, read: Any) -> Audit:
     try:
-        answer = await network.http.get(url)
+        answer = await network.http.get(url, timeout=AUDIT_SECONDS_MAX)
         answer.raise_for_status()
         problems = read(answer.json())
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

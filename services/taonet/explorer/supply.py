@@ -34,6 +34,12 @@ class Era:
     """All that is minted when it begins."""
     seconds_after_genesis: float
 
+    @property
+    def issued_percent(self) -> str:
+        """Return the part of 21 million, rounded down: 100 % is never reached."""
+        millionths = self.issued_before_rao * 100 * 10**6 // SUPPLY_MAX_RAO
+        return f"{millionths // 10**6}.{millionths % 10**6:06d}"
+
 
 @router.get("/supply", response_class=HTMLResponse, include_in_schema=False)
 async def supply(request: Request, network: TheNetwork) -> Response:

@@ -126,13 +126,20 @@ function drawLines(element, told) {
   if (known?.labels === labels && known.chart?.width === element.clientWidth && known.colour === paint().colour("--accent")) {
     known.told = told;
     known.chart.setData(data);
+    tellNewest(known.chart);
     return;
   }
   forget(element);
   element.replaceChildren();
   const chart = new uPlot(lineOptions(element, told), data, element);
+  tellNewest(chart);
   if (told.left_out) element.append(Object.assign(document.createElement("p"), { className: "note", textContent: `${told.left_out} smaller ones are left out.` }));
   drawn.set(element, { told, labels, chart, colour: paint().colour("--accent"), destroy: () => chart.destroy() });
+}
+
+// Until a pointer asks for another time, the legend tells the newest values.
+function tellNewest(chart) {
+  if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 });
 }
 
 function lineOptions(element, told) {

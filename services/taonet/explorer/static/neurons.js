@@ -121,7 +121,7 @@ function createRow() {
   cells[1].scope = "row";
   cells[1].innerHTML = '<a><bdi></bdi></a> <code class="hash"></code>';
   cells[2].innerHTML = '<span class="role"></span> <small></small>';
-  cells[8].innerHTML = '<meter min="0" max="1" aria-hidden="true"></meter> <span></span>';
+  cells[8].innerHTML = '<svg class="bar" aria-hidden="true"><rect class="track" width="100%" height="100%"></rect><rect class="fill" height="100%"></rect></svg> <span></span>';
   element.append(...cells);
   return { element, cells, neuron: null, chart: createSpark(cells[9]) };
 }
@@ -155,7 +155,7 @@ function fill(row, index) {
   consensus.textContent = share(neuron.consensus);
   incentive.textContent = share(neuron.incentive);
   dividends.textContent = share(neuron.dividends);
-  emission.firstChild.value = neuron.emission / largest;
+  emission.firstChild.lastChild.setAttribute("width", `${(100 * neuron.emission) / largest}%`);
   emission.lastChild.textContent = amount(neuron.emission, 4);
   row.chart.setData([neuron.spark.map((_, i) => i), neuron.spark]);
 }
