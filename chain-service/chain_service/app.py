@@ -12,10 +12,12 @@ from chain_service import operations, sync_repository
 from chain_service.history_routes import history_router
 from chain_service.intake import Intake
 from chain_service.live_routes import live_router
+from chain_service.metrics import AUDITS, ChainState
 from chain_service.routes import router
 from chain_service.settings import ChainSettings
 from chain_service.stream import BlockWatch
 from taonet.kit import web
+from taonet.kit.audits import Audits
 from taonet.kit.db import begin, open_pool
 
 REDIS_SECONDS = 1.0
@@ -36,11 +38,13 @@ def create_app() -> FastAPI:
         intake = Intake(pool, client)
         app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
         app.state.leader = settings.chain_follow
+        app.state.read_state = ChainState(pool).read
         app.state.checks["author"] = lambda: check_standing(pool)
         watching = asyncio.create_task(watch.run())
         try:
             async with intake.running():
-                yield
+                with Audits(pool, AUDITS):
+                    yield
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):

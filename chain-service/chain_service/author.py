@@ -23,6 +23,7 @@ from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
+from chain_service.metrics import PHASE_SECONDS, PHASES
 from chain_service.orders import restore_order
 from taonet.kit import outbox
 from taonet.kit.errors import Refusal
@@ -124,16 +125,23 @@ class Author:
         started = time.perf_counter()
         limit = self.parameters.max_extrinsics_per_block
         choice = choose_orders(self._waiting.values(), self.state, limit)
+        chosen = time.perf_counter()
         block = apply_block(
             self.state, self.head, time.time_ns() // 1_000_000, choice.orders, self.parameters
         )
         block = sign_block(block, self._keypair)
-        microseconds = int((time.perf_counter() - started) * 1e6)
+        applied = time.perf_counter()
+        microseconds = int((applied - started) * 1e6)
         with self._conn.transaction():
             bodies = [tell_fields(event) for _, event in block.events]
             ledger_repository.save_block(self._conn, block, bodies, microseconds)
             self._expire(choice.expired)
             outbox.record(self._conn, BLOCKS_STREAM, tell_block(block))
+        written = time.perf_counter()
+        for phase, seconds in zip(
+            PHASES, (chosen - started, applied - chosen, written - applied), strict=True
+        ):
+            PHASE_SECONDS.labels(phase).observe(seconds)
         self._accept(block, [entry.sequence for entry in choice.expired])
         return block
 

@@ -67,7 +67,8 @@ def try_to_lead(conn: Connection, silence_seconds: float) -> bool:
         return False
     conn.execute(
         "INSERT INTO author (backend_pid, beat_at) VALUES (pg_backend_pid(), now()) "
-        "ON CONFLICT (single) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = now()"
+        "ON CONFLICT (single) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = now(), "
+        "terms = author.terms + 1"
     )
     return True
 

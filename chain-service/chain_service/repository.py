@@ -71,8 +71,6 @@ class BlockTimes:
 
     height: int
     time_ms: int
-    issuance_rao: int
-    pot_rao: int
     apply_microseconds: int
 
 
@@ -170,7 +168,7 @@ def has_network_changed(conn: Connection, from_height: int) -> bool:
 def load_block_times(conn: Connection, from_height: int, limit: int) -> list[BlockTimes]:
     with conn.cursor(row_factory=class_row(BlockTimes)) as cursor:
         return cursor.execute(
-            "SELECT height, time_ms, issuance_rao::bigint, pot_rao::bigint, apply_microseconds "
+            "SELECT height, time_ms, apply_microseconds "
             "FROM block WHERE height >= %s ORDER BY height LIMIT %s",
             (from_height, limit),
         ).fetchall()
@@ -306,6 +304,14 @@ def sum_payouts(conn: Connection, first: int, last: int) -> list[tuple[int, int]
     return conn.execute(
         "SELECT (body ->> 'uid')::integer, sum((body ->> 'amount_rao')::numeric)::bigint "
         "FROM event WHERE height BETWEEN %s AND %s AND kind = 'Paid' GROUP BY 1",
+        (first, last),
+    ).fetchall()
+
+
+def count_outcomes(conn: Connection, first: int, last: int) -> list[tuple[str, int]]:
+    """Return (status, number) of the extrinsics in the blocks first…last."""
+    return conn.execute(
+        "SELECT status, count(*) FROM extrinsic WHERE height BETWEEN %s AND %s GROUP BY 1",
         (first, last),
     ).fetchall()
 

@@ -15,9 +15,8 @@ from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from chain_service import metrics, operations, repository
+from chain_service import metrics, repository
 from chain_service.operations import Page
-from chain_service.schemas import Metagraph
 from taonet.kit.db import begin
 from taonet.kit.errors import TooMany
 from taonet.kit.logging import get_logger
@@ -45,7 +44,6 @@ class BlockWatch:
         self._pool = pool
         self._changed = asyncio.Condition()
         self._last_time_ms: int | None = None
-        self._neurons_shown = False
         self.height = -1
         self.readers = 0
 
@@ -101,24 +99,18 @@ class BlockWatch:
                 from_height = max(head.height if head else 0, 0)
             rows = repository.load_block_times(conn, from_height, PAGE)
             if rows:
-                metrics.MEMPOOL.set(repository.count_waiting(conn))
                 self._count_events(conn, rows[0].height, rows[-1].height)
             return rows
 
     def _count_events(self, conn: Connection, first: int, last: int) -> None:
         for uid, amount_rao in repository.sum_payouts(conn, first, last):
             metrics.PAID.labels(str(uid)).inc(amount_rao)
-        if not self._neurons_shown or repository.has_network_changed(conn, first):
-            graph = Metagraph.model_validate_json(operations.read_metagraph(conn))
-            metrics.show_neurons(graph.neurons)
-            self._neurons_shown = True
         for reason, count in repository.count_failures(conn, first, last):
             metrics.FAILED.labels(reason).inc(count)
+        for status, count in repository.count_outcomes(conn, first, last):
+            metrics.INCLUDED.labels(status).inc(count)
 
     def _show(self, row: repository.BlockTimes) -> None:
-        metrics.HEIGHT.set(row.height)
-        metrics.ISSUANCE.set(row.issuance_rao / metrics.RAO_PER_TAO)
-        metrics.POT.set(row.pot_rao / metrics.RAO_PER_TAO)
         if self._last_time_ms is not None:
             metrics.BLOCK_INTERVAL.observe((row.time_ms - self._last_time_ms) / 1000)
             metrics.APPLY_SECONDS.observe(row.apply_microseconds / 1e6)

@@ -24,6 +24,7 @@ from taonet.kit.db import open_pool
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.logging import configure_logging, get_logger
+from taonet.kit.metrics import serve_metrics
 from taonet.kit.outbox import relay_until
 
 RELAY_CONNECTIONS = 2
@@ -41,6 +42,7 @@ def main() -> int:
     )
     if sys.argv[1:] == ["resume"]:
         return _resume(settings)
+    serve_metrics(settings.metrics_listen)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -44,6 +44,7 @@ from exchange_service.streams.market_socket import MarketSocket
 from exchange_service.streams.publisher import Publisher
 from exchange_service.streams.reports import Reporter
 from exchange_service.turnstile import Turnstile
+from exchange_service.watching import ExchangeState, watch_reserves
 from exchange_service.web import now_ms
 from taonet.kit.db import begin, open_pool
 from taonet.kit.web import create_app as create_web_app
@@ -131,12 +132,14 @@ def create_app(
                 desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
             )
             app.state.prover = Prover(engine, pool, desk, settings.chain_url)
+            app.state.read_state = ExchangeState(pool, engine).read
             app.state.checks["engine"] = lambda: engine.failure
             with (
                 watching_chains(settings, engine, pool, desk),
                 working("limits", keep_sharing, limits, settings.redis_url),
                 working("history", history.keep_writing, pool),
                 working("audit", auditor.follow),
+                working("reserves", watch_reserves, app.state.prover),
             ):
                 yield
             hub.broadcast({"e": "serverShutdown", "E": now_ms()})

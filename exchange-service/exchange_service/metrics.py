@@ -43,7 +43,15 @@ BITCOIN_HEIGHT = Gauge("taonet_exchange_bitcoin_height", "Last block of Bitcoin 
 BITCOIN_MISSING = Gauge(
     "taonet_exchange_bitcoin_coins_missing", "Credited coins that are in no block; 0 is well."
 )
-WITHDRAWALS_PENDING = Gauge("taonet_exchange_withdrawals_pending", "Withdrawals not yet settled.")
+RESERVE_MARGIN_SAT = Gauge(
+    "taonet_exchange_reserve_margin_satoshi", "Bitcoin held, less what users are owed."
+)
+RESERVE_MARGIN_RAO = Gauge(
+    "taonet_exchange_reserve_margin_rao", "TAO held on chain, less what users are owed."
+)
+RESERVE_TIME = Gauge(
+    "taonet_exchange_reserve_timestamp_seconds", "When the reserves were last measured."
+)
 STREAM_SUBSCRIBERS = Gauge("taonet_exchange_stream_subscribers", "Open WebSocket connections.")
 STREAM_MESSAGES = Counter(
     "taonet_exchange_stream_messages_total", "Messages given to subscribers of market streams."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from taonet.kit.reading import ROLE
 from taonet.local.cluster import OFFSETS, Place, describe_cluster
 from taonet.local.command import Command
 from taonet.local.home import Home
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 EMBEDDED = Stores(
     "postgresql://postgres:secret@127.0.0.1:8032/postgres",
     "redis://:secret@127.0.0.1:8079/0",
-    {owner: f"{owner}-password" for owner in (*OWNERS, *SHARED_SECRETS)},
+    {owner: f"{owner}-password" for owner in (*OWNERS, *SHARED_SECRETS, ROLE)},
     postgres=Command(["postgres"], user=65534),
     valkey=Command(["valkey-server"]),
 )
@@ -26,7 +27,9 @@ GIVEN = Stores("postgresql://admin:x@db:5432/taonet", "redis://:x@cache:6379/0",
 
 def describe(stores: Stores = EMBEDDED, port_base: int = 8000) -> dict[str, ProcessSpec]:
     settings = LocalSettings(port_base=port_base)
-    specs = describe_cluster(Place(settings, Home(Path("/home/box")), stores), "/bin/prometheus")
+    specs = describe_cluster(
+        Place(settings, Home(Path("/home/box")), stores), "/bin/prometheus", "/bin/alertmanager"
+    )
     check_cluster(specs)
     return {spec.name: spec for spec in specs}
 

@@ -1,5 +1,6 @@
 """The gateway: a Validator's web process. It also registers the Validator and follows deposits."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,12 +11,12 @@ import redis.asyncio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import REGISTRY
 from psycopg_pool import ConnectionPool
 
 from chain_service.client import AsyncChainClient
 from server_service.client import Grammars, ServerClient
 from taonet.kit import web
+from taonet.kit.audits import Audits
 from taonet.kit.db import migrate, open_pool
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair, load_hotkey
@@ -34,7 +35,7 @@ from validator_service.ledger.access import Access
 from validator_service.ledger.books import Books
 from validator_service.ledger.deposits import load_seed
 from validator_service.ledger.errors import InsufficientBalance
-from validator_service.metrics import StateCollector
+from validator_service.metrics import AUDITS, ValidatorState
 from validator_service.payouts import routes as payout_routes
 from validator_service.payouts.audit import Auditor
 from validator_service.settings import ValidatorSettings
@@ -96,12 +97,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gateway = app.state.gateway = create_gateway(settings, pool, hotkey, http, chain)
         app.state.replays = Replays(store, hotkey.ss58_address)
         app.state.auditor = Auditor(pool, chain, app.state.access.deposit_seed)
-        REGISTRY.register(collector := StateCollector(pool))
+        app.state.read_state = ValidatorState(pool).read
         treasury = app.state.auditor.treasury
-        with running_beside(settings, pool, hotkey, treasury, gateway):
+        auditing = asyncio.create_task(app.state.auditor.keep_looking())
+        with running_beside(settings, pool, hotkey, treasury, gateway), Audits(pool, AUDITS):
             yield
             await gateway.close()
-        REGISTRY.unregister(collector)
+        auditing.cancel()
     app.state.access.redis.close()
     pool.close()
 

@@ -4,19 +4,23 @@ The gateway counts its own calls. What the worker does is read from Postgres at 
 worker's processes come and go, and what they counted is in the tables anyway.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-from psycopg import Error as PostgresError
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from taonet.kit.db import begin
-from taonet.kit.logging import get_logger
-from taonet.kit.metrics import WORK_BUCKETS
+from taonet.kit.exposition import Exposition
+from taonet.kit.metrics import HTTP_BUCKETS, WORK_BUCKETS
+from validator_service.domain.averages import Averages
+from validator_service.domain.scores import Standings
 from validator_service.domain.weights import U32_MAXIMUM
-from validator_service.rounds import repository
+from validator_service.payouts import statement_repository
+from validator_service.rounds import repository, watch_repository
+from validator_service.rounds.watch_repository import WatchRow
 
 INFERENCE_CALLS = Counter(
     "taonet_validator_inference_calls_total", "Consumers' calls, by how they ended.", ["outcome"]
@@ -27,7 +31,12 @@ INFERENCE_TOKENS = Counter(
 FIRST_TOKEN_SECONDS = Histogram(
     "taonet_validator_first_token_seconds",
     "From asking a Server to its first token.",
-    buckets=WORK_BUCKETS,
+    buckets=HTTP_BUCKETS,
+)
+TOKEN_SECONDS = Histogram(
+    "taonet_validator_token_seconds",
+    "Mean time of a text's tokens, after its first.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
 REVENUE_RAO = Counter("taonet_validator_revenue_rao_total", "What consumers paid.")
 
@@ -36,55 +45,126 @@ for outcome in ("answered", "broken", "disconnected", "refused"):
 for direction in ("input", "output"):
     INFERENCE_TOKENS.labels(direction)
 
-log = get_logger(__name__)
+STATES = ("asking", "asked", "scored", "parked")
+JobRow = tuple[str, str, str, float, int, float]
+"""Job, measure, outcome, bound, how many, their seconds."""
 
 
-class StateCollector(Collector):
-    """Rounds, answers, standings and weights, as Postgres has them."""
+@dataclass(frozen=True)
+class ValidatorState:
+    """A Validator's page of metrics, as its tables have it."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
-        self.pool = pool
+    pool: ConnectionPool
 
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        try:
-            with begin(self.pool) as conn:
-                tallies = repository.load_tallies(conn)
-                standings = repository.load_standings(conn)
-                weights = repository.load_newest_weights(conn)
-        except (PostgresError, PoolTimeout) as error:
-            log.warning("no metrics of rounds", reason=str(error))
-            return
-        yield from tally_metrics(tallies)
-        loss = GaugeMetricFamily(
-            "taonet_validator_server_loss_nats", "Long-run mean loss.", labels=["uid"]
-        )
-        score = GaugeMetricFamily("taonet_validator_server_score", "Score.", labels=["uid"])
-        for row, uid in enumerate(standings.uids.tolist()):
-            if standings.loss.weight[row] > 0:
-                loss.add_metric([str(uid)], standings.loss.value[row])
-            score.add_metric([str(uid)], standings.score.value[row])
-        weight = GaugeMetricFamily(
-            "taonet_validator_server_weight_ratio", "Newest weight set.", labels=["uid"]
-        )
-        for uid, value in zip(weights.uids, weights.values, strict=True) if weights else ():
-            weight.add_metric([str(uid)], value / U32_MAXIMUM)
-        yield from (loss, score, weight)
+    def read(self) -> str:
+        page = Exposition()
+        with begin(self.pool) as conn:
+            show_watch(page, watch_repository.load_watch(conn))
+            show_tallies(page, repository.load_tallies(conn))
+            show_states(page, dict(watch_repository.count_round_states(conn)))
+            show_servers(page, conn, repository.load_standings(conn))
+            show_jobs(page, watch_repository.load_job_times(conn))
+        return str(page)
 
 
-def tally_metrics(tallies: list[tuple[str, str, int]]) -> Iterator[Metric]:
-    helps = {
-        "round": "Rounds, by how they ended.",
-        "answer": "Servers' answers, by code.",
-        "weights": "Times that weights were sent to the chain, by outcome.",
+def count_problems(conn: Connection) -> int:
+    """Audit: each amount in the books is the sum of its rows."""
+    return len(statement_repository.list_problems(conn))
+
+
+AUDITS = {"gateway_books": count_problems}
+
+
+def show_watch(page: Exposition, row: WatchRow) -> None:
+    figures = {
+        "last_round_timestamp_seconds": ("When a round was last scored; 0: never.", row.scored_at),
+        "weights_height": ("The chain's, when weights were last made.", row.weights_height),
+        "servers_owed_rao": ("Servers' shares that are in no payment yet.", row.owed_rao),
+        "payments_under_way": ("Payments to the chain, not settled yet.", row.payments_under_way),
+        "consumers_held_rao": ("What consumers have in their accounts.", row.held_rao),
     }
-    for kind, text in helps.items():
-        family = CounterMetricFamily(f"taonet_validator_{kind}s", text, labels=["code"])
-        if kind == "weights":
-            family = CounterMetricFamily("taonet_validator_weights", text, labels=["code"])
-        for found, code, total in tallies:
-            if found == kind:
-                family.add_metric([code], total)
-        yield family
+    for name, (meaning, value) in figures.items():
+        page.value("gauge", f"taonet_validator_{name}", meaning, value)
+    meaning = "What Servers were paid on chain."
+    page.value("counter", "taonet_validator_payout_rao_total", meaning, row.paid_rao)
+
+
+def show_tallies(page: Exposition, tallies: list[tuple[str, str, int]]) -> None:
+    helps = {
+        "round": ("taonet_validator_rounds_total", "Rounds, by how they ended.", ("scored",)),
+        "answer": ("taonet_validator_answers_total", "Servers' answers, by code.", ("ok",)),
+        "weights": (
+            "taonet_validator_weights_total",
+            "Times that weights were sent to the chain, by outcome.",
+            ("set",),
+        ),
+    }
+    for kind, (name, meaning, known) in helps.items():
+        counts = dict.fromkeys(known, 0)
+        counts |= {code: total for found, code, total in tallies if found == kind}
+        page.series("counter", name, meaning, ("code",), counts.items())
+
+
+def show_states(page: Exposition, counts: dict[str, int]) -> None:
+    rows = [(state, counts.get(state, 0)) for state in STATES]
+    meaning = "Rounds that are kept, by state; asking and asked are under way."
+    page.series("gauge", "taonet_validator_kept_rounds", meaning, ("state",), rows)
+
+
+def show_servers(page: Exposition, conn: Connection, standings: Standings) -> None:
+    """Show what this Validator thinks of each Server, and why."""
+    uids = standings.uids.tolist()
+    weights = repository.load_newest_weights(conn)
+    set_weights = zip(weights.uids, weights.values, strict=True) if weights else ()
+    rounds = watch_repository.load_server_rounds(conn)
+    shown: dict[str, tuple[str, Iterable[tuple[int, float]]]] = {
+        "loss_nats": ("Long-run mean loss.", _pairs(uids, standings.loss)),
+        "latency_seconds": ("Long-run mean time to answer.", _pairs(uids, standings.seconds)),
+        "score": ("Score.", zip(uids, standings.score.value.tolist(), strict=True)),
+        "worth": ("What the newest round was worth.", ((uid, worth) for uid, worth, _ in rounds)),
+        "synergy": ("Part of that by synergy.", ((uid, synergy) for uid, _, synergy in rounds)),
+        "weight_ratio": ("Newest weight made.", ((u, v / U32_MAXIMUM) for u, v in set_weights)),
+    }
+    for name, (meaning, pairs) in shown.items():
+        rows = ((uid, f"{value:.9g}") for uid, value in pairs)
+        page.series("gauge", f"taonet_validator_server_{name}", meaning, ("uid",), rows)
+    page.series(
+        "counter",
+        "taonet_validator_server_answers_total",
+        "Answers and failures of each Server, by code.",
+        ("uid", "code"),
+        watch_repository.load_server_codes(conn),
+    )
+
+
+def _pairs(uids: list[int], averages: Averages) -> Iterator[tuple[int, float]]:
+    known = zip(uids, averages.value.tolist(), averages.weight.tolist(), strict=True)
+    return ((uid, value) for uid, value, weight in known if weight > 0)
+
+
+def show_jobs(page: Exposition, rows: list[JobRow]) -> None:
+    for measure, meaning in (
+        ("wait", "From a job's bell to its beginning."),
+        ("run", "How long a job worked, by how it ended."),
+    ):
+        chosen = [row for row in rows if row[1] == measure]
+        labels = ("task",) if measure == "wait" else ("task", "outcome")
+        page.histogram(
+            f"taonet_validator_job_{measure}_seconds", meaning, labels, _histograms(chosen, labels)
+        )
+
+
+def _histograms(
+    rows: list[JobRow], labels: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], list[tuple[float, int]], float]]:
+    """Yield each job's histogram, its counts added up from the lowest bound on."""
+    for named, group in itertools.groupby(rows, key=lambda row: (row[0], row[2])):
+        found = list(group)
+        counts = {bound: total for _, _, _, bound, total, _ in found}
+        bounds = (*WORK_BUCKETS, float("inf"))
+        summed = itertools.accumulate(counts.get(bound, 0) for bound in bounds)
+        yield (
+            named[: len(labels)],
+            list(zip(bounds, summed, strict=True)),
+            sum(row[5] for row in found),
+        )

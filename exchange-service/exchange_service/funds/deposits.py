@@ -27,7 +27,7 @@ from exchange_service.domain.facts import Fact
 from exchange_service.engine import ANSWER_SECONDS, Engine
 from exchange_service.funds import repository
 from exchange_service.funds.repository import ChainView
-from exchange_service.metrics import CHAIN_HEIGHT, WITHDRAWALS_PENDING
+from exchange_service.metrics import CHAIN_HEIGHT
 from exchange_service.signer.client import Signing
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
@@ -112,7 +112,6 @@ class Bookkeeper:
             repository.mark_for_sweep(conn, credited)
             repository.drop_expired_payments(conn, block.height)
             repository.save_next_height(conn, block.height + 1)
-            WITHDRAWALS_PENDING.set(repository.count_pending_withdrawals(conn))
         CHAIN_HEIGHT.set(block.height + 1)
 
     def _credit_deposits(self, block: Block) -> list[int]:

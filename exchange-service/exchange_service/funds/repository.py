@@ -249,15 +249,6 @@ def find_signed_withdrawal(conn: Connection, nonce: int) -> Withdrawal | None:
         ).fetchone()
 
 
-def count_pending_withdrawals(conn: Connection) -> int:
-    row = conn.execute(
-        "SELECT count(*) FROM withdrawal WHERE status IN ('requested', 'cancelling', 'signed')"
-    ).fetchone()
-    assert row is not None
-    count: int = row[0]
-    return count
-
-
 def save_payment_hash(conn: Connection, withdrawal_id: int, extrinsic_hash: str) -> None:
     conn.execute(
         "UPDATE withdrawal SET extrinsic_hash = %s WHERE withdrawal_id = %s",

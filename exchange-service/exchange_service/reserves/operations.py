@@ -57,6 +57,15 @@ class Prover:
                 del self._proofs[next(iter(self._proofs))]
             return view
 
+    def measure_margin(self) -> tuple[int, int]:
+        """Return satoshi and rao held above what users are owed; no proof is made of it."""
+        held_sat = sum(coin.amount_sat for coin in self._list_coins())
+        held_rao, _ = self._read_tao()
+        _, balances = self._engine.ask(self._read_balances).result(ANSWER_SECONDS)
+        owed_sat = sum(sat for sat, _ in balances.values())
+        owed_rao = sum(rao for _, rao in balances.values())
+        return held_sat - owed_sat, sum(held_rao.values()) - owed_rao
+
     def find_path(self, account_id: int, root: str) -> PathView:
         """Return an account's path in the proof of that root."""
         proof = self._proofs.get(root)

@@ -1,8 +1,8 @@
 """
 Facts told to other services: written with the change that made them true, sent afterwards.
 
-Each service's migrations create its own table `outbox` (id, stream, kind, body). The relay moves
-rows to a Redis stream in order, at least once; consumers recognise an event by its id.
+Each service's migrations create its own table `outbox` (id, stream, kind, body, recorded_at). The
+relay moves rows to a Redis stream in order, at least once; consumers recognise an event by its id.
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
 from taonet.kit.db import begin
+from taonet.kit.exposition import Exposition
 from taonet.kit.logging import get_logger
-from taonet.kit.metrics import OUTBOX_UNSENT
 
 BATCH = 500
 STREAM_LENGTH_MAX = 100_000
@@ -35,11 +35,24 @@ def record(conn: Connection, stream: str, event: Any) -> None:
     )
 
 
-def count_unsent(conn: Connection) -> int:
-    """Return how many recorded events wait to be relayed."""
-    row = conn.execute("SELECT count(*) FROM outbox").fetchone()
+def measure_unsent(conn: Connection) -> tuple[int, float]:
+    """Return how many recorded events wait to be relayed, and the oldest one's age in seconds."""
+    row = conn.execute(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0) FROM outbox"
+    ).fetchone()
     assert row is not None
-    return int(row[0])
+    return int(row[0]), float(row[1])
+
+
+def show_unsent(conn: Connection, page: Exposition) -> None:
+    """Show how far the relay is behind: from the table, for a relay that is dead can't tell."""
+    count, seconds = measure_unsent(conn)
+    page.value(
+        "gauge", "taonet_outbox_unsent_events", "Events recorded but not yet relayed.", count
+    )
+    page.value(
+        "gauge", "taonet_outbox_oldest_seconds", "How long the oldest of them waits.", seconds
+    )
 
 
 def relay_once(conn: Connection, client: redis.Redis) -> int:
@@ -64,8 +77,6 @@ def relay_until(stop: threading.Event, pool: ConnectionPool, client: redis.Redis
     while not stop.is_set():
         try:
             with begin(pool) as conn:
-                # Before the attempt: it must rise while Redis is away, too.
-                OUTBOX_UNSENT.set(count_unsent(conn))
                 sent = relay_once(conn, client)
         except Exception as error:
             log.warning("relay waits", error=str(error))

@@ -25,6 +25,8 @@ class Settings(BaseSettings):
 class LogSettings(Settings):
     log_level: str = "info"
     """How much to log: debug, info, warning or error."""
+    metrics_listen: str = ""
+    """Where a process without web pages answers Prometheus, as host:port; empty: nowhere."""
 
 
 class StoreSettings(LogSettings):

@@ -24,8 +24,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
+from taonet.kit.exposition import Exposition
 from taonet.kit.logging import configure_logging, get_logger
-from taonet.kit.metrics import REFUSALS, REQUEST_SECONDS
+from taonet.kit.metrics import METHODS, REFUSALS, REQUEST_SECONDS
 from taonet.kit.version import VERSION
 
 BODY_BYTES_MAX = 1_000_000
@@ -33,6 +34,8 @@ REQUEST_ID = "x-request-id"
 
 Check = Callable[[], str | None]
 """A readiness check: None when all is well, else a sentence that says what is not."""
+ReadState = Callable[[], str]
+"""Returns what the store knows as a page of metrics; an app keeps it as `app.state.read_state`."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 STORE_AWAY = (psycopg.OperationalError, PoolTimeout, redis.ConnectionError)
@@ -92,8 +95,17 @@ def _readyz(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-def _metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+def _metrics(request: Request) -> Response:
+    state, readable = "", 1
+    if (read_state := getattr(request.app.state, "read_state", None)) is not None:
+        try:
+            state = read_state()
+        except STORE_AWAY as error:
+            log.warning("no metrics of the state", error=str(error).strip())
+            readable = 0
+    page = Exposition()
+    page.value("gauge", "taonet_state_readable", "1 while the store can be read.", readable)
+    return Response(generate_latest() + f"{state}{page}".encode(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _render_refusal(request: Request, error: Exception) -> JSONResponse:
@@ -164,7 +176,8 @@ class _Envelope:
             await self._answer(scope, receive, send_marked)
         route = getattr(scope.get("route"), "path", "unmatched")
         elapsed = time.perf_counter() - started
-        REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(elapsed)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        REQUEST_SECONDS.labels(method, route, str(status)).observe(elapsed)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = TooLarge(f"a body has at most {self.body_bytes_max} bytes; send less at once")

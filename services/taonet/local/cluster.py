@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from taonet.kit.reading import ROLE
 from taonet.local.command import Command
 from taonet.local.home import Home
 from taonet.local.processes import HttpProbe, PostgresProbe, ProcessSpec, ValkeyProbe
@@ -30,8 +31,14 @@ OFFSETS = {
     "server-2": 92,
     "server-3": 93,
     "server-4": 94,
+    "market-maker": 73,
+    "treasury": 74,
+    "exporter": 90,
     "prometheus": 1090,
+    "alertmanager": 1093,
     "chain": 1944,
+    "chain-author": 1946,
+    "chain-follower": 1947,
 }
 """What is added to TAONET_PORT_BASE."""
 MODELS = {"server-1": "acorn", "server-2": "sapling", "server-3": "birch", "server-4": "oak"}
@@ -99,11 +106,13 @@ class Place:
         return f"http://taonet:{self.stores.passwords['bitcoin']}@{HOST}:{self.port('bitcoin')}"
 
 
-def describe_cluster(place: Place, prometheus: str | None = None) -> tuple[ProcessSpec, ...]:
+def describe_cluster(
+    place: Place, prometheus: str | None = None, alertmanager: str | None = None
+) -> tuple[ProcessSpec, ...]:
     """
     Return all processes, in an order where each waits only for earlier ones.
 
-    `prometheus` is the program's path where it is installed.
+    `prometheus` and `alertmanager` are the programs' paths where they are installed.
     """
     specs = [
         *_stores(place),
@@ -114,9 +123,12 @@ def describe_cluster(place: Place, prometheus: str | None = None) -> tuple[Proce
         *(spec for number in VALIDATORS for spec in _validator(place, number)),
         *_market(place),
         _explorer(place),
+        _exporter(place),
     ]
     if prometheus is not None:
         specs.append(_prometheus(place, prometheus))
+    if alertmanager is not None:
+        specs.append(_alertmanager(place, alertmanager))
     return tuple(specs)
 
 
@@ -173,9 +185,9 @@ def _chain(place: Place) -> list[ProcessSpec]:
         "CHAIN_TOKENIZER_PATH": f"{place.settings.models()}/tokenizer.json",
     }
     web = _web(place, "chain", "chain_service.app:create_app", environment)
-    author = _nursed(place, "chain-author", ("chain_service.worker",), environment)
+    author = _worker(place, "chain-author", ("chain_service.worker",), environment)
     followed = {**_store(place, "chain_follower"), "CHAIN_FOLLOW": place.address("chain")}
-    follower = _nursed(place, "chain-follower", ("chain_service.worker",), followed)
+    follower = _worker(place, "chain-follower", ("chain_service.worker",), followed)
     return [
         *(replace(spec, after=_after_schemas(place)) for spec in (web, author)),
         replace(follower, after=("migrate", "chain", "chain-author")),
@@ -255,14 +267,14 @@ def _market(place: Place) -> list[ProcessSpec]:
         **_wallet(place, "exchange", "default"),
         "EXCHANGE_URL": place.address("exchange"),
     }
-    maker = _nursed(place, "market-maker", ("exchange_service.worker",), trading)
+    maker = _worker(place, "market-maker", ("exchange_service.worker",), trading)
     purse = {
         **_wallet(place, "operator", "default"),
         "GATEWAY_URL": place.address("validator-1-gateway"),
         "EXCHANGE_URL": place.address("exchange"),
         "TREASURY_PATH": str(place.home.path),
     }
-    treasury = _nursed(place, "treasury", ("taonet.local.treasury",), purse)
+    treasury = _worker(place, "treasury", ("taonet.local.treasury",), purse)
     return [
         bitcoin,
         replace(signer, after=_after_schemas(place)),
@@ -294,6 +306,23 @@ def _explorer(place: Place) -> ProcessSpec:
     return replace(spec, after=("chain",))
 
 
+def _exporter(place: Place) -> ProcessSpec:
+    spec = _web(place, "exporter", "taonet.exporter.app:create_app", _store(place, ROLE))
+    return replace(spec, after=_after_schemas(place))
+
+
+def _alertmanager(place: Place, program: str) -> ProcessSpec:
+    folder, port = place.home.path / "alertmanager", place.port("alertmanager")
+    arguments = (
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder}/data",
+        f"--web.listen-address={HOST}:{port}",
+        "--cluster.listen-address=",
+    )
+    probe = HttpProbe(port, "/-/ready")
+    return ProcessSpec("alertmanager", (program, *arguments), port=port, probe=probe)
+
+
 def _prometheus(place: Place, program: str) -> ProcessSpec:
     folder, port = place.home.path / "prometheus", place.port("prometheus")
     arguments = (f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder}/data")
@@ -318,6 +347,15 @@ def _web(place: Place, name: str, application: str, environment: Mapping[str, st
     quiet = ("--log-level", "warning", "--no-access-log")
     drain = ("--timeout-graceful-shutdown", str(DRAIN_SECONDS))
     spec = _nursed(place, name, ("uvicorn", *listen, *quiet, *drain), environment)
+    return replace(spec, port=port, probe=HttpProbe(port))
+
+
+def _worker(
+    place: Place, name: str, command: tuple[str, ...], environment: Mapping[str, str]
+) -> ProcessSpec:
+    """Describe a process without web pages; it answers Prometheus, and so whether it lives."""
+    port = place.port(name)
+    spec = _nursed(place, name, command, {**environment, "METRICS_LISTEN": f"{HOST}:{port}"})
     return replace(spec, port=port, probe=HttpProbe(port))
 
 

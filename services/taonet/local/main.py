@@ -25,14 +25,14 @@ from taonet.local.home import ClusterState, Home
 from taonet.local.kinship import birth_mark, end_strays
 from taonet.local.ports import check_ports
 from taonet.local.processes import ProcessSpec
-from taonet.local.scrape import write_configuration
+from taonet.local.scrape import write_configuration, write_routes
 from taonet.local.settings import LocalSettings
 from taonet.local.stores import prepare_stores
 from taonet.local.supervisor import Supervisor
 
 REPORT_VARIABLE = "TAONET_REPORT"
 STRAY_SECONDS = 8.0
-RULES = Path(server_service.__file__).parents[2] / "monitoring" / "prometheus" / "rules"
+MONITORING = Path(server_service.__file__).parents[2] / "monitoring"
 
 log = get_logger(__name__)
 
@@ -98,11 +98,24 @@ def run_cluster(settings: LocalSettings, reporter: Reporter) -> None:
 
 
 def prepare_cluster(settings: LocalSettings, home: Home) -> tuple[ProcessSpec, ...]:
-    prometheus = shutil.which("prometheus")
-    specs = describe_cluster(Place(settings, home, prepare_stores(settings, home)), prometheus)
+    prometheus = find_program("prometheus")
+    alertmanager = find_program("alertmanager", "prometheus-alertmanager") if prometheus else None
+    place = Place(settings, home, prepare_stores(settings, home))
+    specs = describe_cluster(place, prometheus, alertmanager)
     if prometheus is not None:
-        write_configuration(home, specs, RULES)
+        write_configuration(home, specs, MONITORING / "prometheus" / "rules")
+    if alertmanager is not None:
+        write_routes(
+            home, MONITORING / "alertmanager" / "alertmanager.yml", settings.alert_webhook_url
+        )
     return specs
+
+
+def find_program(*names: str) -> str | None:
+    """Return the path of a program that is installed by one of these names, or lies beside us."""
+    beside = str(Path(sys.executable).parent)
+    found = (shutil.which(name) or shutil.which(name, path=beside) for name in names)
+    return next(filter(None, found), None)
 
 
 def end_leftovers(home: Home) -> None:

@@ -2,6 +2,8 @@
 
 from taonet.kit.db import migrate, provision
 from taonet.kit.logging import configure_logging, get_logger
+from taonet.kit.reading import provision_reader
+from taonet.local.readable import readable_tables
 from taonet.local.settings import MigrateSettings
 from taonet.local.stores import OWNERS
 
@@ -15,6 +17,7 @@ def main() -> None:
         password = getattr(settings, f"password_{owner}")
         applied = migrate(provision(settings.database_url, owner, password), package)
         log.info("schema is up to date", owner=owner, applied=applied)
+    provision_reader(settings.database_url, settings.password_reader, readable_tables())
 
 
 if __name__ == "__main__":

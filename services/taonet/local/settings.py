@@ -29,6 +29,9 @@ class LocalSettings(LogSettings):
     models_path: str | None = None
     """The folder of the four models and their tokenizer; unset: the starter models."""
 
+    alert_webhook_url: str | None = None
+    """For `taonet up`: where Alertmanager, if it is installed, tells of alerts; unset: nowhere."""
+
     def data_directory(self) -> Home:
         return Home(Path(self.home).expanduser().absolute())
 
@@ -53,6 +56,8 @@ class MigrateSettings(LogSettings):
     """What the exchange's role shall log in with."""
     password_bitcoin: str
     """What the Bitcoin node's role shall log in with."""
+    password_reader: str
+    """What the role shall log in with that dashboards read by."""
 
 
 class WalletsSettings(LogSettings, WalletSettings):

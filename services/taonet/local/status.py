@@ -12,6 +12,8 @@ from taonet.local.processes import AliveProbe, HttpProbe, Probe
 from taonet.local.secret_files import DEMO_KEY_FILE, load_secret
 
 CHAIN_SECONDS = 3.0
+PROGRAMS = ("prometheus", "alertmanager")
+"""Those that are not ours, and say in their own way that they are ready."""
 
 
 def describe_status(home: Home, state: ClusterState | None) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def probe_of(process: ProcessState) -> Probe:
     """
     if process.port is None or process.name in ("postgres", "valkey"):
         return AliveProbe()
-    return HttpProbe(process.port, "/-/ready" if process.name == "prometheus" else "/readyz")
+    return HttpProbe(process.port, "/-/ready" if process.name in PROGRAMS else "/readyz")
 
 
 def ask_chain(state: ClusterState) -> tuple[int | None, str | None]:
@@ -93,4 +95,5 @@ def describe_addresses(ports: dict[str, int]) -> dict[str, Any]:
         "explorer": address("explorer"),
         "servers": [address(name) for name in sorted(ports) if name.startswith("server-")],
         "prometheus": address("prometheus"),
+        "alertmanager": address("alertmanager"),
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from taonet.kit.reading import ROLE
 from taonet.local.command import Command
 from taonet.local.home import Home
 from taonet.local.postgres import postgres_url, prepare_postgres
@@ -49,6 +50,7 @@ class Stores:
 def prepare_stores(settings: LocalSettings, home: Home) -> Stores:
     """Make the passwords, and the files of the embedded stores if there are none yet."""
     passwords = {owner: ensure_secret(home.secrets, f"database-{owner}") for owner in OWNERS}
+    passwords[ROLE] = ensure_secret(home.secrets, f"database-{ROLE}")
     passwords |= {name: ensure_secret(home.secrets, name) for name in SHARED_SECRETS}
     database_url, redis_url = settings.database_url, settings.redis_url
     postgres = valkey = None

@@ -19,6 +19,7 @@ from exchange_service.client import ExchangeClient
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import load_coldkey
 from taonet.kit.logging import configure_logging, get_logger
+from taonet.kit.metrics import serve_metrics
 from taonet.kit.money import RAO_PER_TAO
 from taonet.local.secret_files import DEMO_KEY_FILE, load_secret, save_secret
 from taonet.local.settings import TreasurySettings
@@ -74,6 +75,7 @@ class Notes:
 def main() -> None:
     settings = TreasurySettings()
     configure_logging("treasury", settings.log_level)
+    serve_metrics(settings.metrics_listen)
     treasury = Treasury(settings)
     reasons: dict[str, str] = {}
     while True:

@@ -17,7 +17,7 @@ from server_service.client import (
 from validator_service.gateway.calls import Call, Gateway, Order
 from validator_service.gateway.directory import KnownServer
 from validator_service.gateway.writing import Text, Writing
-from validator_service.metrics import FIRST_TOKEN_SECONDS
+from validator_service.metrics import FIRST_TOKEN_SECONDS, TOKEN_SECONDS
 
 ANSWER_SECONDS = 120.0
 """The longest answer."""
@@ -171,6 +171,7 @@ class Answer(Call[Writing]):
         tokens = sum(choice.pieces for choice in self.choices)
         if not self.question.whole and tokens > len(self.choices):
             pace = (time.monotonic() - writing.began_at) * len(self.choices) / tokens
+            TOKEN_SECONDS.observe(pace)
             for server in self.answering():
                 self.gateway.directory.seen.note_pace(server.hotkey, pace)
 

@@ -16,6 +16,9 @@ from starlette.concurrency import run_in_threadpool
 
 from chain_service.client import AsyncChainClient, ChainRefusal
 from taonet.kit.db import begin
+from taonet.kit.logging import get_logger
+from taonet.kit.metrics import AUDIT_FAULTS, AUDIT_TIME
+from taonet.kit.web import STORE_AWAY
 from validator_service.ledger import repository as books
 from validator_service.ledger.deposits import derive_treasury_keypair
 from validator_service.payouts import statement_repository
@@ -26,10 +29,14 @@ LOOKS = 6
 PAUSE_SECONDS = 0.5
 REMEMBERED_SECONDS = 2.0
 """How long an audit is shown again: it asks the chain once for each address."""
+SHOWN_SECONDS = 30.0
+"""Between two audits that nobody asked for."""
 ASKING_MAX = 8
 """Questions to the chain at once."""
 
 Result = TypeVar("Result")
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,18 @@ class Auditor:
                 view = await self.look()
             self.seen = (view, time.monotonic())
             return view
+
+    async def keep_looking(self) -> None:
+        """Show the newest audit to Prometheus, for ever; a chain that is away is waited for."""
+        while True:
+            try:
+                view = await self.audit()
+            except (ChainRefusal, *STORE_AWAY) as error:
+                log.warning("the books could not be audited", reason=str(error).strip())
+            else:
+                AUDIT_FAULTS.labels("gateway_chain").set(len(view.problems))
+                AUDIT_TIME.labels("gateway_chain").set(time.time())
+            await asyncio.sleep(SHOWN_SECONDS)
 
     async def look(self) -> AuditView:
         read = await self._read(load_books)

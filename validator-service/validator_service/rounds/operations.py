@@ -13,9 +13,16 @@ from server_service.domain.errors import MalformedTensors
 from validator_service.domain.answers import MalformedAnswer, check_answer
 from validator_service.domain.outcomes import Outcome, gather_round, measure_answer
 from validator_service.domain.prompts import round_identity
-from validator_service.domain.scores import Judgement, Rules, Standings, judge_round
+from validator_service.domain.scores import (
+    SHAPLEY,
+    Judgement,
+    Rules,
+    Standings,
+    base_scores,
+    judge_round,
+)
 from validator_service.domain.weights import weights_from_scores
-from validator_service.rounds import repository
+from validator_service.rounds import repository, watch_repository
 from validator_service.rounds.asking import OK, Reply
 from validator_service.rounds.packing import (
     Incomplete,
@@ -25,6 +32,7 @@ from validator_service.rounds.packing import (
     unpack_questions,
 )
 from validator_service.rounds.repository import Round, StoredAnswer, WeightsRow
+from validator_service.rounds.watch_repository import ServerRound
 
 ROUNDS_KEPT = 200
 """Finished rounds whose answers stay in the database."""
@@ -98,7 +106,11 @@ def score_answers(
 
     repository.note_scored(conn, round_id)
     repository.save_standings(conn, judgement.standings)
-    repository.add_to_tally(conn, "answer", count_codes(answers, outcomes))
+    codes = name_codes(answers, outcomes)
+    repository.add_to_tally(conn, "answer", dict(Counter(codes)))
+    uids = [answer.uid for answer in answers]
+    watch_repository.count_server_codes(conn, list(zip(uids, codes, strict=True)))
+    watch_repository.save_server_rounds(conn, scored.number, describe_servers(judgement, rules))
     repository.add_to_tally(conn, "round", {"scored": 1})
     repository.forget_rounds(conn, ROUNDS_KEPT)
     return judgement
@@ -142,12 +154,30 @@ def measure(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outcome |
     )
 
 
-def count_codes(answers: list[StoredAnswer], outcomes: list[Outcome | None]) -> dict[str, int]:
-    codes = [
+def name_codes(answers: list[StoredAnswer], outcomes: list[Outcome | None]) -> list[str]:
+    return [
         MALFORMED if answer.code == OK and outcome is None else answer.code
         for answer, outcome in zip(answers, outcomes, strict=True)
     ]
-    return dict(Counter(codes))
+
+
+def describe_servers(judgement: Judgement, rules: Rules) -> list[ServerRound]:
+    """Return what each Server's round was worth, and how much of that is synergy."""
+    standings, values = judgement.standings, judgement.values
+    base = base_scores(standings.loss.value, rules)
+    paid = (values > 0) & (rules.rule != SHAPLEY)
+    synergies = np.where(paid, np.maximum(values - base, 0.0), 0.0)
+    uids = standings.uids.tolist()
+    return [
+        ServerRound(
+            uid=uid,
+            hotkey=standings.hotkeys[row],
+            worth=float(values[row]),
+            synergy=float(synergies[row]),
+            cluster_uid=uids[cluster] if cluster >= 0 else None,
+        )
+        for row, (uid, cluster) in enumerate(zip(uids, judgement.clusters.tolist(), strict=True))
+    ]
 
 
 def find_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, str]]:

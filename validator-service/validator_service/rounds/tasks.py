@@ -29,6 +29,7 @@ from validator_service.rounds import operations, passage_repository, repository
 from validator_service.rounds.asking import AskingRules, Target, ask_servers
 from validator_service.rounds.context import Context
 from validator_service.rounds.repository import Round, WeightsRow
+from validator_service.rounds.timing import timed
 
 OVERDUE_SECONDS = 20.0
 """How long a round may stand still before it is taken up again."""
@@ -45,20 +46,22 @@ def job(name: str) -> Callable[[Callable[..., None]], Any]:
     """Make a function a Celery task that is patient."""
 
     def register(work: Callable[..., None]) -> Any:
-        return shared_task(name=name)(patient(work))
+        return shared_task(name=name)(patient(name, work))
 
     return register
 
 
-def patient(work: Callable[..., None]) -> Callable[..., None]:
+def patient(name: str, work: Callable[..., None]) -> Callable[..., None]:
     """What a Validator stands on may be away: say so, and let the next bell try again."""
 
     @wraps(work)
     def waiting(*arguments: str) -> None:
-        try:
-            work(*arguments)
-        except (ChainUnavailable, PostgresDown, PoolTimeout, BrokerDown, CorpusError) as error:
-            log.warning("waiting", job=work.__name__, reason=f"{type(error).__name__}: {error}")
+        with timed(context().pool, name) as outcome:
+            try:
+                work(*arguments)
+            except (ChainUnavailable, PostgresDown, PoolTimeout, BrokerDown, CorpusError) as error:
+                outcome[0] = "waiting"
+                log.warning("waiting", job=work.__name__, reason=f"{type(error).__name__}: {error}")
 
     return waiting
 

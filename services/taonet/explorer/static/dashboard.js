@@ -54,7 +54,8 @@ function complain(element, message) {
 }
 
 function draw(element, told) {
-  if (told.columns) drawTable(element, told);
+  if (told.columns && element.dataset.kind === "stat" && told.rows.length) drawValue(element, told);
+  else if (told.columns) drawTable(element, told);
   else if (!told.lines.length) {
     forget(element);
     say(element, "Nothing of this has happened yet.");
@@ -74,6 +75,12 @@ function say(element, text) {
 }
 
 const last = (values) => values.findLast((value) => value != null) ?? null;
+
+function drawValue(element, told) {
+  forget(element);
+  element.replaceChildren(Object.assign(document.createElement("p"), { className: "value", textContent: write(told.rows[0].at(-1), element.dataset.unit) }));
+  drawn.set(element, { told, destroy() {} });
+}
 
 function drawFigure(element, told) {
   forget(element);

@@ -4,5 +4,6 @@ CREATE TABLE outbox (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     stream TEXT NOT NULL,
     kind TEXT NOT NULL,
-    body JSONB NOT NULL
+    body JSONB NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );

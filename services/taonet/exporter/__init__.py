@@ -1,0 +1,1 @@
+"""The exporter: what waits between the services, and how the stores are, for Prometheus."""
