@@ -38,6 +38,8 @@ COPY chain-service chain-service
 COPY server-service server-service
 COPY validator-service validator-service
 COPY exchange-service exchange-service
+# The explorer draws Grafana's dashboards from their JSON.
+COPY monitoring/grafana/provisioning/dashboards monitoring/grafana/provisioning/dashboards
 # Compiled here, for the containers' root is read-only.
 RUN python3 -m compileall -q .
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
 from chain_service import operations, sync_repository
+from chain_service.history_routes import history_router
 from chain_service.intake import Intake
 from chain_service.live_routes import live_router
 from chain_service.metrics import AUDITS, ChainState
@@ -54,8 +55,8 @@ def create_app() -> FastAPI:
     app = web.create_app(
         "chain", title="Taonet chain", log_level=settings.log_level, lifespan=lifespan
     )
-    app.include_router(live_router)
-    app.include_router(router)
+    for part in (live_router, history_router, router):
+        app.include_router(part)
     return app
 
 

@@ -231,6 +231,74 @@ class Block(BaseModel):
         return self.header.height
 
 
+class BlockSummary(BaseModel):
+    """A block at a glance: what it holds is counted, not told."""
+
+    height: int
+    block_hash: str
+    time_ms: int
+    extrinsics: int
+    events: int
+    paid_rao: AmountInJson
+    """What a step that ended here gave to neurons."""
+    issuance_rao: AmountInJson
+    """All that was minted up to here."""
+
+
+class PlacedExtrinsic(IncludedExtrinsic):
+    """An extrinsic with where it stands; one that waits or expired stands nowhere."""
+
+    height: int | None
+    index: int | None
+    time_ms: int | None
+    events: list[ChainEvent]
+    """What it caused."""
+
+
+class SignedLine(BaseModel):
+    """An extrinsic in the list of what an account signed."""
+
+    hash: str
+    height: int
+    index: int
+    time_ms: int
+    status: ExtrinsicStatus
+    error: str | None
+    fee_rao: AmountInJson
+    call: str
+    arguments: dict[str, Any] | None
+    """None where they are long."""
+
+
+class EventLine(BaseModel):
+    time_ms: int
+    event: ChainEvent
+
+
+class Payout(BaseModel):
+    """What one step gave to whom."""
+
+    height: int
+    time_ms: int
+    issuance_rao: AmountInJson
+    uids: list[int]
+    amounts_rao: list[AmountInJson]
+    """Of each uid, in the same order."""
+
+
+class StakeLine(BaseModel):
+    uid: int
+    stake_rao: AmountInJson
+
+
+class WeightRow(BaseModel):
+    """How one neuron rates others."""
+
+    uid: int
+    weights: list[tuple[int, int]]
+    """(uid, weight of 2^32 - 1)."""
+
+
 class Account(BaseModel):
     address: str
     free_rao: AmountInJson

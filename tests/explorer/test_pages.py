@@ -82,7 +82,7 @@ def test_blocks_are_listed_from_the_newest_and_paged(explorer: Running) -> None:
 def test_a_block_shows_what_was_asked_and_what_happened(explorer: Running) -> None:
     page = explorer.page("/blocks/90")
 
-    assert "<strong>set_weights</strong>" in page
+    assert ">set_weights</a></strong>" in page
     assert "NotRegistered: join" in page
     assert "0, 1, 2, 3, 4, 5, 6, 7, … (12 in all)" in page
     assert "<dt>amount</dt><dd>2.200000000 TAO</dd>" in page

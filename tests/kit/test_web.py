@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
+from taonet.kit.version import VERSION
 from taonet.kit.web import create_app
 
 
@@ -42,7 +43,7 @@ def client() -> Iterator[TestClient]:
 
 
 def test_a_service_is_alive_and_ready(client: TestClient) -> None:
-    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/healthz").json() == {"status": "alive", "version": VERSION}
     assert client.get("/readyz").json() == {"status": "ready"}
 
 

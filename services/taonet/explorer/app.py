@@ -9,7 +9,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from taonet.explorer import account, pages, playground, routes, trade
+from taonet.explorer import (
+    account,
+    blocks,
+    dashboards,
+    neurons,
+    pages,
+    playground,
+    routes,
+    searching,
+    status,
+    supply,
+    trade,
+)
 from taonet.explorer.network import Network
 from taonet.explorer.rendering import FOLDER, create_templates
 from taonet.explorer.security import SecurityHeaders
@@ -29,7 +41,9 @@ def create_app() -> FastAPI:
         app.add_exception_handler(error, pages.render_error)
     app.add_middleware(SecurityHeaders)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
-    for part in (pages, routes, playground, account, trade):
+    for part in (pages, blocks, neurons, supply, searching, dashboards, status, routes):
+        app.include_router(part.router)
+    for part in (playground, account, trade):
         app.include_router(part.router)
     return app
 
@@ -40,6 +54,7 @@ async def _run(app: FastAPI) -> AsyncIterator[None]:
     app.state.network = network
     loops = (network.follow_chain, network.watch_market, network.watch_health)
     tasks = [asyncio.create_task(loop()) for loop in loops]
+    tasks.append(asyncio.create_task(status.watch_audits(network)))
     yield
     for task in tasks:
         task.cancel()

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from chain_service.events import Paid
-from chain_service.schemas import Block, Neuron
+from chain_service.schemas import Neuron
 from taonet.kit.money import RAO_PER_TAO
 
 SUPPLY_MAX_RAO = 21_000_000 * RAO_PER_TAO
@@ -31,18 +30,6 @@ class Step:
     paid_rao: int
     issuance_rao: int
     """All the TAO minted up to this block, in rao."""
-
-
-@dataclass(frozen=True)
-class BlockSummary:
-    """One line of a list of blocks."""
-
-    height: int
-    block_hash: str
-    time_ms: int
-    extrinsic_count: int
-    event_count: int
-    paid_rao: int
 
 
 @dataclass(frozen=True)
@@ -74,17 +61,6 @@ class Split:
         """Servers' share of both, 0 … 1; an even half where nothing was paid."""
         total = self.servers_rao + self.validators_rao
         return self.servers_rao / total if total else 0.5
-
-
-def summarise_block(block: Block) -> BlockSummary:
-    return BlockSummary(
-        height=block.height,
-        block_hash=block.header.block_hash,
-        time_ms=block.header.time_ms,
-        extrinsic_count=len(block.extrinsics),
-        event_count=len(block.events),
-        paid_rao=sum(event.amount_rao for event in block.events if isinstance(event, Paid)),
-    )
 
 
 def find_halving(height: int, block_seconds: float) -> Halving | None:

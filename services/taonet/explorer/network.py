@@ -6,23 +6,26 @@ each service whether it is ready. What does not answer is said so, and asked aga
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import httpx
 from pydantic import ValidationError
 
-from chain_service.client import AsyncChainClient, ChainRefusal
-from chain_service.schemas import Block, Head, Metagraph, Parameters, Supply
-from taonet.explorer.figures import BlockSummary, Step, summarise_block
+from chain_service.client import ChainRefusal
+from chain_service.events import Paid
+from chain_service.history_client import HistoryClient
+from chain_service.schemas import Block, Head, Metagraph, Neuron, Parameters, Supply, WeightRow
+from taonet.explorer.figures import Step
 from taonet.explorer.market import ExchangeReader, Market
 from taonet.explorer.metrics import SUPPLY_DIFFERENCE_RAO
+from taonet.explorer.payouts import CELLS_MAX, STEPS_KEPT, Payouts
 from taonet.explorer.settings import ExplorerSettings
 from taonet.explorer.stream import Broadcast
 from taonet.kit.logging import get_logger
 
-STEPS_KEPT = 720
+PAYOUTS_PER_PAGE = 20
 SERVICE_TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 
@@ -37,6 +40,17 @@ class Health:
     url: str
     state: Literal["ready", "not ready", "does not answer"]
     detail: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Books that somebody keeps, compared with what they must agree with."""
+
+    name: str
+    source: str
+    state: Literal["holds", "broken", "unknown"]
+    detail: str
 
 
 class Network:
@@ -44,7 +58,7 @@ class Network:
 
     def __init__(self, settings: ExplorerSettings) -> None:
         self.settings = settings
-        self.chain = AsyncChainClient(settings.chain_url)
+        self.chain = HistoryClient(settings.chain_url)
         self.http = httpx.AsyncClient(timeout=SERVICE_TIMEOUT_SECONDS)
         self.exchange_http = httpx.AsyncClient(
             base_url=settings.exchange_url, timeout=SERVICE_TIMEOUT_SECONDS
@@ -57,8 +71,12 @@ class Network:
         self.metagraph: Metagraph | None = None
         self.market: Market | None = None
         self.health: list[Health] = []
-        self.steps: deque[Step] = deque(maxlen=STEPS_KEPT)
-        self.blocks: OrderedDict[int, BlockSummary] = OrderedDict()
+        self.audits: list[Audit] = []
+        self.payouts = Payouts()
+        self._neurons: dict[int, Neuron] = {}
+        self._neurons_of: Metagraph | None = None
+        self._weights: list[WeightRow] | None = None
+        self._told: tuple[Metagraph | None, Step | None, bytes] | None = None
 
     async def close(self) -> None:
         await self.chain.close()
@@ -70,7 +88,8 @@ class Network:
         while True:
             try:
                 await self._look_at_chain()
-                async for block in self.chain.blocks(from_height=self._following_height()):
+                assert self.head is not None
+                async for block in self.chain.blocks(from_height=self.head.height + 1):
                     await self._take_block(block)
             except (ChainRefusal, ValidationError) as error:
                 log.warning("the chain could not be followed", error=str(error))
@@ -93,7 +112,7 @@ class Network:
         """Keep what each service says of itself, for ever."""
         places = {
             "Chain": self.settings.chain_url,
-            "Gateway": self.settings.gateway_url,
+            **self.settings.gateways(),
             "Exchange": self.settings.exchange_url,
         }
         while True:
@@ -108,45 +127,60 @@ class Network:
     def chain_health(self) -> Health | None:
         return next((health for health in self.health if health.name == "Chain"), None)
 
-    async def summarise(self, height: int) -> BlockSummary:
-        """Return a block's summary, from memory if it is recent."""
-        return self.blocks.get(height) or summarise_block(await self.chain.block(height))
+    def neuron(self, uid: int) -> Neuron | None:
+        """Return the neuron of a slot as last seen."""
+        if self._neurons_of is not self.metagraph and self.metagraph is not None:
+            self._neurons = {neuron.uid: neuron for neuron in self.metagraph.neurons}
+            self._neurons_of = self.metagraph
+        return self._neurons.get(uid)
+
+    async def weights(self) -> list[WeightRow]:
+        """Return how those with the most stake rate others, read again once any changed."""
+        if (rows := self._weights) is None:
+            rows = self._weights = await self.chain.weights()
+        return rows
+
+    def told_neurons(self, tell: Callable[["Network"], bytes]) -> bytes:
+        """Return what `tell` makes of all neurons; it is called once for each change."""
+        told = self._told
+        if told is None or told[0] is not self.metagraph or told[1] is not self.payouts.last:
+            told = self._told = (self.metagraph, self.payouts.last, tell(self))
+        return told[2]
 
     async def _look_at_chain(self) -> None:
         self.parameters = await self.chain.parameters()
         self.metagraph = await self.chain.metagraph()
+        self._weights = None
         self._take_supply(await self.chain.supply())
-        self.head = await self.chain.head()
-        self.broadcast.send("block", height=self.head.height)
+        head = await self.chain.head()
+        await self._load_payouts(head.height)
+        self.head = head
+        self.broadcast.send("block", height=head.height)
+        self.broadcast.send("step", height=head.height)
 
-    def _following_height(self) -> int:
-        """Return where to begin: after the last block taken, or a chart's width back."""
-        assert self.head is not None
-        if self.blocks:
-            return next(reversed(self.blocks)) + 1
-        return max(1, self.head.height - self.settings.explorer_blocks_shown)
+    async def _load_payouts(self, height: int) -> None:
+        """Read the last steps again, from the newest back: a gap would be a wrong chart."""
+        payouts, newest = Payouts(), height
+        while newest > 0 and len(payouts.steps) < STEPS_KEPT and payouts.cells < CELLS_MAX:
+            page = await self.chain.payouts(newest, PAYOUTS_PER_PAGE)
+            for payout in page[: STEPS_KEPT - len(payouts.steps)]:
+                payouts.prepend(payout)
+            newest = page[-1].height - 1 if page else 0
+        self.payouts = payouts
 
     async def _take_block(self, block: Block) -> None:
         assert self.head is not None
-        summary = summarise_block(block)
-        self.blocks[block.height] = summary
-        if len(self.blocks) > self.settings.explorer_blocks_shown:
-            self.blocks.popitem(last=False)
-        if summary.paid_rao:
-            await self._take_step(summary)
-        if block.height > self.head.height:
-            await self._take_head(block)
-
-    async def _take_step(self, summary: BlockSummary) -> None:
-        issuance_rao = (await self.chain.supply(at=summary.height)).issuance_rao
-        step = Step(summary.height, summary.time_ms, summary.paid_rao, issuance_rao)
-        self.steps.append(step)
-        self.broadcast.send("step", height=step.height)
+        if any(isinstance(event, Paid) for event in block.events):
+            issuance_rao = (await self.chain.supply(at=block.height)).issuance_rao
+            self.payouts.append(block, issuance_rao)
+            self.broadcast.send("step", height=block.height)
+        await self._take_head(block)
 
     async def _take_head(self, block: Block) -> None:
         assert self.head is not None
-        if block.events:
+        if any(event.kind != "Transferred" for event in block.events):
             self.metagraph = await self.chain.metagraph()
+            self._weights = None
         self._take_supply(await self.chain.supply())
         header = block.header
         self.head = self.head.model_copy(
@@ -165,9 +199,23 @@ class Network:
 
     async def _ask_health(self, name: str, url: str) -> Health:
         try:
+            alive = await self.http.get(f"{url}/healthz")
             response = await self.http.get(f"{url}/readyz")
         except httpx.HTTPError as error:
             return Health(name, url, "does not answer", type(error).__name__)
+        version = read_field(alive, "version")
         if response.is_success:
-            return Health(name, url, "ready")
-        return Health(name, url, "not ready", f"it answers {response.status_code}")
+            return Health(name, url, "ready", version=version)
+        detail = read_field(response, "error", "message") or f"it answers {response.status_code}"
+        return Health(name, url, "not ready", detail, version)
+
+
+def read_field(response: httpx.Response, *path: str) -> str:
+    """Return a field of a JSON answer as text; nothing where there is none."""
+    try:
+        found = response.json()
+    except ValueError:
+        return ""
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return "" if found is None else str(found)

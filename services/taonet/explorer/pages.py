@@ -1,37 +1,40 @@
 """The pages that people read, each made by the server; the browser keeps them fresh."""
 
-import asyncio
 import time
 from typing import Annotated, Any
 
 import httpx
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from chain_service.client import ChainUnavailable
 from taonet.explorer.figures import (
     SUPPLY_MAX_RAO,
-    SortKey,
     find_halving,
     role_of,
     sort_neurons,
     split_emission,
-    summarise_block,
 )
 from taonet.explorer.network import Network
 from taonet.kit.errors import Refusal
 from taonet.kit.metrics import REFUSALS
-from taonet.kit.money import format_tao
 
 NEURONS_ON_HOME = 12
-NEURONS_PER_PAGE = 256
-BLOCKS_PER_PAGE = 25
-EXTRINSICS_SHOWN = 200
-EVENTS_SHOWN = 500
-HEIGHT_MAX = 2**53 - 1
+SECTIONS = {
+    "Network": {"/": "Network"},
+    "Chain": {"/blocks": "Blocks", "/supply": "Supply"},
+    "Neurons": {"/neurons": "Neurons", "/validators": "Validators"},
+    "Market": {"/market": "Market", "/trade": "Trade"},
+    "Inference": {"/playground": "Playground", "/account": "Your account"},
+    "Operation": {"/status": "Status", "/dashboards": "Dashboards"},
+}
+"""What the top of every page leads to: few words there, the rest one step away."""
+SECTION_OF = {
+    **{path.strip("/"): name for name, pages in SECTIONS.items() for path in pages},
+    **dict.fromkeys(("extrinsics", "accounts"), "Chain"),
+}
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -42,7 +45,6 @@ def get_network(request: Request) -> Network:
 
 
 TheNetwork = Annotated[Network, Depends(get_network)]
-Height = Annotated[int, Query(ge=1, le=HEIGHT_MAX)]
 
 
 @router.get("/")
@@ -58,55 +60,7 @@ def home(request: Request, network: TheNetwork) -> Response:
         split=split_emission(neurons),
         halving=find_halving(head.height, head.block_seconds) if head else None,
         supply_max_rao=SUPPLY_MAX_RAO,
-        last_step=network.steps[-1] if network.steps else None,
-    )
-
-
-@router.get("/blocks")
-async def blocks(
-    request: Request, network: TheNetwork, newest: Annotated[Height | None, Query()] = None
-) -> Response:
-    head_height = _head_height(network)
-    first = min(newest or head_height, head_height)
-    last = max(first - BLOCKS_PER_PAGE, 0)
-    rows = await asyncio.gather(*(network.summarise(n) for n in range(first, last, -1)))
-    return render_page(
-        request, "blocks.html", rows=rows, newest=newest, first=first, per_page=BLOCKS_PER_PAGE
-    )
-
-
-@router.get("/blocks/{height}")
-async def block(request: Request, network: TheNetwork, height: int) -> Response:
-    found = await network.chain.block(height)
-    return render_page(
-        request,
-        "block.html",
-        block=found,
-        summary=summarise_block(found),
-        extrinsics=found.extrinsics[:EXTRINSICS_SHOWN],
-        events=found.events[:EVENTS_SHOWN],
-        describe=_describe_fields,
-    )
-
-
-@router.get("/neurons")
-def neurons(
-    request: Request,
-    network: TheNetwork,
-    sort: SortKey = "emission",
-    page: Annotated[int, Query(ge=1, le=1000)] = 1,
-) -> Response:
-    rows = sort_neurons(network.metagraph.neurons, sort) if network.metagraph else []
-    start = (page - 1) * NEURONS_PER_PAGE
-    return render_page(
-        request,
-        "neurons.html",
-        neurons=rows[start : start + NEURONS_PER_PAGE],
-        neuron_count=len(rows),
-        split=split_emission(rows),
-        sort=sort,
-        page=page,
-        page_count=max(1, -(-len(rows) // NEURONS_PER_PAGE)),
+        last_step=network.payouts.last,
     )
 
 
@@ -156,36 +110,9 @@ def render_page(request: Request, name: str, status: int = 200, **values: Any) -
     shared = {
         "network": network,
         "role_of": role_of,
+        "sections": SECTIONS,
+        "section": SECTION_OF.get(request.url.path.split("/")[1], ""),
         "server_ms": int(time.time() * 1000),
         "status": status,
     }
     return templates.TemplateResponse(request, name, {**shared, **values}, status_code=status)
-
-
-def _head_height(network: Network) -> int:
-    if network.head is None:
-        raise ChainUnavailable(
-            f"The chain at {network.settings.chain_url} has not answered yet. "
-            "This page tries again by itself."
-        )
-    return network.head.height
-
-
-def _describe_fields(value: Any) -> list[tuple[str, str]]:
-    """Return an event's or a call's fields as text, long lists shortened."""
-    fields = value.model_dump(mode="json") if hasattr(value, "model_dump") else dict(value)
-    hidden = {"kind", "height", "index", "extrinsic_index"}
-    return [_describe_field(key, item) for key, item in fields.items() if key not in hidden]
-
-
-def _describe_field(key: str, item: Any) -> tuple[str, str]:
-    if key.endswith("_rao") and str(item).isdigit():
-        return key.removesuffix("_rao"), f"{format_tao(int(item))} TAO"
-    return key.replace("_", " "), _shorten(item)
-
-
-def _shorten(item: Any) -> str:
-    if isinstance(item, list) and len(item) > 8:
-        return ", ".join(map(str, item[:8])) + f", … ({len(item)} in all)"
-    text = ", ".join(map(str, item)) if isinstance(item, list) else str(item)
-    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -7,10 +7,11 @@ from pathlib import Path
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from taonet.kit.money import format_tao
+from taonet.kit.money import RAO_PER_TAO, format_tao
 
 FOLDER = Path(__file__).parent
 HASH_LETTERS_SHOWN = 8
+SECONDS_PER_YEAR = 365.25 * 86_400
 
 
 def tao(amount_rao: int, decimals: int = 3) -> str:
@@ -48,6 +49,32 @@ def price(value: Decimal | None) -> str:
     return f"{value:.6f}" if value is not None else "–"
 
 
+def day(time_ms: float) -> str:
+    """Write a day; a year beyond the calendar's end as a year."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return f"year {1970 + time_ms / 1000 / SECONDS_PER_YEAR:,.0f}"
+
+
+def reward(amount_rao: float) -> str:
+    """Write what a block mints on average in TAO, to the last digit that says something."""
+    if amount_rao >= 1:
+        return f"{amount_rao / RAO_PER_TAO:.9f}".rstrip("0").rstrip(".")
+    return f"{amount_rao / RAO_PER_TAO:.1e}"
+
+
+def short_number(value: float) -> str:
+    """Write a number of any size with four digits that count."""
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1_000_000 else f"{value:.4g}"
+
+
+FILTERS = (
+    *(tao, short_hash, utc, iso, day, share, percent),
+    *(count, price, reward, short_number),
+)
+
+
 def create_templates() -> Jinja2Templates:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
@@ -56,6 +83,6 @@ def create_templates() -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_function in (tao, short_hash, utc, iso, share, percent, count, price):
+    for filter_function in FILTERS:
         environment.filters[filter_function.__name__] = filter_function
     return Jinja2Templates(env=environment)

@@ -22,7 +22,7 @@ def emission(network: TheNetwork) -> dict[str, Any]:
             "paid_rao": str(step.paid_rao),
             "issuance_rao": str(step.issuance_rao),
         }
-        for step in network.steps
+        for step in network.payouts.steps
     ]
     return {"steps": steps}
 

@@ -27,6 +27,7 @@ from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
 from taonet.kit.exposition import Exposition
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.metrics import METHODS, REFUSALS, REQUEST_SECONDS
+from taonet.kit.version import VERSION
 
 BODY_BYTES_MAX = 1_000_000
 REQUEST_ID = "x-request-id"
@@ -82,7 +83,7 @@ async def _no_lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _healthz() -> dict[str, str]:
-    return {"status": "alive"}
+    return {"status": "alive", "version": VERSION}
 
 
 def _readyz(request: Request) -> dict[str, str]:

@@ -295,7 +295,11 @@ def _bitcoin(place: Place) -> ProcessSpec:
 def _explorer(place: Place) -> ProcessSpec:
     environment = {
         "GATEWAY_URL": place.address("validator-1-gateway"),
+        "EXPLORER_VALIDATORS": ",".join(
+            place.address(f"validator-{number}-gateway") for number in VALIDATORS[1:]
+        ),
         "EXCHANGE_URL": place.address("exchange"),
+        "PROMETHEUS_URL": place.address("prometheus"),
     }
     spec = _web(place, "explorer", "taonet.explorer.app:create_app", environment)
     return replace(spec, after=("chain",))

@@ -103,7 +103,7 @@ startAccount();
 setInterval(tick, TICK_MS);
 tick();
 drawCharts();
-if (wanted.size || document.querySelector("[data-chart]")) listen();
+if (wanted.size || document.querySelector("[data-chart], [data-hears]")) listen();
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && again) refresh();
 });

@@ -33,6 +33,16 @@ async function readPaid() {
   return [steps.map((s) => s.height), steps.map((s) => Number(s.paid_rao) / RAO_PER_TAO)];
 }
 
+async function readNeuron(element) {
+  const { steps } = await (await fetch(`/data/neurons/${element.dataset.uid}/payouts`)).json();
+  return [steps.map((s) => s.height), steps.map((s) => Number(s.paid_rao) / RAO_PER_TAO)];
+}
+
+async function readSchedule() {
+  const { heights, issued_tao } = await (await fetch("/data/schedule")).json();
+  return [heights, issued_tao.map((tao) => tao / 1e6)];
+}
+
 const MINUTES = [1, 2, 5, 10, 15, 30, 60].map((minutes) => minutes * 60);
 
 const KINDS = {
@@ -47,6 +57,14 @@ const KINDS = {
   price: {
     news: "market", read: readCloses, shape: "line", axisX: clock, stepsX: MINUTES, axisY: (v) => v.toFixed(6), height: 220,
     readout: "price-readout", say: (x, y) => `${clock(x)} UTC · ${y.toFixed(6)} BTC per TAO`,
+  },
+  neuron: {
+    news: "step", read: readNeuron, shape: "bars", axisX: whole, axisY: compact, zero: true, height: 160,
+    readout: "past-readout", say: (x, y) => `block ${whole(x)} · ${tao(y, 4)} TAO`,
+  },
+  schedule: {
+    news: "none", read: readSchedule, shape: "area", axisX: compact, axisY: compact, zero: true, height: 220,
+    readout: "schedule-readout", say: (x, y) => `block ${whole(x)} · ${tao(y)} million TAO`,
   },
   spark: { news: "market", read: readCloses, shape: "line", height: 56, bare: true },
 };
@@ -65,7 +83,7 @@ export async function drawCharts() {
 export async function refreshCharts(news) {
   for (const [element, chart] of charts) {
     const kind = KINDS[element.dataset.chart];
-    if (kind.news === news) chart.setData(await kind.read());
+    if (kind.news === news) chart.setData(await kind.read(element));
   }
 }
 
@@ -80,20 +98,26 @@ export function redrawCharts() {
 async function draw(element) {
   const kind = KINDS[element.dataset.chart];
   charts.set(element, { destroy() {}, setData() {} });
-  const data = await kind.read();
+  const data = await kind.read(element);
   const chart = new uPlot(options(element, kind), data, element);
   charts.set(element, chart);
   new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: kind.height }))
     .observe(element);
 }
 
-function options(element, kind) {
+// The page's colours in force, and an axis in them.
+export function paint() {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
   const axis = {
     stroke: colour("--quiet"), font: "12px Inter, system-ui, sans-serif",
     grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false },
   };
+  return { colour, axis };
+}
+
+function options(element, kind) {
+  const { colour, axis } = paint();
   return {
     width: element.clientWidth,
     height: kind.height,
