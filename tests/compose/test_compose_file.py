@@ -19,7 +19,7 @@ OPEN_TO_THE_MACHINE = {
     *("prometheus", "grafana", "caddy"),
 }
 HERE = ("127.0.0.1:", "${TAONET_TLS_BIND:-127.0.0.1}:")
-"""Where a port is published: on this machine; for TLS's door, unless the operator says otherwise."""
+"""Where a port is published: on this machine; for TLS's door, unless its operator says where."""
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 

@@ -208,9 +208,10 @@ def test_no_secret_is_in_a_log_an_environment_or_a_command_line(box: Box) -> Non
         *(json.loads(key.read_text())["secretSeed"] for key in private_keys(box)),
         *(json.loads(key.read_text())["secretPhrase"] for key in private_keys(box)),
     }
+    processes = [Path(f"/proc/{pid}") for pid in box.pids().values()]
     shown = [
         *(box.home / "logs").iterdir(),
-        *(Path(f"/proc/{pid}/{file}") for pid in box.pids().values() for file in SHOWN_BY_THE_KERNEL),
+        *(process / file for process in processes for file in SHOWN_BY_THE_KERNEL),
     ]
 
     assert len(secrets) > 20
