@@ -82,6 +82,9 @@ env-example: $(DEV_STAMP)  ## write .env.example from the settings classes
 parameters: $(DEV_STAMP)  ## write docs/parameters.md from the code
 	$(BIN)/python tools/parameters_page.py
 
+api-pages: $(DEV_STAMP)  ## write docs/api/ from what each service says of itself
+	$(BIN)/python tools/api_pages.py
+
 compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
 	$(BIN)/python tools/compose_secrets.py
 

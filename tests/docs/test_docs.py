@@ -1,8 +1,11 @@
 """What the pages say can be typed, opened and found: commands, targets, settings, links, tests."""
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -129,3 +132,13 @@ def test_every_locked_package_is_on_the_page_of_licences() -> None:
 
     listed = set(re.findall(r"^\| ([\w.-]+) \|", page, re.MULTILINE))
     assert locked - listed == set(), "run tools/licences.py"
+
+
+def test_the_pages_of_the_interfaces_are_as_they_would_be_written_now(tmp_path: Path) -> None:
+    tool = [sys.executable, str(ROOT / "tools" / "api_pages.py"), str(tmp_path)]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TAONET_")}
+    subprocess.run(tool, check=True, env=own)
+
+    written = {page.name: page.read_text() for page in tmp_path.iterdir()}
+    told = {page.name: page.read_text() for page in (ROOT / "docs" / "api").iterdir()}
+    assert written == told, "run `make api-pages`"
