@@ -58,10 +58,11 @@ def main() -> None:
 
 def measure_whole_block(graph: Graph) -> list[Measured]:
     told = list(tqdm(measure_blocks(graph, RUNS), desc="whole blocks", total=RUNS))
-    names = ("a whole block with a payout: executed", "the same block: written to Postgres")
+    executed, written = ([times[part] for times in told] for part in (0, 1))
+    names = {"a whole block with a payout: executed": executed, "the same, written": written}
     return [
-        Measured(name, *([times[part][clock] for times in told] for clock in (0, 1)), None)
-        for part, name in enumerate(names)
+        Measured(name, [one[0] for one in times], [one[1] for one in times], None)
+        for name, times in names.items()
     ]
 
 
