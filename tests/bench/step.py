@@ -84,10 +84,18 @@ def describe(found: list[Measured], gigabytes: float) -> str:
         lines.append(
             f"| {one.name} | {len(times)} | **{statistics.median(times):.1f}** | "
             f"{min(times):.1f} to {max(times):.1f} | "
-            f"{statistics.median(one.processor_milliseconds):.1f} | {one.limit or '–'} |"
+            f"{statistics.median(one.processor_milliseconds):.1f} | {judge(one)} |"
         )
     lines += ["", f"Memory of the whole run at its peak: {gigabytes:.2f} GB (limit 2 GB)."]
     return "\n".join(lines)
+
+
+def judge(one: Measured) -> str:
+    if one.limit is None:
+        return "–"
+    return (
+        f"{one.limit} ({'met' if statistics.median(one.milliseconds) <= one.limit else 'missed'})"
+    )
 
 
 def make_graph(validators: int, first: int, servers: int, ranked: int | None = None) -> Graph:
