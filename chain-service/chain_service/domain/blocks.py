@@ -17,7 +17,8 @@ from chain_service.domain.headers import NO_PARENT, Header
 from chain_service.domain.merkle import hash_leaf
 from chain_service.domain.network import Graph
 from chain_service.domain.parameters import ChainParameters
-from chain_service.domain.registration import WORK_BLOCKS, adjust_prices
+from chain_service.domain.prices import adjust_prices
+from chain_service.domain.registration import WORK_BLOCKS
 from chain_service.domain.roots import StateChange, encode_account, encode_neuron
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State, count_totals
