@@ -23,7 +23,7 @@ from taonet.lab.report import Report, summarise
 from taonet.lab.simulation import RAO_PER_TAO, Plan, prepare
 from validator_service.domain.scores import SCALING_LAW, SHAPLEY, Rules
 
-PLAN = Plan(servers=200, validators=16, epochs=40, share=0.125, churn=0.01, seed=2)
+PLAN = Plan(servers=200, validators=8, epochs=30, share=0.125, churn=0.01, seed=2)
 SYBILS = 5
 SYBIL_PLAN = replace(PLAN, attacks=("sybil",), share=SYBILS / PLAN.servers)
 BLURS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
