@@ -46,7 +46,7 @@ check: $(DEV_STAMP)  ## style, types, and which part may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
+bench: $(DEV_STAMP) $(if $(filter engine exchange recovery,$(NAME)),compile) $(if $(filter engine,$(NAME)),build/peers)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
 chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
@@ -62,7 +62,9 @@ chaos: $(DEV_STAMP)  ## kill, freeze and cut every process of a live box 210 tim
 compile: $(DEV_STAMP)  ## have mypyc compile the exchange's engine: three times as fast; needs a C compiler
 	$(BIN)/python tools/compile_engine.py
 
-bench-peers: $(DEV_STAMP)  ## the engines that `make bench NAME=engine` compares with, in build/peers
+bench-peers: build/peers  ## the engines that `make bench NAME=engine` compares with, in build/peers
+
+build/peers: | $(DEV_STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --target build/peers \
 		lightmatchingengine==2019.1.4 order-matching==0.12.0 loguru pandera
 

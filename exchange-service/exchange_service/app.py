@@ -107,7 +107,7 @@ def create_app(
     settings: ExchangeSettings | None = None,
     on_engine_failure: Callable[[], None] = exit_soon,
     signer: Signing | None = None,
-) -> FastAPI:
+) -> Gate:
     """Return the exchange; `signer` takes the place of the process that holds the keys."""
     settings = settings or ExchangeSettings()
     signer = signer or SignerClient(settings.exchange_signer_url, settings.exchange_signer_token)
@@ -160,9 +160,8 @@ def create_app(
     app.add_middleware(Turnstile, limits=limits)
     add_doors(app)
     describe(app)
-    # Before all middleware: what goes through the gate shall not pay for what it does not use.
-    app.middleware_stack = Gate(app.build_middleware_stack(), app.state)
-    return app
+    # Before everything else: what goes through the gate shall not pay for what it does not use.
+    return Gate(app)
 
 
 def add_doors(app: FastAPI) -> None:

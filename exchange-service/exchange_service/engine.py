@@ -19,7 +19,7 @@ from psycopg import Connection
 
 from exchange_service import repository
 from exchange_service.answers import Answer, Unanswered, deliver, is_wanted
-from exchange_service.commit_repository import save_commit
+from exchange_service.commit_repository import save_commit, settle_session
 from exchange_service.domain.commands import Command, PassDeadlines
 from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
@@ -113,6 +113,7 @@ class Engine:
         QUEUE.set_function(self._queue.qsize)
 
     def start(self) -> None:
+        settle_session(self._conn)
         self._thread.start()
 
     def stop(self) -> None:
