@@ -18,7 +18,7 @@ def test_a_subscriber_that_does_not_read_is_cut_off() -> None:
         if message["type"] == "websocket.send":
             await asyncio.Event().wait()  # Its buffer is full, and stays so.
 
-    async def handle(text: str) -> None:
+    def handle(text: str) -> None:
         raise AssertionError(text)
 
     async def flood() -> None:

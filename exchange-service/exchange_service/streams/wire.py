@@ -37,7 +37,7 @@ class Wire(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:  # Else it was refused, and there is no scope.
-            self.scope["extensions"][EXTENSION] = self  # type: ignore[typeddict-unknown-key]
+            self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
 
     def send_receive_event_to_app(self) -> None:
         raw = b"".join(self.frames)
