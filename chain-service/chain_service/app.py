@@ -52,7 +52,11 @@ def create_app() -> FastAPI:
             client.close()
 
     app = web.create_app(
-        "chain", title="Taonet chain", log_level=settings.log_level, lifespan=lifespan
+        "chain",
+        title="Taonet chain",
+        log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
+        lifespan=lifespan,
     )
     app.include_router(live_router)
     app.include_router(router)

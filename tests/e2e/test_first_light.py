@@ -6,6 +6,8 @@ question; a trade; hostile input; and every process killed.
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +24,7 @@ from exchange_service.client import ExchangeClient
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
+from taonet.local.main import find_program
 
 from .conftest import ELSEWHERE_PORT_BASE, Box, new_box
 
@@ -29,6 +32,7 @@ pytestmark = pytest.mark.e2e
 
 ORDER_SECONDS = 180
 BACK_SECONDS = 60
+PROMTOOL = find_program("promtool")
 MODELS = Path(server_service.__file__).parents[1] / "models"
 QUESTION: Any = {
     "model": "network/best",
@@ -198,6 +202,37 @@ def test_a_wrong_key_buys_nothing(box: Box) -> None:
         client.with_options(api_key="sk-taonet-wrong").chat.completions.create(**QUESTION)
 
     assert refusal.value.status_code == 401
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: `make monitoring-tools` brings it")
+def test_every_process_shows_metrics_as_they_should_be(box: Box) -> None:
+    assert PROMTOOL is not None
+    prometheus = box.address("prometheus")
+    targets = httpx.get(f"{prometheus}/api/v1/targets").json()["data"]["activeTargets"]
+
+    for target in targets:
+        if target["labels"]["job"] != "taonet":
+            continue
+        page = httpx.get(target["scrapeUrl"]).text
+        checked = subprocess.run(
+            [PROMTOOL, "check", "metrics"], input=page, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stderr) == (0, ""), target["labels"]["process"]
+    assert len(targets) > 15
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no Prometheus: `make monitoring-tools` brings it")
+def test_every_panel_of_every_dashboard_has_data(box: Box) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "monitoring.check_dashboards"],
+        env=box.environment,
+        cwd=MODELS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
