@@ -19,10 +19,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -32,8 +31,27 @@ from taonet.local.stores import prepare_stores
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
 PORT_BASE = int(os.environ.get("TAONET_PORT_BASE", "26000"))
-UP_SECONDS = 400
-TOLD_SECONDS = 300
+TEMPLATE = """\
+# Alerts, fired for real
+`make chaos-alerts` brings up a box whose Alertmanager tells a webhook, hurts it, waits for the
+message, mends it, and waits to be told that it is over. Times include five seconds between two
+scrapes, the alert's own patience (`for` in `monitoring/prometheus/rules/alerts.yml`), the next
+audit (up to 30 s), and Alertmanager's grouping.
+
+| what was done | alert | told after | cleared after mending |
+| --- | --- | ---: | ---: |
+{rows}
+
+Everything that the webhook heard, in UTC; one trouble may tell of others that stand on it:
+```
+{heard}
+```
+Where alerts go: `TAONET_ALERT_WEBHOOK_URL` for `make up` (Alertmanager starts where it is
+installed), `ALERT_WEBHOOK_URL` for containers. What to do about each: [runbooks](runbooks). That
+each fires and clears as written: `make check-monitoring`.
+"""
+UP_SECONDS = 900
+TOLD_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -169,26 +187,11 @@ def write_page(results: list[tuple[Incident, float, float]], log: list[Told]) ->
         for each, fired, resolved in results
     )
     heard = "\n".join(
-        f"{datetime.fromtimestamp(told.at, timezone.utc):%H:%M:%S}  {told.status:<8}  "
+        f"{datetime.fromtimestamp(told.at, UTC):%H:%M:%S}  {told.status:<8}  "
         f"{told.alert:<26}  {told.labels.get('process', ''):<20}  {told.summary}"
         for told in log
     )
-    PAGE.write_text(f"""# Alerts, fired for real
-`make chaos-alerts` brings up a box whose Alertmanager tells a webhook, hurts it, waits for the message, mends it, and
-waits to be told that it is over. Times include five seconds between two scrapes, the alert's own patience
-(`for` in `monitoring/prometheus/rules/alerts.yml`), the next audit (up to 30 s) and Alertmanager's grouping.
-
-| what was done | alert | told after | cleared after mending |
-| --- | --- | ---: | ---: |
-{rows}
-
-Everything that the webhook heard, in UTC; one trouble may tell of others that stand on it:
-```
-{heard}
-```
-Where alerts go: `TAONET_ALERT_WEBHOOK_URL` for `make up` (Alertmanager starts where it is installed), `ALERT_WEBHOOK_URL` for containers. What to
-do about each: [runbooks](runbooks). That each fires and clears as written: `make check-monitoring`.
-""")
+    PAGE.write_text(TEMPLATE.format(rows=rows, heard=heard))
 
 
 def main() -> int:
