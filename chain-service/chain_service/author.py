@@ -122,10 +122,10 @@ class Author:
 
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
-        with span("seal a block", **{"taonet.height": self.head.height + 1}):
+        with span("seal a block", height=self.head.height + 1):
             block = self._seal_block()
             for order in block.orders:
-                note_step("extrinsic in a block", order.hash, **{"taonet.height": self.head.height})
+                note_step("extrinsic in a block", order.hash, height=self.head.height)
         log.debug("sealed", height=self.head.height, block=self.head.block_hash)
         return block
 

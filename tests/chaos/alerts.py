@@ -71,6 +71,8 @@ class Incident:
 
     title: str
     alert: str
+    process: str
+    """Whom the alert names; empty: nobody in particular."""
     hurt: Callable[[], None]
     mend: Callable[[], None]
 
@@ -138,30 +140,36 @@ def list_incidents(box: Box) -> list[Incident]:
         Incident(
             "a Server is stopped (SIGSTOP)",
             "TaonetTargetDown",
+            "server-2",
             lambda: box.signal("server-2", stopped[0]),
             lambda: box.signal("server-2", stopped[1]),
         ),
         Incident(
             "the author is frozen (SIGSTOP)",
             "TaonetBlockLate",
+            "",
             lambda: box.signal("chain-author", stopped[0]),
             lambda: box.signal("chain-author", stopped[1]),
         ),
         Incident(
             "a row of the ledger is altered: 7 rao from nowhere",
             "TaonetLedgerOutOfBalance",
+            "",
             lambda: box.execute(thief),
             lambda: box.execute("DELETE FROM account WHERE address = '5Thief'"),
         ),
     ]
 
 
-def wait_for(told: "queue.Queue[Told]", alert: str, status: str, log: list[Told]) -> Told:
+def wait_for(
+    told: "queue.Queue[Told]", incident: Incident, status: str, since: float, log: list[Told]
+) -> Told:
     deadline = time.monotonic() + TOLD_SECONDS
     while True:
         heard = told.get(timeout=max(deadline - time.monotonic(), 0.01))
         log.append(heard)
-        if (heard.alert, heard.status) == (alert, status):
+        named = heard.alert, heard.labels.get("process", ""), heard.status
+        if heard.at > since and named == (incident.alert, incident.process, status):
             return heard
 
 
@@ -171,12 +179,12 @@ def play(incident: Incident, told: "queue.Queue[Told]", log: list[Told]) -> tupl
     began = time.time()
     incident.hurt()
     try:
-        fired = wait_for(told, incident.alert, "firing", log)
+        fired = wait_for(told, incident, "firing", began, log)
     finally:
         mended = time.time()
         incident.mend()
     print(f"  firing after {fired.at - began:.0f} s: {fired.summary}", flush=True)
-    resolved = wait_for(told, incident.alert, "resolved", log)
+    resolved = wait_for(told, incident, "resolved", mended, log)
     print(f"  resolved {resolved.at - mended:.0f} s after it was mended", flush=True)
     return fired.at - began, resolved.at - mended
 

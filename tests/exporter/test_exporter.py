@@ -42,9 +42,9 @@ def test_jobs_are_counted_by_application_and_queue(exporter: TestClient, redis_u
 def test_streams_tell_how_far_their_readers_are(exporter: TestClient, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         fields = {"id": 1, "kind": "Said", "body": "{}"}
-        client.xadd("chain.blocks", fields)  # type: ignore[arg-type]
+        client.xadd("chain.blocks", fields)
         read_group(client, "chain.blocks", "watchers", lambda event: None)
-        client.xadd("chain.blocks", fields)  # type: ignore[arg-type]
+        client.xadd("chain.blocks", fields)
 
     shown = exporter.get("/metrics").text
 

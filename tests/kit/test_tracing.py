@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext
 
 from taonet.kit import tracing
 from taonet.kit.web import create_app
@@ -29,6 +30,12 @@ def by_name(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
     return {span.name: span for span in exporter.get_finished_spans()}
 
 
+def ids(span: ReadableSpan) -> SpanContext:
+    context = span.get_span_context()
+    assert context is not None
+    return context
+
+
 def test_a_request_goes_on_with_its_callers_trace(spans: InMemorySpanExporter) -> None:
     app = create_app("bookshop", title="Bookshop")
     with TestClient(app) as client, tracing.asking("buy a book") as headers:
@@ -36,8 +43,8 @@ def test_a_request_goes_on_with_its_callers_trace(spans: InMemorySpanExporter) -
 
     asked, answered = by_name(spans)["buy a book"], by_name(spans)["GET /healthz"]
     assert answered.parent is not None
-    assert answered.parent.span_id == asked.get_span_context().span_id
-    assert answered.get_span_context().trace_id == asked.get_span_context().trace_id
+    assert answered.parent.span_id == ids(asked).span_id
+    assert ids(answered).trace_id == ids(asked).trace_id
     told = dict(answered.attributes or {})
     assert told["taonet.request_id"] == answer.headers["x-request-id"]
     assert told["http.response.status_code"] == 200
@@ -52,13 +59,13 @@ def test_what_a_hash_names_is_one_trace_though_nobody_passed_it_on(
 
     first, then = by_name(spans)["taken in"], by_name(spans)["in a block"]
     block = by_name(spans)["seal a block"]
-    assert first.get_span_context().trace_id == int(DIGEST[:32], 16)
+    assert ids(first).trace_id == int(DIGEST[:32], 16)
     assert first.parent is None
     assert then.parent is not None
-    assert then.parent.span_id == first.get_span_context().span_id
-    assert then.get_span_context().trace_id == first.get_span_context().trace_id
-    assert [link.context.span_id for link in then.links] == [block.get_span_context().span_id]
-    assert block.get_span_context().trace_id != first.get_span_context().trace_id
+    assert then.parent.span_id == ids(first).span_id
+    assert ids(then).trace_id == ids(first).trace_id
+    assert [link.context.span_id for link in then.links] == [ids(block).span_id]
+    assert ids(block).trace_id != ids(first).trace_id
 
 
 def test_nothing_is_made_or_sent_where_nobody_asked_for_traces() -> None:
