@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: bench-peers compile simulate-faults chaos chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters adversaries soak-server
+.PHONY: adversaries bench bench-peers build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-monitoring compile compose-secrets compose-test down env-example exchange-clients help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,8 +102,14 @@ build-models: setup  ## train the starter models anew (about an hour on two core
 lock:  ## pin the newest packages that fit: constraints.txt, requirements.lock
 	$(PYTHON) tools/lock.py
 
-check-monitoring: $(DEV_STAMP)  ## Prometheus' own checks and rule tests (needs promtool), and the dashboards
-	promtool check config monitoring/prometheus/prometheus.yml
-	promtool check rules monitoring/prometheus/rules/*.yml
-	promtool test rules monitoring/prometheus/tests/*.yml
-	$(BIN)/python -m monitoring.dashboards --check
+check-monitoring: $(DEV_STAMP) monitoring-tools  ## Prometheus' own checks and rule tests, and the dashboards
+	$(BIN)/python -m pytest -q tests/monitoring
+
+check-dashboards: $(DEV_STAMP)  ## ask every panel's question on the running cluster, by Prometheus and SQL
+	$(BIN)/python -m monitoring.check_dashboards
+
+chaos-alerts: $(DEV_STAMP)  ## hurt a box of its own, and see alerts fire and clear (needs Alertmanager)
+	$(BIN)/python -m tests.chaos.alerts
+
+monitoring-tools: $(STAMP)  ## Prometheus and promtool from Debian's package, into the virtual environment
+	@command -v promtool >/dev/null || test -x $(BIN)/promtool || tools/monitoring_tools.sh $(BIN)

@@ -33,6 +33,7 @@ from taonet.kit import outbox
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
+from taonet.kit.tracing import note_step, span
 
 SILENCE_BLOCKS = 5
 SILENCE_SECONDS_MIN = 10.0
@@ -129,6 +130,14 @@ class Author:
     @without_collector()
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
+        with span("seal a block", height=self.head.height + 1):
+            block = self._seal_block()
+            for order in block.orders:
+                note_step("extrinsic in a block", order.hash, height=self.head.height)
+        log.debug("sealed", height=self.head.height, block=self.head.block_hash)
+        return block
+
+    def _seal_block(self) -> AppliedBlock:
         self.fetch_waiting()
         started = time.perf_counter()
         limit = self.parameters.max_extrinsics_per_block

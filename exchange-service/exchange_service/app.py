@@ -152,7 +152,11 @@ def create_app(
         pool.close()
 
     app = create_web_app(
-        "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
+        "exchange",
+        title="Taonet exchange",
+        log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
+        lifespan=lifespan,
     )
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()

@@ -76,7 +76,7 @@ def _money() -> list[Panel]:
         ),
         graph(
             "Revenue and payouts",
-            "taonet_validator_revenue_rao_total, taonet_validator_payout_rao_total: TAO each second.",
+            "taonet_validator_revenue_rao_total, taonet_validator_payout_rao_total: a second.",
             "suffix: TAO/s",
             {
                 "revenue": f"sum({rate('taonet_validator_revenue_rao_total')}) / 1e9",

@@ -4,7 +4,8 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from monitoring.dashboards.panels import Panel, board, figure, graph, rows_of
 from monitoring.dashboards.queries import CHOSEN, now, quantile, rate
 
-REQUESTS = "taonet_http_request_seconds"
+REQUESTS, AUDITED = "taonet_http_request_seconds", "taonet_audit_timestamp_seconds"
+TAKEN = "taonet_postgres_connections"
 HITS, READS = "taonet_postgres_block_hits_total", "taonet_postgres_block_reads_total"
 
 
@@ -75,9 +76,7 @@ def _requests() -> list[Panel]:
             "Audits' age",
             "taonet_audit_timestamp_seconds: since each last looked.",
             "s",
-            {
-                "{{process}} {{audit}}": f"time() - max by (process, audit) ({now('taonet_audit_timestamp_seconds')})"
-            },
+            {"{{process}} {{audit}}": f"time() - max by (process, audit) ({now(AUDITED)})"},
         ),
     ]
 
@@ -89,7 +88,7 @@ def _postgres() -> list[Panel]:
             "Connections",
             "taonet_postgres_connections, of taonet_postgres_connections_limit.",
             "percentunit",
-            f"max({now('taonet_postgres_connections')} / {now('taonet_postgres_connections_limit')})",
+            f"max({now(TAKEN)} / {now(f'{TAKEN}_limit')})",
         ),
         figure(
             "Size",
@@ -127,7 +126,8 @@ def _postgres() -> list[Panel]:
         rows_of(
             "Largest tables",
             "pg_stat_user_tables: rows, and rows that are dead.",
-            "SELECT schemaname, relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables ORDER BY bytes DESC LIMIT 30",
+            "SELECT schemaname, relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) "
+            "AS bytes FROM pg_stat_user_tables ORDER BY bytes DESC LIMIT 30",
             unit="locale",
             span=1,
         ),

@@ -75,7 +75,8 @@ def _trouble() -> list[Panel]:
             f"{REQUESTS}: each second, by code.",
             "reqps",
             {
-                "{{process}} {{code}}": f"sum by (process, code) ({rate(REQUESTS, FAILED)}) or vector(0)"
+                "{{process}} {{code}}": f"sum by (process, code) ({rate(REQUESTS, FAILED)})"
+                " or vector(0)"
             },
         ),
         graph(

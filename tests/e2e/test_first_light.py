@@ -6,6 +6,8 @@ question; a trade; hostile input; and every process killed.
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +24,7 @@ from exchange_service.client import ExchangeClient
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
+from taonet.local.main import find_program
 
 from .conftest import ELSEWHERE_PORT_BASE, Box, new_box
 
@@ -29,6 +32,7 @@ pytestmark = pytest.mark.e2e
 
 ORDER_SECONDS = 180
 BACK_SECONDS = 60
+PROMTOOL = find_program("promtool")
 MODELS = Path(server_service.__file__).parents[1] / "models"
 SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
 """What others on the machine may see of a process, more easily than its memory."""
@@ -227,6 +231,37 @@ def private_keys(box: Box) -> list[Path]:
     wallets = box.home / "wallets"
     found = [*wallets.glob("*/coldkey"), *wallets.glob("*/hotkeys/*")]
     return [file for file in found if not file.name.endswith("pub.txt")]
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: `make monitoring-tools` brings it")
+def test_every_process_shows_metrics_as_they_should_be(box: Box) -> None:
+    assert PROMTOOL is not None
+    prometheus = box.address("prometheus")
+    targets = httpx.get(f"{prometheus}/api/v1/targets").json()["data"]["activeTargets"]
+
+    for target in targets:
+        if target["labels"]["job"] != "taonet":
+            continue
+        page = httpx.get(target["scrapeUrl"]).text
+        checked = subprocess.run(
+            [PROMTOOL, "check", "metrics"], input=page, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stderr) == (0, ""), target["labels"]["process"]
+    assert len(targets) > 15
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no Prometheus: `make monitoring-tools` brings it")
+def test_every_panel_of_every_dashboard_has_data(box: Box) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "monitoring.check_dashboards"],
+        env=box.environment,
+        cwd=MODELS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:

@@ -62,6 +62,7 @@ def create_app() -> FastAPI:
         "validator",
         title=f"Taonet gateway of {settings.validator_name}",
         log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
         checks={"database": lambda: check_database(app)},
     )

@@ -8,7 +8,12 @@ anything reads it, gives each request an id, and turns every refusal into the on
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any
 
 import psycopg
@@ -18,6 +23,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
@@ -27,6 +33,7 @@ from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
 from taonet.kit.exposition import Exposition
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.metrics import METHODS, REFUSALS, REQUEST_SECONDS
+from taonet.kit.tracing import configure_tracing, is_tracing, span
 from taonet.kit.version import VERSION
 
 BODY_BYTES_MAX = 1_000_000
@@ -55,12 +62,14 @@ def create_app(
     *,
     title: str,
     log_level: str = "info",
+    traces_endpoint: str = "",
     lifespan: Lifespan | None = None,
     checks: dict[str, Check] | None = None,
     body_bytes_max: int = BODY_BYTES_MAX,
 ) -> FastAPI:
     """Return an application with what all services have in common; the caller adds its routes."""
     configure_logging(service, log_level)
+    configure_tracing(service, traces_endpoint)
     # The pages of /docs come from a package, not from somebody else's network.
     app = FastAPIOffline(redoc_url=None, title=title, lifespan=lifespan or _no_lifespan)
     app.state.checks = dict(checks or {})
@@ -154,6 +163,14 @@ def _render_http(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
+def request_span(scope: Scope, request_id: str) -> AbstractContextManager[Span]:
+    """Return the span of a request, which goes on with its caller's trace."""
+    if not is_tracing():
+        return nullcontext(INVALID_SPAN)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return span(scope["method"], SpanKind.SERVER, headers, **{"taonet.request_id": request_id})
+
+
 class _Envelope:
     """Around every request: its id, limit and measured time. Plain ASGI, so that streams flow."""
 
@@ -181,9 +198,14 @@ class _Envelope:
                 ]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            request_span(scope, request_id) as traced,
+        ):
             await self._answer(scope, receive, send_marked)
-        route = getattr(scope.get("route"), "path", "unmatched")
+            route = getattr(scope.get("route"), "path", "unmatched")
+            traced.update_name(f"{scope['method']} {route}")
+            traced.set_attribute("http.response.status_code", status)
         elapsed = time.perf_counter() - started
         method = scope["method"] if scope["method"] in METHODS else "other"
         REQUEST_SECONDS.labels(method, route, str(status)).observe(elapsed)
