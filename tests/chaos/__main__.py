@@ -69,17 +69,16 @@ async def run_chaos(settings: LocalSettings, seed: int, count: int) -> Run:
         faults = plan_faults(seed, box.processes, box.targets, count)
         alarms = Alarms(addresses["prometheus"]) if addresses["prometheus"] else None
         began = time.monotonic()
-        drilled: list[str] = []
         async with watched(alarms):
             with at_work(village.users):
                 suffered = await suffer_all(box, faults)
                 if alarms is not None:
-                    drilled = await drill(box, alarms)
+                    await drill(box, alarms)
                 await asyncio.sleep(CALM_SECONDS)
         lasted = time.monotonic() - began
         auditor = Auditor(doors, addresses["gateways"], box.signs, village)
         findings = await asyncio.to_thread(auditor.look)
-        return Run(seed, suffered, village.users, findings, alarms, drilled, lasted)
+        return Run(seed, suffered, village.users, findings, alarms, lasted)
 
 
 async def suffer_all(box: Box, faults: Sequence[Fault]) -> list[Suffered]:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos.alarms import Alarms
+from tests.chaos.alarms import DRILL_ALERTS, Alarms
 from tests.chaos.audit import Finding
 from tests.chaos.box import Suffered
 from tests.chaos.schedule import Kind
@@ -35,7 +35,6 @@ class Run:
     users: Sequence[User]
     findings: Sequence[Finding]
     alarms: Alarms | None
-    drilled: Sequence[str]
     lasted_seconds: float
 
     @property
@@ -110,6 +109,6 @@ def tell_alarms(run: Run) -> str:
     lines = ["## Alerts", "| alert | fired for |", "| --- | --- |"]
     for name, processes in sorted(run.alarms.fired.items()):
         lines.append(f"| {name} | {', '.join(sorted(filter(None, processes)))} |")
-    drilled = ", ".join(run.drilled)
-    lines.append(f"\nAuthor and exchange were frozen until alerts fired ({drilled}); all cleared.")
+    drilled = " and ".join(sorted(DRILL_ALERTS))
+    lines.append(f"\nAuthor and exchange were frozen until {drilled} fired; both cleared.")
     return "\n".join(lines)

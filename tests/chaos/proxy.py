@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from dataclasses import replace
 
 from tests.chaos.links import Link
 from tests.chaos.schedule import Kind
@@ -29,6 +30,10 @@ class Proxy:
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, HOST, self.link.port)
+
+    def point_to(self, port: int) -> None:
+        """Lead new connections elsewhere; those that stand stay where they are."""
+        self.link = replace(self.link, target_port=port)
 
     async def close(self) -> None:
         if self._server is not None:

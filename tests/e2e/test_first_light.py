@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from openai import APIStatusError, OpenAI
+from tests.conftest import free_port, wait_until
 
 import server_service
 from chain_service.client import ChainClient
@@ -25,8 +27,10 @@ from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
 from taonet.local.main import find_program
+from validator_service.client import GatewayClient
 
 from .conftest import ELSEWHERE_PORT_BASE, Box, new_box
+from .rolling import GATEWAY, Front, asking, can_ask, renew, replica
 
 pytestmark = pytest.mark.e2e
 
@@ -283,6 +287,27 @@ def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
         assert httpx.get(f"{other.address('exchange')}/exchange/v1/audit").json()["sound"]
         with other.gateway() as client:
             assert client.chat.completions.create(**QUESTION).choices[0].message.content
+
+
+def test_stateless_parts_are_replaced_without_a_failed_request(box: Box) -> None:
+    """Gateway, Servers and worker give way to new ones while consumers ask without pause."""
+    own_port, other_port = box.port(GATEWAY), free_port()
+    wait_until(lambda: can_ask(box), BACK_SECONDS)
+
+    with closing(Front(own_port)) as front, asking(front.url, box) as consumers:
+        consumers.wait_for_answers()
+        with replica(box, other_port):
+            front.point_to(other_port)
+            renew(box, GATEWAY)
+            consumers.wait_for_answers()
+            front.point_to(own_port)
+        for name in ("server-4", "server-3", "validator-1-worker"):
+            renew(box, name)
+            consumers.wait_for_answers()
+
+    assert consumers.failures == []
+    with GatewayClient(box.address("gateway")) as gateway:
+        wait_until(lambda: gateway.audit().balanced, BACK_SECONDS)
 
 
 def test_every_process_may_be_killed(box: Box) -> None:
