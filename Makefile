@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: adversaries bench bench-peers build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-monitoring compile compose-secrets compose-test down env-example exchange-clients help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
+.PHONY: adversaries api-pages bench bench-peers browser build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-monitoring compile compose-secrets compose-test down env-example help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,13 @@ status: setup  ## processes, addresses, head, supply
 logs: setup  ## follow a process's log: make logs NAME=chain
 	@$(BIN)/taonet logs $(or $(NAME),supervisor) -f
 
-test: $(DEV_STAMP)  ## every test, on real stores, models and HTTP
+# Debian packages the browser that the pages are tried in; without root the tests say what they leave out.
+browser:  ## the browser for the tests of the pages, where root may install it
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+		|| echo "make: no chromium, and no root to install it: the pages are not tried in a browser" >&2
+
+test: $(DEV_STAMP) browser  ## every test, on real stores, models and HTTP
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_STAMP)  ## style, types, and which part may import which

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from tests.conftest import wait_until
+from tests.explorer.fake_history import add_history
 from tests.explorer.fake_network import FakeNetwork, create_fake, serving
+from tests.explorer.fake_prometheus import add_prometheus
 
 from taonet.explorer.app import create_app
 
@@ -27,7 +29,10 @@ class Running:
 def explorer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """An explorer that has read all of a network of 95 blocks."""
     network = FakeNetwork()
-    with serving(create_fake(network)) as url, browsing(monkeypatch, url, network) as running:
+    fake = create_fake(network)
+    add_history(fake, network)
+    add_prometheus(fake)
+    with serving(fake) as url, browsing(monkeypatch, url, network) as running:
         wait_until(lambda: steps_shown(running) == 9)
         wait_until(lambda: "0.004213" in running.page("/"))
         wait_until(lambda: running.page("/").count("state ready") == 3)
@@ -44,7 +49,7 @@ def lonely_explorer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def browsing(monkeypatch: pytest.MonkeyPatch, url: str, network: FakeNetwork) -> Iterator[Running]:
-    for service in ("CHAIN", "GATEWAY", "EXCHANGE"):
+    for service in ("CHAIN", "GATEWAY", "EXCHANGE", "PROMETHEUS"):
         monkeypatch.setenv(f"TAONET_{service}_URL", url)
     monkeypatch.setenv("TAONET_EXPLORER_POLL_SECONDS", "0.1")
     headers = {"accept": "text/html"}

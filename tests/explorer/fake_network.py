@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import uvicorn
@@ -15,7 +16,8 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from chain_service import schemas
-from chain_service.events import ChainEvent, Paid, StakeAdded, Transferred, WeightsSet
+from chain_service.domain.parameters import choose_parameters
+from chain_service.events import ChainEvent, Paid, StakeAdded, WeightsSet
 from taonet.kit.money import RAO_PER_TAO
 
 BLOCKS_PER_STEP = 10
@@ -61,89 +63,7 @@ class FakeNetwork:
             signature="00" * 64,
         )
         events = self.extra_events.get(height, []) + self._usual_events(height)
-        return schemas.Block(header=header, extrinsics=self._extrinsics(height), events=events)
-
-    def summary(self, height: int) -> schemas.BlockSummary:
-        block = self.block(height)
-        return schemas.BlockSummary(
-            height=height,
-            block_hash=block.header.block_hash,
-            time_ms=block.header.time_ms,
-            extrinsics=len(block.extrinsics),
-            events=len(block.events),
-            paid_rao=sum(e.amount_rao for e in block.events if isinstance(e, Paid)),
-            issuance_rao=height * RAO_PER_TAO,
-        )
-
-    def payouts(self, newest: int, limit: int) -> list[schemas.Payout]:
-        last = min(newest, self.height) // BLOCKS_PER_STEP * BLOCKS_PER_STEP
-        paid = [n.emission_rao for n in self.metagraph().neurons]
-        return [
-            schemas.Payout(
-                height=height,
-                time_ms=self.time_ms(height),
-                issuance_rao=height * RAO_PER_TAO,
-                uids=list(range(len(paid))),
-                amounts_rao=paid,
-            )
-            for height in range(last, max(last - limit * BLOCKS_PER_STEP, 0), -BLOCKS_PER_STEP)
-        ]
-
-    def weights(self) -> list[schemas.WeightRow]:
-        """Both Validators rate all Servers, the second a little otherwise."""
-        rows = []
-        for uid, tilt in ((4, 0.0), (5, 0.1)):
-            shares = [share + tilt * (0.25 - share) for _, share in SERVERS]
-            weights = [(server, int(share * (2**32 - 1))) for server, share in enumerate(shares)]
-            rows.append(schemas.WeightRow(uid=uid, weights=weights))
-        return rows
-
-    def whole(self, extrinsic_hash: str) -> schemas.PlacedExtrinsic | None:
-        for height in range(5, self.height + 1, 5):
-            for index, item in enumerate(self._extrinsics(height)):
-                if item.hash == extrinsic_hash:
-                    return schemas.PlacedExtrinsic(
-                        **item.model_dump(),
-                        height=height,
-                        index=index,
-                        time_ms=self.time_ms(height),
-                        events=[WeightsSet(height=height, index=0, extrinsic_index=0, uid=4)],
-                    )
-        return None
-
-    def signed(self, before: tuple[int, int], limit: int) -> list[schemas.SignedLine]:
-        lines = [
-            schemas.SignedLine(
-                hash=item.hash,
-                height=height,
-                index=index,
-                time_ms=self.time_ms(height),
-                status=item.status,
-                error=item.error,
-                fee_rao=item.fee_rao,
-                call=item.extrinsic.call,
-                arguments=None,
-            )
-            for height in range(self.height // 5 * 5, 0, -5)
-            for index, item in reversed(list(enumerate(self._extrinsics(height))))
-        ]
-        return [line for line in lines if (line.height, line.index) < before][:limit]
-
-    def came(self, before: tuple[int, int], limit: int) -> list[schemas.EventLine]:
-        lines = [
-            schemas.EventLine(
-                time_ms=self.time_ms(height),
-                event=Transferred(
-                    height=height,
-                    index=0,
-                    sender=address_of(1),
-                    receiver=ALICE,
-                    amount_rao=height * 1000,
-                ),
-            )
-            for height in range(self.height, 0, -3)
-        ]
-        return [line for line in lines if (line.event.height, 0) < before][:limit]
+        return schemas.Block(header=header, extrinsics=self.extrinsics(height), events=events)
 
     def supply(self, height: int) -> schemas.Supply:
         pot = (height % BLOCKS_PER_STEP) * RAO_PER_TAO
@@ -195,7 +115,7 @@ class FakeNetwork:
             for n in self.metagraph().neurons
         ]
 
-    def _extrinsics(self, height: int) -> list[schemas.IncludedExtrinsic]:
+    def extrinsics(self, height: int) -> list[schemas.IncludedExtrinsic]:
         if height % 5:
             return []
         extrinsic = schemas.Extrinsic(
@@ -232,6 +152,7 @@ def staked(height: int) -> StakeAdded:
 
 
 def create_fake(network: FakeNetwork) -> FastAPI:
+    """Return its services as one application; `fake_history` adds the chain's past."""
     app = FastAPI()
     _add_chain(app, network)
     _add_exchange(app, network)
@@ -255,15 +176,13 @@ def _add_chain(app: FastAPI, network: FakeNetwork) -> None:
 
     @app.get("/parameters")
     def parameters() -> dict[str, Any]:
-        names = [name for name, field in schemas.Parameters.model_fields.items()]
-        own = {"preset": "box", "author": ALICE, "blocks_per_step": BLOCKS_PER_STEP}
-        return {**dict.fromkeys(names, 1), **own}
+        genesis = choose_parameters("box", {"blocks_per_step": BLOCKS_PER_STEP})
+        live = {"difficulty": "1", "burn_rao": "1", "last_step_block": 90}
+        return {**replace(genesis, author=ALICE).as_json(), **live}
 
     @app.get("/supply")
     def supply(at: int | None = None) -> schemas.Supply:
         return network.supply(network.height if at is None else at)
-
-    _add_history(app, network)
 
     @app.get("/blocks/stream")
     def stream(since: Annotated[int, Query(alias="from")] = 1) -> StreamingResponse:
@@ -275,69 +194,6 @@ def _add_chain(app: FastAPI, network: FakeNetwork) -> None:
             error = {"code": "NotFound", "message": f"block {height} is not there yet"}
             return JSONResponse({"error": error}, 404)
         return network.block(height)
-
-
-def _add_history(app: FastAPI, network: FakeNetwork) -> None:
-    @app.get("/headers")
-    def headers(to: int, limit: int) -> list[schemas.BlockSummary]:
-        newest = min(to, network.height)
-        return [network.summary(height) for height in range(newest, max(newest - limit, 0), -1)]
-
-    @app.get("/headers/{block_hash}")
-    def header(block_hash: str) -> Any:
-        for height in range(1, network.height + 1):
-            if hash_of(height) == block_hash:
-                return network.summary(height)
-        return refuse("NoSuchBlock", "the chain knows no block of this hash")
-
-    @app.get("/payouts")
-    def payouts(to: int, limit: int) -> list[schemas.Payout]:
-        return network.payouts(to, limit)
-
-    @app.get("/weights")
-    def weights() -> list[schemas.WeightRow]:
-        return network.weights()
-
-    @app.get("/extrinsics/{extrinsic_hash}/whole")
-    def whole(extrinsic_hash: str) -> Any:
-        found = network.whole(extrinsic_hash)
-        return found or refuse("NoSuchExtrinsic", "the chain knows no extrinsic of this hash")
-
-    @app.get("/neurons/{uid}")
-    def neuron(uid: int) -> schemas.Neuron:
-        bonds = [(0, 5 * RAO_PER_TAO), (1, RAO_PER_TAO)] if uid >= len(SERVERS) else []
-        return network.metagraph().neurons[uid].model_copy(update={"bonds_rao": bonds})
-
-    _add_accounts(app, network)
-
-
-def _add_accounts(app: FastAPI, network: FakeNetwork) -> None:
-    @app.get("/accounts/{address}")
-    def account(address: str) -> schemas.Account:
-        return schemas.Account(
-            address=address, free_rao=3 * RAO_PER_TAO, stake_rao=RAO_PER_TAO, nonce=38
-        )
-
-    @app.get("/accounts/{address}/stakes")
-    def stakes(address: str) -> list[schemas.StakeLine]:
-        return [schemas.StakeLine(uid=0, stake_rao=RAO_PER_TAO)]
-
-    @app.get("/accounts/{address}/extrinsics")
-    def signed(limit: int, before: str = "1000000-0") -> list[schemas.SignedLine]:
-        return network.signed(read_place(before), limit)
-
-    @app.get("/accounts/{address}/events")
-    def came(limit: int, before: str = "1000000-0") -> list[schemas.EventLine]:
-        return network.came(read_place(before), limit)
-
-
-def read_place(text: str) -> tuple[int, int]:
-    height, index = text.split("-")
-    return int(height), int(index)
-
-
-def refuse(code: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, 404)
 
 
 async def _stream(network: FakeNetwork, following: int) -> AsyncIterator[str]:

@@ -39,6 +39,7 @@ from validator_service.ledger.errors import InsufficientBalance
 from validator_service.metrics import AUDITS, ValidatorState
 from validator_service.payouts import routes as payout_routes
 from validator_service.payouts.audit import Auditor
+from validator_service.rounds import routes as round_routes
 from validator_service.settings import ValidatorSettings
 from validator_service.tokenizing import load_token_bytes, load_tokenizer
 
@@ -74,6 +75,7 @@ def create_app() -> FastAPI:
     app.include_router(knowledge.router)
     app.include_router(ledger_routes.router)
     app.include_router(payout_routes.router)
+    app.include_router(round_routes.router)
     return app
 
 

@@ -11,7 +11,8 @@ from taonet.kit.money import RAO_PER_TAO, format_tao
 
 FOLDER = Path(__file__).parent
 HASH_LETTERS_SHOWN = 8
-SECONDS_PER_YEAR = 365.25 * 86_400
+SECONDS_PER_YEAR = 365.2425 * 86_400
+"""Of the Gregorian calendar, in the mean."""
 
 
 def tao(amount_rao: int, decimals: int = 3) -> str:
@@ -54,7 +55,7 @@ def day(time_ms: float) -> str:
     try:
         return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
-        return f"year {1970 + time_ms / 1000 / SECONDS_PER_YEAR:,.0f}"
+        return f"year {1970 + int(time_ms / 1000 / SECONDS_PER_YEAR):,}"
 
 
 def reward(amount_rao: float) -> str:

@@ -17,7 +17,7 @@ class Standing(BaseModel):
     rounds: int
     loss_nats: float | None = None
     """Long-run mean loss; none before the first valid answer."""
-    score: float = 0.0
+    score: float | None = None
     """Moving average of what its rounds were worth; weights are in proportion."""
     seconds: float | None = None
     """Long-run mean time to an answer."""

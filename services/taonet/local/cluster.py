@@ -300,6 +300,7 @@ def _explorer(place: Place) -> ProcessSpec:
         ),
         "EXCHANGE_URL": place.address("exchange"),
         "PROMETHEUS_URL": place.address("prometheus"),
+        "EXPLORER_DASHBOARDS_DATABASE_URL": place.stores.url(ROLE),
     }
     spec = _web(place, "explorer", "taonet.explorer.app:create_app", environment)
     return replace(spec, after=("chain",))

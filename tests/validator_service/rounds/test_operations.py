@@ -13,7 +13,7 @@ from taonet.kit.db import begin, open_pool
 from validator_service.domain.prompts import Questions
 from validator_service.domain.scores import Rules
 from validator_service.domain.weights import U32_MAXIMUM
-from validator_service.rounds import operations, repository
+from validator_service.rounds import operations, repository, watch_repository
 from validator_service.rounds.asking import OK, Reply, Target
 
 VOCABULARY = 32
@@ -105,6 +105,20 @@ def test_a_round_counts_once_however_often_it_is_scored(pool: ConnectionPool) ->
     assert standings.uids.tolist() == [1, 2]
     assert standings.rounds.tolist() == [1, 1]
     np.testing.assert_allclose(standings.loss.value, -np.log([0.5, 0.25]), rtol=1e-5)
+
+
+def test_judgements_tell_losses_worth_and_who_answered_alike(pool: ConnectionPool) -> None:
+    play(pool, [reply(1), reply(2), reply(3, code="timeout")])
+
+    with begin(pool) as conn:
+        first, second, silent = watch_repository.load_judgements(conn, None)
+        only = watch_repository.load_judgements(conn, 2)
+        nobody = watch_repository.load_judgements(conn, 7)
+    assert first.loss_nats == pytest.approx(-np.log(0.5), rel=1e-5)
+    assert (first.cluster_uid, second.cluster_uid, silent.cluster_uid) == (1, 1, None)
+    assert (first.worth > 0, second.worth, silent.worth) == (True, 0, 0)
+    assert (silent.loss_nats, silent.rounds) == (None, 1)
+    assert (only, nobody) == ([second], [])
 
 
 def test_standings_survive_in_the_tables(pool: ConnectionPool) -> None:

@@ -36,6 +36,22 @@ class WatchRow:
     """What consumers have in their accounts."""
 
 
+@dataclass(frozen=True)
+class JudgementRow:
+    """What is thought of one Server; averages are None before their first value."""
+
+    uid: int
+    hotkey: str
+    rounds: int
+    loss_nats: float | None
+    score: float | None
+    seconds: float | None
+    by_heart: float | None
+    worth: float
+    synergy: float
+    cluster_uid: int | None
+
+
 def count_server_codes(conn: Connection, counts: Sequence[tuple[int, str]]) -> None:
     """Count one answer, or failure, of each of these uids."""
     conn.cursor().executemany(
@@ -66,6 +82,24 @@ def load_server_codes(conn: Connection) -> list[tuple[int, str, int]]:
 def load_server_rounds(conn: Connection) -> list[tuple[int, float, float]]:
     """Return uid, worth, synergy."""
     return conn.execute("SELECT uid, worth, synergy FROM server_round ORDER BY uid").fetchall()
+
+
+def load_judgements(conn: Connection, uid: int | None) -> list[JudgementRow]:
+    """Return what is thought of all Servers, or of the one of a uid."""
+    with conn.cursor(row_factory=class_row(JudgementRow)) as cursor:
+        return cursor.execute(
+            """SELECT standing.uid, standing.hotkey, standing.rounds,
+                 loss_total / nullif(loss_weight, 0) AS loss_nats,
+                 score_total / nullif(score_weight, 0) AS score,
+                 seconds_total / nullif(seconds_weight, 0) AS seconds,
+                 by_heart_total / nullif(by_heart_weight, 0) AS by_heart,
+                 coalesce(worth, 0) AS worth, coalesce(synergy, 0) AS synergy, cluster_uid
+               FROM standing LEFT JOIN server_round ON server_round.uid = standing.uid
+                 AND server_round.hotkey = standing.hotkey
+               WHERE %(uid)s::integer IS NULL OR standing.uid = %(uid)s
+               ORDER BY standing.uid""",
+            {"uid": uid},
+        ).fetchall()
 
 
 def count_round_states(conn: Connection) -> list[tuple[str, int]]:
