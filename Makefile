@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: bench-peers compile chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters adversaries soak-server
+.PHONY: bench-peers compile chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters adversaries soak-server check-kubernetes
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,13 @@ build-models: setup  ## train the starter models anew (about an hour on two core
 
 lock:  ## pin the newest packages that fit: constraints.txt, requirements.lock
 	$(PYTHON) tools/lock.py
+
+check-kubernetes: $(DEV_STAMP)  ## render the manifests and hold them against Kubernetes' schemas (needs kubectl)
+	$(BIN)/python -m pip install -q -c constraints.txt kubernetes-validate
+	mkdir -p build; for overlay in small grown; do \
+		kubectl kustomize deploy/kubernetes/overlays/$$overlay >build/$$overlay.yaml || exit 1; \
+		$(BIN)/kubernetes-validate --strict -k 1.32 build/$$overlay.yaml || exit 1; \
+	done
 
 check-monitoring: $(DEV_STAMP)  ## Prometheus' own checks and rule tests (needs promtool), and the dashboards
 	promtool check config monitoring/prometheus/prometheus.yml
