@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: adversaries api-pages bench bench-peers browser build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-monitoring compile compose-secrets compose-test down env-example help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
+.PHONY: adversaries api-pages bench bench-peers browser build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-kubernetes check-monitoring compile compose-secrets compose-test down env-example exchange-clients help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ chaos-exchange: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kil
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/exchange/domain/test_exchange_machine.py
 	$(BIN)/python -m tests.chaos.exchange $(ARGS)
 
+exchange-clients: $(DEV_STAMP)  ## ccxt's own live suite and python-binance against the exchange, in a venv of theirs
+	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --disable-pip-version-check -q -r tests/clients/requirements.txt
+	$(BIN)/python -m tests.clients.run .venv-clients/bin/python
+
 kill-payments: $(DEV_STAMP)  ## kill the exchange fifty times while it pays, and count what was paid twice
 	TAONET_TEST_KILLS=50 $(BIN)/python -m pytest -q tests/exchange/test_kill_payments.py
 
@@ -119,3 +124,10 @@ chaos-alerts: $(DEV_STAMP)  ## hurt a box of its own, and see alerts fire and cl
 
 monitoring-tools: $(STAMP)  ## Prometheus and promtool from Debian's package, into the virtual environment
 	@command -v promtool >/dev/null || test -x $(BIN)/promtool || tools/monitoring_tools.sh $(BIN)
+
+check-kubernetes: $(DEV_STAMP)  ## render the manifests and hold them against Kubernetes' schemas (needs kubectl)
+	$(BIN)/python -m pip install -q -c constraints.txt kubernetes-validate
+	mkdir -p build; for overlay in small grown; do \
+		kubectl kustomize deploy/kubernetes/overlays/$$overlay >build/$$overlay.yaml || exit 1; \
+		$(BIN)/kubernetes-validate --strict -k 1.32 build/$$overlay.yaml || exit 1; \
+	done
