@@ -90,7 +90,7 @@ class TransformersEngine:
 
     def next_logits(self, tokens: Tokens) -> Floats:
         if len(tokens) == 1:
-            return self.read(tokens[0])[0]
+            return self.read(tokens[0].tolist())[0]
         output = self.forward(self.to_tensor(tokens), use_cache=False, logits_to_keep=1)
         return self.to_numpy(output.logits[:, -1])
 
@@ -106,7 +106,7 @@ class TransformersEngine:
     def start_batch(self) -> DecodeBatch:
         return TransformersBatch(self)
 
-    def read(self, row: Sequence[int] | Tokens) -> tuple[Floats, transformers.DynamicCache]:
+    def read(self, row: Sequence[int]) -> tuple[Floats, transformers.DynamicCache]:
         """What may follow one row, [1, V], and the states of all its tokens.
 
         What it begins with like a row before it is not computed again.

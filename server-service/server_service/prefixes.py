@@ -7,6 +7,7 @@ the least lately used given up first, within a bound of memory.
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ class Prefixes:
     def keep(self, tokens: Sequence[int], cache: transformers.DynamicCache) -> None:
         """Remember the states of a row that was read; those of its own beginning are in them."""
         row = np.asarray(tokens, dtype=np.int64)
-        states = [(layer.keys, layer.values) for layer in cache.layers]
+        states = states_of(cache)
         size = count_bytes(states)
         if len(row) <= SHARED_TOKENS_MIN or size > self._bytes_max:
             return
@@ -72,6 +73,11 @@ def count_shared(row: Row, other: Row) -> int:
     length = min(len(row), len(other))
     different = np.flatnonzero(row[:length] != other[:length])
     return int(different[0]) if len(different) else length
+
+
+def states_of(cache: transformers.DynamicCache) -> States:
+    layers: list[Any] = cache.layers
+    return [(layer.keys, layer.values) for layer in layers]
 
 
 def count_bytes(states: States) -> int:

@@ -8,7 +8,7 @@ import pytest
 from tests.server_service.test_architectures import STEPS, VOCABULARY, build
 
 from server_service.engine import TransformersEngine, load_engine
-from server_service.prefixes import SHARED_TOKENS_MIN, count_bytes
+from server_service.prefixes import SHARED_TOKENS_MIN, count_bytes, states_of
 
 TOLD = list(range(40, 140))
 CONVERSATION = [TOLD, [*TOLD, 7, 8, 9], [*TOLD, 7, 8, 9, 10], [*TOLD[:90], 3, 4], [5, *TOLD], TOLD]
@@ -69,7 +69,7 @@ def test_no_more_is_kept_than_the_bound_and_the_least_used_goes_first(
 ) -> None:
     engine = load(folder, 0)
     rows = [[first, *TOLD] for first in range(4)]
-    size = count_bytes([(layer.keys, layer.values) for layer in engine.read(rows[0])[1].layers])
+    size = count_bytes(states_of(engine.read(rows[0])[1]))
     engine = load(folder, 3 * size)
     for row in (*rows[:3], rows[0], rows[3]):
         engine.read(row)
