@@ -93,7 +93,8 @@ def sybil_table(runs: "tqdm[Any]") -> Iterator[str]:
     yield (
         f"{SYBILS} Servers answer with one stolen model, each probability multiplied by e to a"
         " normal error of its own. What they and the one they stole from earn together, beside"
-        " what they do where nothing is blurred: that is paid as one model. Consensus is Nakamoto's."
+        " what they do where nothing is blurred: that is paid as one model. Consensus:"
+        " Nakamoto."
     )
     yield ""
     yield f"| error, nats | {SCALING_LAW} | {SHAPLEY} |"
