@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from tests.bench.report import write_report
@@ -38,7 +39,7 @@ def main() -> None:
     write_report("attacks", text)
 
 
-def attack_table(runs: "tqdm[None]") -> Iterator[str]:
+def attack_table(runs: "tqdm[Any]") -> Iterator[str]:
     yield "# Attacks, by rule"
     yield ""
     yield (
@@ -86,13 +87,14 @@ def tell(report: Report, attack: str) -> str:
     return f"{found.of_median_honest:.2%}"
 
 
-def sybil_table(runs: "tqdm[None]") -> Iterator[str]:
+def sybil_table(runs: "tqdm[Any]") -> Iterator[str]:
     yield "## Copies that blur their answers"
     yield ""
     yield (
         f"{SYBILS} Servers answer with one stolen model, each probability multiplied by e to a"
         " normal error of its own. What they and the one they stole from earn together, beside"
-        " what it earns alone. Consensus is Nakamoto's."
+        " what they do where nothing is blurred: that is paid as one model. Consensus:"
+        " Nakamoto."
     )
     yield ""
     yield f"| error, nats | {SCALING_LAW} | {SHAPLEY} |"
@@ -110,7 +112,7 @@ def family_income(blur: float, scoring: str) -> float:
     """Return TAO: of the sybils and the one they stole from."""
     plan = replace(SYBIL_PLAN, sybil_nats=blur, rules=Rules(rule=scoring), churn=0.0)
     simulation = prepare(plan)
-    income = sum(epoch.income_rao for epoch in simulation.run())
+    income = np.sum([epoch.income_rao for epoch in simulation.run()], axis=0)
     sybils = np.flatnonzero(np.array(simulation.crowd.roles) == "sybil")
     family = np.union1d(sybils, simulation.crowd.victims[sybils])
     return float(income[plan.validators + family].sum() / RAO_PER_TAO)

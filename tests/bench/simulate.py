@@ -81,8 +81,8 @@ def describe(report: Report, processes: int, computed: float) -> str:
     if report.collusion is not None:
         lines.insert(
             -2,
-            f"Colluding Validators and their Servers together earned {report.collusion.gain:+.0%}"
-            " beside as many honest Validators.\n",
+            "\nColluding Validators and their Servers together earned beside as many honest"
+            f" Validators: {report.collusion.gain:+.0%}.",
         )
     return "\n".join(lines)
 

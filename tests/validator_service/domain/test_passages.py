@@ -96,7 +96,7 @@ def measured_losses(truth: list[float]) -> list[float]:
         )
         outcomes.append(measure_answer(answer, mixed, vocabulary))
     seen = gather_round([*outcomes, None], [0.1] * (len(truth) + 1), SEED, vocabulary)
-    return seen.losses[:-1].tolist()
+    return [float(loss) for loss in seen.losses[:-1]]
 
 
 def test_whoever_knows_the_consumers_text_by_heart_gains_nothing() -> None:

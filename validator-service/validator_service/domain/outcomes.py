@@ -47,7 +47,7 @@ def measure_answer(answer: Answer, questions: Questions, vocabulary_size: int) -
         by_heart=share_sure(measured[~altered & ~lent]) - share_sure(measured[altered]),
         lent={
             questions.passage(row): float(measured[row]) / len(measured)
-            for row in np.flatnonzero(lent)
+            for row in np.flatnonzero(lent).tolist()
         },
     )
 

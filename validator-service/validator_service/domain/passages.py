@@ -66,9 +66,8 @@ def put_passages(
     if not len(rows):
         return questions
     tokens = np.array(passages[: len(rows)], dtype=np.int64)
-    context, hidden, lent = (
-        each.copy() for each in (questions.context, questions.hidden, questions.lent)
-    )
+    context, hidden = questions.context.copy(), questions.hidden.copy()
+    lent = questions.lent.copy()
     context[rows] = tokens[:, : shape.context_tokens]
     hidden[rows] = tokens[:, shape.context_tokens :]
     lent[rows] = True

@@ -73,7 +73,7 @@ class Questions:
 
     def passage(self, row: int) -> bytes:
         """Return what is asked in a row and how it goes on, to be compared."""
-        return self.context[row].tobytes() + self.hidden[row].tobytes()
+        return bytes(self.context[row].tobytes() + self.hidden[row].tobytes())
 
 
 def join_documents(documents: list[Tokens], shape: Shape) -> Text:
