@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: browser bench-peers compile chaos-exchange help setup up down status logs test kill-payments check bench build-models env-example compose-secrets compose-test lock check-monitoring exchange-clients chaos-chain parameters adversaries soak-server
+.PHONY: adversaries api-pages bench bench-peers browser build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-kubernetes check-monitoring compile compose-secrets compose-test down env-example exchange-clients help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +52,40 @@ check: $(DEV_STAMP)  ## style, types, and which part may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
+bench: $(DEV_STAMP) $(if $(filter engine exchange recovery,$(NAME)),compile) $(if $(filter engine,$(NAME)),build/peers)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
 chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
 	$(BIN)/python -m tests.chaos.chain $(ARGS)
+
+simulate-faults: $(DEV_STAMP)  ## thousands of histories of the ledgers' cores, with crashes and lost messages
+	$(BIN)/python -m tests.simulation $(ARGS)
+
+chaos: $(DEV_STAMP)  ## kill, freeze and cut every process of a live box 210 times while users work; audit
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+compile: $(DEV_STAMP)  ## have mypyc compile the exchange's engine: three times as fast; needs a C compiler
+	$(BIN)/python tools/compile_engine.py
+
+bench-peers: build/peers  ## the engines that `make bench NAME=engine` compares with, in build/peers
+
+build/peers: | $(DEV_STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --target build/peers \
+		lightmatchingengine==2019.1.4 order-matching==0.12.0 loguru pandera
+
+chaos-exchange: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills of engine and Postgres, and a count
+	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/exchange/domain/test_exchange_machine.py
+	$(BIN)/python -m tests.chaos.exchange $(ARGS)
+
+exchange-clients: $(DEV_STAMP)  ## ccxt's own live suite and python-binance against the exchange, in a venv of theirs
+	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --disable-pip-version-check -q -r tests/clients/requirements.txt
+	$(BIN)/python -m tests.clients.run .venv-clients/bin/python
+
+kill-payments: $(DEV_STAMP)  ## kill the exchange fifty times while it pays, and count what was paid twice
+	TAONET_TEST_KILLS=50 $(BIN)/python -m pytest -q tests/exchange/test_kill_payments.py
+
 adversaries: $(DEV_STAMP)  ## what every cheat earns on a live cluster (about six minutes)
 	$(BIN)/python -m tests.bench.adversaries
 
@@ -66,6 +94,9 @@ env-example: $(DEV_STAMP)  ## write .env.example from the settings classes
 
 parameters: $(DEV_STAMP)  ## write docs/parameters.md from the code
 	$(BIN)/python tools/parameters_page.py
+
+api-pages: $(DEV_STAMP)  ## write docs/api/ from what each service says of itself
+	$(BIN)/python tools/api_pages.py
 
 compose-secrets: setup  ## make the passwords that docker-compose.yml reads, in secrets/
 	$(BIN)/python tools/compose_secrets.py
@@ -82,8 +113,21 @@ build-models: setup  ## train the starter models anew (about an hour on two core
 lock:  ## pin the newest packages that fit: constraints.txt, requirements.lock
 	$(PYTHON) tools/lock.py
 
-check-monitoring: $(DEV_STAMP)  ## Prometheus' own checks and rule tests (needs promtool), and the dashboards
-	promtool check config monitoring/prometheus/prometheus.yml
-	promtool check rules monitoring/prometheus/rules/*.yml
-	promtool test rules monitoring/prometheus/tests/*.yml
-	$(BIN)/python -m monitoring.dashboards --check
+check-monitoring: $(DEV_STAMP) monitoring-tools  ## Prometheus' own checks and rule tests, and the dashboards
+	$(BIN)/python -m pytest -q tests/monitoring
+
+check-dashboards: $(DEV_STAMP)  ## ask every panel's question on the running cluster, by Prometheus and SQL
+	$(BIN)/python -m monitoring.check_dashboards
+
+chaos-alerts: $(DEV_STAMP)  ## hurt a box of its own, and see alerts fire and clear (needs Alertmanager)
+	$(BIN)/python -m tests.chaos.alerts
+
+monitoring-tools: $(STAMP)  ## Prometheus and promtool from Debian's package, into the virtual environment
+	@command -v promtool >/dev/null || test -x $(BIN)/promtool || tools/monitoring_tools.sh $(BIN)
+
+check-kubernetes: $(DEV_STAMP)  ## render the manifests and hold them against Kubernetes' schemas (needs kubectl)
+	$(BIN)/python -m pip install -q -c constraints.txt kubernetes-validate
+	mkdir -p build; for overlay in small grown; do \
+		kubectl kustomize deploy/kubernetes/overlays/$$overlay >build/$$overlay.yaml || exit 1; \
+		$(BIN)/kubernetes-validate --strict -k 1.32 build/$$overlay.yaml || exit 1; \
+	done

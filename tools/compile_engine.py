@@ -18,7 +18,7 @@ from exchange_service.compiled import FOLDER, SOURCES, hash_sources
 SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
-setup(name="engine", ext_modules=mypycify({modules!r}, opt_level="3", debug_level="0"))
+setup(name="engine", ext_modules=mypycify({modules!r}, opt_level={level!r}, debug_level="0"))
 """
 
 
@@ -27,9 +27,7 @@ def main() -> int:
     if target.is_dir():
         sys.stdout.write(f"compiled already: {target}\n")
         return 0
-    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None or not header.exists():
+    if not can_compile():
         sys.stdout.write("no C compiler, or no Python.h: the sources will be run\n")
         return 0
     with tempfile.TemporaryDirectory() as folder:
@@ -43,8 +41,13 @@ def main() -> int:
     return 0
 
 
-def compile_in(folder: Path) -> None:
-    """Build the extensions of a copy of the sources, beside them."""
+def can_compile() -> bool:
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return shutil.which(os.environ.get("CC", "cc")) is not None and header.exists()
+
+
+def compile_in(folder: Path, level: str = "3") -> None:
+    """Build the extensions of a copy of the sources, beside them; `level` is the C compiler's."""
     package = folder / "exchange_service" / "domain"
     package.mkdir(parents=True)
     (folder / "exchange_service" / "__init__.py").touch()
@@ -53,7 +56,8 @@ def compile_in(folder: Path) -> None:
     for source in SOURCES:
         shutil.copy2(source, package)
         modules.append(f"exchange_service/domain/{source.name}")
-    (folder / "setup.py").write_text(SETUP.format(modules=["--ignore-missing-imports", *modules]))
+    modules.insert(0, "--ignore-missing-imports")
+    (folder / "setup.py").write_text(SETUP.format(modules=modules, level=level))
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
         cwd=folder,

@@ -8,9 +8,12 @@ import secrets
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "secrets"
-OWNERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange", "bitcoin")
+OWNERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange", "bitcoin", "reader")
 PASSWORDS = ("postgres_password", "redis_password", "grafana_password")
-SHARED = ("bitcoin_rpc_password", "exchange_signer_token", "exchange_wallet_passphrase")
+SHARED = (
+    *("bitcoin_rpc_password", "exchange_signer_token", "exchange_operator_token"),
+    *("exchange_wallet_passphrase", "wallet_password"),
+)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = "model,embedded,dev"
+EXTRAS = "model,embedded,kubernetes,dev"
 UNHASHED = "torch"
 OLDER_PYTHON = "async-timeout"
 """What redis needs below Python 3.11.3 besides; a newer one, as here, would not list it."""
@@ -43,7 +43,7 @@ def main() -> None:
         python = make_environment(
             Path(folder) / "project", f"{ROOT}[{EXTRAS}]", "packaging", OLDER_PYTHON
         )
-        everything = walk(python, ["model", "embedded", "dev"])
+        everything = walk(python, EXTRAS.split(","))
         light, model = walk(python, []), walk(python, ["model"])
         write("constraints.txt", everything)
         locker = make_environment(Path(folder) / "locker", "uv")

@@ -12,7 +12,7 @@ from chain_service import operations, sync_repository
 from chain_service.history_routes import history_router
 from chain_service.intake import Intake
 from chain_service.live_routes import live_router
-from chain_service.metrics import AUDITS, ChainState
+from chain_service.metrics import AUDITS
 from chain_service.routes import router
 from chain_service.settings import ChainSettings
 from chain_service.stream import BlockWatch
@@ -38,7 +38,7 @@ def create_app() -> FastAPI:
         intake = Intake(pool, client)
         app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
         app.state.leader = settings.chain_follow
-        app.state.read_state = ChainState(pool).read
+        app.state.read_state = watch.state.read
         app.state.checks["author"] = lambda: check_standing(pool)
         watching = asyncio.create_task(watch.run())
         try:
@@ -53,7 +53,11 @@ def create_app() -> FastAPI:
             client.close()
 
     app = web.create_app(
-        "chain", title="Taonet chain", log_level=settings.log_level, lifespan=lifespan
+        "chain",
+        title="Taonet chain",
+        log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
+        lifespan=lifespan,
     )
     for part in (live_router, history_router, router):
         app.include_router(part)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain as chain_lines
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,7 +19,7 @@ from chain_service.audit import Audit, audit_chain
 from chain_service.client import ChainClient
 from chain_service.replay import STOPS, without_collector
 from chain_service.sealed import WORKERS, check_chunks, cut_chunks
-from chain_service.snapshot import read_snapshot
+from chain_service.snapshot import is_snapshot, read_snapshot, save_snapshot
 from chain_service.sources import (
     read_chain,
     read_chain_snapshot,
@@ -27,6 +28,9 @@ from chain_service.sources import (
     write_file,
 )
 from taonet.kit.errors import Refusal
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 ChainOption = Annotated[
     str, typer.Option("--chain", "--url", envvar="TAONET_CHAIN_URL", help="Where a chain answers.")
@@ -63,7 +67,7 @@ def verify(
     try:
         replay = None
         if snapshot is not None:
-            replay = read_snapshot(split_lines(read_file(snapshot)), author)
+            replay = read_snapshot(split_lines(read_file(snapshot)), author).replay
     except STOPS as error:
         _tell(Audit(problem=str(error)), as_json)
         raise typer.Exit(1) from None
@@ -98,13 +102,17 @@ def export(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="An export.")],
+    file: Annotated[Path, typer.Argument(help="An export, or a snapshot.")],
     database_url: Annotated[
         str, typer.Option(envvar="TAONET_DATABASE_URL", help="The chain's own, of a new chain.")
     ],
     author: AuthorOption = None,
 ) -> None:
-    """Execute an export into a database; one that was interrupted goes on where it was."""
+    """
+    Execute an export into a database; one that was interrupted goes on where it was.
+
+    A snapshot begins an empty one with its state, checked against the root that the author signed.
+    """
     # Only this command needs what writes a database: all others start the faster without.
     import psycopg
 
@@ -118,8 +126,14 @@ def import_(
     ):
         if not try_to_lead(conn, SILENCE_SECONDS):
             raise Refusal("a process writes this database; stop it first")
+        lines = split_lines(read_file(file))
+        first = next(lines, b"")
+        lines = chain_lines([first], lines)
+        if is_snapshot(first):
+            _begin(conn, lines, author)
+            return
         follower = Follower(conn, author or "")
-        lines = islice(split_lines(read_file(file)), follower.height + 1, None)
+        lines = islice(lines, follower.height + 1, None)
         chunks = cut_chunks(line + b"\n" for line in lines)
         try:
             follower.take(check_chunks(chunks, WORKERS), threading.Event(), progress=show)
@@ -127,6 +141,20 @@ def import_(
             follower.resume()
             raise Refusal(f"{halted.message}; what was before it is kept") from None
     typer.echo(f"the database holds block {follower.height}, every root as the author signed it")
+
+
+def _begin(conn: "Connection", lines: Iterator[bytes], author: str | None) -> None:
+    try:
+        snapshot = read_snapshot(lines, author)
+    except STOPS as error:
+        raise Refusal(f"nothing is written: {error}") from None
+    save_snapshot(conn, snapshot)
+    head = snapshot.replay.head
+    typer.echo(
+        f"the database begins with block {head.height}; its whole state is under the root "
+        f"{head.state_root} that {head.author} signed"
+    )
+    typer.echo("what was before it was not executed here: the author is trusted for that")
 
 
 def _count(lines: Iterator[bytes], show: "Show") -> Iterator[bytes]:

@@ -6,8 +6,10 @@ drops all it knows and begins again from what Postgres holds; so a block is eith
 was never made, and nothing is remembered that was not committed.
 """
 
+import gc
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +17,7 @@ import orjson
 import psycopg
 from psycopg import Connection
 
-from chain_service import ledger_repository, repository
+from chain_service import ledger_repository, mempool_repository
 from chain_service.domain.blocks import AppliedBlock, apply_block, check_loaded, make_genesis
 from chain_service.domain.execution import Event
 from chain_service.domain.headers import Header
@@ -23,12 +25,15 @@ from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
+from chain_service.ledger_repository import MempoolSeen
 from chain_service.metrics import PHASE_SECONDS, PHASES
 from chain_service.orders import restore_order
+from chain_service.replay import without_collector
 from taonet.kit import outbox
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
+from taonet.kit.tracing import note_step, span
 
 SILENCE_BLOCKS = 5
 SILENCE_SECONDS_MIN = 10.0
@@ -78,6 +83,8 @@ def _take_turns(
         if stop.wait(STANDBY_SECONDS):
             return
     author = Author(conn, parameters, keypair)
+    # The state lives as long as this process: the collector need not look through it ever again.
+    gc.freeze()
     log.info("leading", height=author.head.height, preset=parameters.preset)
     while not stop.is_set():
         remaining = author.seconds_to_slot()
@@ -110,17 +117,27 @@ class Author:
         self._next_slot = min(self._next_slot, time.time() + self._block_seconds)
         return self._next_slot - time.time()
 
+    @without_collector()
     def fetch_waiting(self) -> bool:
         """Read what came into the mempool since the last look; say whether anything did."""
-        rows = repository.load_waiting(self._conn, self._last_sequence, READ_MAX)
+        rows = mempool_repository.load_waiting(self._conn, self._last_sequence, READ_MAX)
         for sequence, extrinsic_hash, length, body in rows:
             order = restore_order(extrinsic_hash, length, orjson.loads(body))
             self._waiting[sequence] = Waiting(sequence, order)
             self._last_sequence = sequence
         return bool(rows)
 
+    @without_collector()
     def seal_block(self) -> AppliedBlock:
         """Make the next block, write it in one transaction, and only then believe in it."""
+        with span("seal a block", height=self.head.height + 1):
+            block = self._seal_block()
+            for order in block.orders:
+                note_step("extrinsic in a block", order.hash, height=self.head.height)
+        log.debug("sealed", height=self.head.height, block=self.head.block_hash)
+        return block
+
+    def _seal_block(self) -> AppliedBlock:
         self.fetch_waiting()
         started = time.perf_counter()
         limit = self.parameters.max_extrinsics_per_block
@@ -132,9 +149,12 @@ class Author:
         block = sign_block(block, self._keypair)
         applied = time.perf_counter()
         microseconds = int((applied - started) * 1e6)
+        sequences = [entry.sequence for entry in choice.taken]
+        gone = {*sequences, *(entry.sequence for entry in choice.expired)}
+        seen = MempoolSeen(len(self._waiting) - len(gone), self._last_sequence)
         with self._conn.transaction():
             bodies = [tell_fields(event) for _, event in block.events]
-            ledger_repository.save_block(self._conn, block, bodies, microseconds)
+            ledger_repository.save_block(self._conn, block, bodies, microseconds, sequences, seen)
             self._expire(choice.expired)
             outbox.record(self._conn, BLOCKS_STREAM, tell_block(block))
         written = time.perf_counter()
@@ -142,16 +162,14 @@ class Author:
             PHASES, (chosen - started, applied - chosen, written - applied), strict=True
         ):
             PHASE_SECONDS.labels(phase).observe(seconds)
-        self._accept(block, [entry.sequence for entry in choice.expired])
+        self._accept(block, gone)
         return block
 
-    def _accept(self, block: AppliedBlock, expired: list[int]) -> None:
+    def _accept(self, block: AppliedBlock, gone: Iterable[int]) -> None:
         self.state.absorb(block.layer)
         self.head = block.header
-        done = {order.hash for order in block.orders}
-        gone = [key for key, entry in self._waiting.items() if entry.order.hash in done]
-        for sequence in (*gone, *expired):
-            self._waiting.pop(sequence, None)
+        for sequence in gone:
+            del self._waiting[sequence]
         # After an outage time just goes on: blocks that were not made are not made up for.
         self._next_slot = max(self._next_slot + self._block_seconds, time.time())
 
@@ -161,9 +179,9 @@ class Author:
             nonce = first_nonces.get(entry.order.signer, entry.order.nonce)
             first_nonces[entry.order.signer] = min(nonce, entry.order.nonce)
         if first_nonces:
-            repository.lock_mempool(self._conn)
+            mempool_repository.lock_mempool(self._conn)
         for signer, nonce in first_nonces.items():
-            ledger_repository.expire_waiting(self._conn, signer, nonce)
+            mempool_repository.expire_waiting(self._conn, signer, nonce)
 
 
 def sign_block(block: AppliedBlock, keypair: Keypair) -> AppliedBlock:

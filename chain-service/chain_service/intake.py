@@ -24,6 +24,7 @@ from chain_service.schemas import Submitted
 from chain_service.verifying import Verifiers
 from taonet.kit.db import begin
 from taonet.kit.errors import Refusal
+from taonet.kit.tracing import note_beginning
 
 GROUP_MAX = 5_000
 """Extrinsics of one transaction."""
@@ -73,7 +74,11 @@ class Intake:
             taken = iter(await self._join_group(signed))
         finally:
             self._count -= len(items)
-        return [next(taken) if isinstance(answer, SignedOrder) else answer for answer in answers]
+        told = [next(taken) if isinstance(answer, SignedOrder) else answer for answer in answers]
+        for answer in told:
+            if isinstance(answer, Submitted):
+                note_beginning("extrinsic taken in", answer.hash)
+        return told
 
     async def _join_group(self, signed: Sequence[SignedOrder]) -> list[Answer]:
         if not signed:

@@ -7,7 +7,7 @@ true, with the authorship checked in the same breath, or nothing of it does.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from psycopg import Connection
@@ -22,6 +22,7 @@ from chain_service.domain.roots import StateChange
 from chain_service.domain.rows import pack_row, unpack_row
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters, Neuron, Scores
+from taonet.kit.rows import NULL, copy_rows, escape, write_array
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
@@ -29,6 +30,7 @@ BLOCK_COLUMNS: Final = (
     "height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, author, signature, "
     "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds"
 )
+EVENT_TABLE: Final = "event (height, index, extrinsic_index, kind, body)"
 NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
@@ -44,6 +46,18 @@ UPSERT_NEURONS = (
 
 class NotLeading(Exception):
     """Another author writes this chain now."""
+
+
+class MempoolSeen(NamedTuple):
+    """What an author knows of the mempool as it writes a block."""
+
+    waiting: int = 0
+    """How many are left in it."""
+    last_sequence: int = 0
+    """The newest of them that it knows."""
+
+
+NOTHING_SEEN = MempoolSeen()
 
 
 def try_to_lead(conn: Connection, silence_seconds: float) -> bool:
@@ -86,10 +100,16 @@ def load_genesis_hash(conn: Connection) -> str:
     return str(row[0])
 
 
-def insert_genesis(conn: Connection, block_hash: str, parameters: ChainParameters) -> None:
+def insert_genesis(
+    conn: Connection,
+    block_hash: str,
+    parameters: ChainParameters,
+    snapshot_height: int | None = None,
+) -> None:
+    """Note which chain this is, and the block of the snapshot that it begins with, if it does."""
     conn.execute(
-        "INSERT INTO genesis (block_hash, parameters) VALUES (%s, %s)",
-        (block_hash, Jsonb(parameters.as_json())),
+        "INSERT INTO genesis (block_hash, parameters, snapshot_height) VALUES (%s, %s, %s)",
+        (block_hash, Jsonb(parameters.as_json()), snapshot_height),
     )
 
 
@@ -159,27 +179,28 @@ def save_block(
     block: AppliedBlock,
     events: Sequence[dict[str, Any]],
     apply_microseconds: int,
+    sequences: Sequence[int] = (),
+    mempool: MempoolSeen = NOTHING_SEEN,
 ) -> None:
-    """Write all of a block, or raise NotLeading; `events` are the block's as they are told."""
-    _insert_block(conn, block, apply_microseconds)
-    _insert_extrinsics(conn, block)
-    with conn.cursor().copy(
-        "COPY event (height, index, extrinsic_index, kind, body) FROM STDIN"
-    ) as copy:
-        for index, ((extrinsic_index, event), told) in enumerate(
-            zip(block.events, events, strict=True)
-        ):
-            body = orjson.dumps(told).decode()
-            copy.write_row((block.header.height, index, extrinsic_index, event.kind, body))
+    """
+    Write all of a block, or raise NotLeading.
+
+    `events` are the block's as they are told, `sequences` its extrinsics' places in the mempool.
+    """
+    insert_block(conn, block, apply_microseconds)
+    _move_extrinsics(conn, block, sequences)
+    copy_rows(conn, EVENT_TABLE, write_events(block, events))
     save_state(conn, block.layer)
-    beat(conn)
+    beat(conn, mempool)
     notify(conn, block.header.height)
 
 
-def beat(conn: Connection) -> None:
+def beat(conn: Connection, mempool: MempoolSeen = NOTHING_SEEN) -> None:
     """Tell that this writer lives, or raise NotLeading where another took over."""
     row = conn.execute(
-        "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING single"
+        "UPDATE author SET beat_at = now(), waiting = %s, last_sequence = %s "
+        "WHERE backend_pid = pg_backend_pid() RETURNING single",
+        mempool,
     ).fetchone()
     if row is None:
         raise NotLeading("another author took over")
@@ -190,21 +211,7 @@ def notify(conn: Connection, height: int) -> None:
     conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(height),))
 
 
-def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
-    """Take a signer's extrinsics from a nonce on out of the mempool, and keep them as expired."""
-    conn.execute(
-        "INSERT INTO extrinsic (hash, status, error, fee_rao, body) "
-        "SELECT hash, 'expired', 'Expired: its last valid block passed, or that of one before it', "
-        "0, body FROM mempool WHERE signer = %(signer)s AND nonce >= %(nonce)s "
-        "ON CONFLICT (hash) DO NOTHING",
-        {"signer": signer, "nonce": from_nonce},
-    )
-    return conn.execute(
-        "DELETE FROM mempool WHERE signer = %s AND nonce >= %s", (signer, from_nonce)
-    ).rowcount
-
-
-def _insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int) -> None:
+def insert_block(conn: Connection, block: AppliedBlock, apply_microseconds: int) -> None:
     row = write_block(block, block.header, apply_microseconds)
     conn.execute(
         f"INSERT INTO block ({BLOCK_COLUMNS}) "  # noqa: S608 (our own columns)
@@ -233,28 +240,44 @@ def write_block(block: AppliedBlock, header: Header, apply_microseconds: int) ->
     )
 
 
-def _insert_extrinsics(conn: Connection, block: AppliedBlock) -> None:
+def write_events(block: AppliedBlock, events: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield a block's events as rows of EVENT_TABLE."""
+    height = block.header.height
+    for index, ((extrinsic_index, event), told) in enumerate(
+        zip(block.events, events, strict=True)
+    ):
+        cause = NULL if extrinsic_index is None else extrinsic_index
+        body = escape(orjson.dumps(told).decode())
+        yield f"{height}\t{index}\t{cause}\t{event.kind}\t{body}\n"
+
+
+def _move_extrinsics(conn: Connection, block: AppliedBlock, sequences: Sequence[int]) -> None:
     """Move a block's extrinsics out of the mempool, each with its outcome."""
     if not block.outcomes:
         return
-    hashes = [outcome.hash for outcome in block.outcomes]
+    failed = [
+        (index, outcome.error) for index, outcome in enumerate(block.outcomes) if outcome.error
+    ]
     moved = conn.execute(
-        "WITH taken AS (DELETE FROM mempool WHERE hash = ANY(%(hashes)s) RETURNING hash, body) "
+        "WITH taken AS (DELETE FROM mempool WHERE sequence = ANY(%(sequences)s::bigint[]) "
+        "RETURNING sequence, hash, body) "
         "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body) "
-        "SELECT taken.hash, %(height)s, outcome.index, "
-        "CASE WHEN outcome.error IS NULL THEN 'included' ELSE 'failed' END, outcome.error, "
+        "SELECT taken.hash, %(height)s, outcome.place - 1, "
+        "CASE WHEN failed.error IS NULL THEN 'included' ELSE 'failed' END, failed.error, "
         "outcome.fee_rao, taken.body "
-        "FROM unnest(%(hashes)s, %(indexes)s::integer[], %(errors)s::text[], %(fees)s::bigint[]) "
-        "AS outcome (hash, index, error, fee_rao) JOIN taken USING (hash)",
+        "FROM unnest(%(sequences)s::bigint[], %(fees)s::bigint[]) "
+        "WITH ORDINALITY AS outcome (sequence, fee_rao, place) JOIN taken USING (sequence) "
+        "LEFT JOIN unnest(%(places)s::bigint[], %(errors)s::text[]) AS failed (place, error) "
+        "ON failed.place = outcome.place - 1",
         {
             "height": block.header.height,
-            "hashes": hashes,
-            "indexes": list(range(len(hashes))),
-            "errors": [outcome.error for outcome in block.outcomes],
-            "fees": [outcome.fee_rao for outcome in block.outcomes],
+            "sequences": write_array(sequences),
+            "fees": write_array(outcome.fee_rao for outcome in block.outcomes),
+            "places": write_array(index for index, _ in failed),
+            "errors": [error for _, error in failed],
         },
     ).rowcount
-    if moved != len(hashes):
+    if moved != len(block.outcomes):
         raise NotLeading("the mempool changed under this author")
 
 
@@ -267,10 +290,10 @@ def save_state(conn: Connection, layer: State) -> None:
         "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) "
         "ON CONFLICT (address) DO UPDATE SET free_rao = excluded.free_rao, nonce = excluded.nonce",
         (
-            [address for address, _ in accounts],
-            [account.free_rao for _, account in accounts],
-            [account.nonce for _, account in accounts],
-            [account.slot for _, account in accounts],
+            write_array(address for address, _ in accounts),
+            write_array(account.free_rao for _, account in accounts),
+            write_array(account.nonce for _, account in accounts),
+            write_array(account.slot for _, account in accounts),
         ),
     )
     neurons = [

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, WebSocket
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from psycopg import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from chain_service import feed_repository, operations
@@ -20,7 +21,7 @@ from chain_service.operations import EventFilter, Page
 from chain_service.schemas import Address
 from chain_service.stream import BlockWatch, follow, send_events, send_messages
 from taonet.kit.db import begin
-from taonet.kit.errors import Malformed
+from taonet.kit.errors import Malformed, Refusal
 
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 NAME = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,9}))?")
@@ -71,13 +72,15 @@ def get_sealed_blocks(
         with begin(pool) as conn:
             return feed_repository.load_sealed(conn, height)
 
+    with begin(pool) as conn:
+        operations.check_kept(conn, from_height)
     return StreamingResponse(read_feed(watch, load, from_height, follow), media_type=MEDIA_TYPE)
 
 
 @live_router.websocket("/blocks/ws")
 async def send_blocks(socket: WebSocket, from_height: FromHeight = 0) -> None:
     """As `/blocks/stream`, a message for each block."""
-    await send_messages(socket, follow_blocks(socket, from_height))
+    await send_pages(socket, lambda: follow_blocks(socket, from_height))
 
 
 @live_router.get("/events/stream", response_class=StreamingResponse)
@@ -97,7 +100,7 @@ async def send_events_by_socket(
     socket: WebSocket, wanted: Wanted, from_height: FromHeight = 0, index: FromIndex = 0
 ) -> None:
     """As `/events/stream`, a message for each event."""
-    await send_messages(socket, follow_events(socket, wanted, from_height, index))
+    await send_pages(socket, lambda: follow_events(socket, wanted, from_height, index))
 
 
 @live_router.get("/metagraph/stream", response_class=StreamingResponse)
@@ -112,7 +115,7 @@ def get_metagraph_stream(
 @live_router.websocket("/metagraph/ws")
 async def send_metagraphs(socket: WebSocket, from_height: FromHeight = 0) -> None:
     """As `/metagraph/stream`, a message for each."""
-    await send_messages(socket, follow_metagraph(socket, from_height))
+    await send_pages(socket, lambda: follow_metagraph(socket, from_height))
 
 
 def follow_blocks(asked: HTTPConnection, start: int) -> AsyncIterator[Page]:
@@ -133,12 +136,16 @@ def follow_events(
 
 
 def follow_metagraph(asked: HTTPConnection, start: int) -> AsyncIterator[Page]:
-    return follow_pages(asked, start, operations.read_changed_metagraph)
+    return follow_pages(asked, start, operations.read_changed_metagraph, before_start=None)
 
 
 def follow_pages(
-    asked: HTTPConnection, start: int, read: Callable[[Connection, int], Page]
+    asked: HTTPConnection,
+    start: int,
+    read: Callable[[Connection, int], Page],
+    before_start: Callable[[Connection, int], None] | None = operations.check_kept,
 ) -> AsyncIterator[Page]:
+    """Return pages for ever; refuses at once what can never be told."""
     watch: BlockWatch = asked.app.state.watch
     watch.check_room()
     pool = asked.app.state.pool
@@ -147,7 +154,21 @@ def follow_pages(
         with begin(pool) as conn:
             return read(conn, height)
 
+    if before_start is not None:
+        with begin(pool) as conn:
+            before_start(conn, start)
     return follow(watch, load, start)
+
+
+async def send_pages(socket: WebSocket, open_pages: Callable[[], AsyncIterator[Page]]) -> None:
+    """Serve a WebSocket, or refuse it before it is one, in the words of every other refusal."""
+    try:
+        pages = await run_in_threadpool(open_pages)
+    except Refusal as refusal:
+        answer = JSONResponse(refusal.as_json(), status_code=refusal.status)
+        await socket.send_denial_response(answer)
+        return
+    await send_messages(socket, pages)
 
 
 def stream(pages: AsyncIterator[Page], kind: str) -> StreamingResponse:

@@ -6,7 +6,7 @@ how long things took, it counts itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from prometheus_client import Counter, Gauge, Histogram
@@ -72,8 +72,8 @@ class ChainState:
 
     pool: ConnectionPool
     parameters: ChainParameters | None = None
-    neurons: tuple[int, str] = field(default=(-1, ""))
-    """Of which block, and their part of the page: thousands of lines that seldom change."""
+    neurons: str = ""
+    """Their part of the page: thousands of lines, as of the last block that changed any."""
 
     def read(self) -> str:
         with begin(self.pool) as conn:
@@ -84,10 +84,11 @@ class ChainState:
             if state is None or self.parameters is None:
                 return str(page)
             show_chain(page, state, self.parameters)
-            if self.neurons[0] != state.network_height:
-                rows = metrics_repository.load_neurons(conn)
-                self.neurons = state.network_height, show_neurons(rows)
-        return f"{page}{self.neurons[1]}"
+        return f"{page}{self.neurons}"
+
+    def note_neurons(self, conn: Connection) -> None:
+        """Read the neurons again, because a block changed them: no scrape waits for that."""
+        self.neurons = show_neurons(metrics_repository.load_neurons(conn))
 
 
 def measure_supply(conn: Connection) -> int:
@@ -144,11 +145,10 @@ def show_neurons(rows: Sequence[NeuronRow]) -> str:
         "dividends": "Its share of all that is paid, 0…1.",
     }
     for name, meaning in shown.items():
-        title = name if name.endswith("_rao") else f"{name}_ratio"
-        values = ((row.uid, f"{getattr(row, name):.9g}") for row in rows)
-        if name.endswith("_rao"):
-            values = ((row.uid, getattr(row, name)) for row in rows)
-        page.series("gauge", f"taonet_neuron_{title}", meaning, ("uid",), values)
+        is_share = not name.endswith("_rao")
+        title = f"taonet_neuron_{name}{'_ratio' if is_share else ''}"
+        values = ((row.uid, getattr(row, name)) for row in rows)
+        page.series("gauge", title, meaning, ("uid",), values, rounded=is_share)
     for name in ("stake_rao", "emission_rao"):
         gini = calculate_gini([getattr(row, name) for row in rows])
         title = f"taonet_chain_{name.removesuffix('_rao')}_gini_ratio"

@@ -22,8 +22,6 @@ class StateRow:
     """Extrinsics in no block yet."""
     terms: int
     """How often an author began to lead."""
-    network_height: int
-    """The newest block that changed anything about the neurons."""
     is_halted: bool
     """A follower stopped at a block that is wrong."""
 
@@ -52,8 +50,7 @@ def load_state(conn: Connection) -> StateRow | None:
             "SELECT height, time_ms, issuance_rao::bigint, free_rao::bigint, stake_rao::bigint, "
             "pot_rao::bigint, (SELECT count(*) FROM mempool) AS waiting, "
             "coalesce((SELECT terms FROM author), 0) AS terms, "
-            "coalesce((SELECT max(height) FROM event WHERE kind <> 'Transferred'), 0) "
-            "AS network_height, EXISTS (SELECT FROM halt) AS is_halted "
+            "EXISTS (SELECT FROM halt) AS is_halted "
             "FROM block ORDER BY height DESC LIMIT 1"
         ).fetchone()
 

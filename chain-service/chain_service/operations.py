@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from chain_service import repository
+from chain_service import mempool_repository, repository
 from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
+    BlockNotKept,
     Expired,
     FollowsOnly,
     InsufficientBalance,
@@ -26,8 +27,9 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.parameters import read_parameters
 from chain_service.domain.work import calculate_seal, meets_difficulty
+from chain_service.mempool_repository import StandingRow, WaitingRow
 from chain_service.orders import SignedOrder
-from chain_service.repository import HeadRow, StandingRow, WaitingRow
+from chain_service.repository import HeadRow
 from chain_service.schemas import (
     Account,
     Head,
@@ -75,11 +77,13 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
 
     Once this is committed, none that was taken is lost.
     """
-    repository.lock_mempool(conn)
+    mempool_repository.lock_mempool(conn)
     head = load_head(conn)
     parameters = read_parameters(head.parameters)
-    standings = repository.load_standings(conn, sorted({entry.order.signer for entry in signed}))
-    room = WAITING_MAX - repository.count_waiting(conn)
+    standings = mempool_repository.load_standings(
+        conn, sorted({entry.order.signer for entry in signed})
+    )
+    room = WAITING_MAX - mempool_repository.count_waiting(conn)
     answers: list[Submitted | Refusal] = []
     rows: list[WaitingRow] = []
     for entry in signed:
@@ -96,9 +100,11 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
         standing.next_nonce += 1
         standing.waiting += 1
         standing.fees_rao += fee_rao
-        rows.append((order.hash, order.signer, order.nonce, fee_rao, order.length, entry.body))
+        standing.fees_sum_rao += fee_rao
+        fees = (fee_rao, standing.fees_sum_rao)
+        rows.append((order.hash, order.signer, order.nonce, *fees, order.length, entry.body))
         answers.append(Submitted(hash=order.hash))
-    repository.insert_waiting(conn, rows)
+    mempool_repository.insert_waiting(conn, rows)
     return answers
 
 
@@ -153,7 +159,7 @@ def check_standing(
         )
     if order.call == "register":
         check_seal(conn, order, head)
-    elif not (standing.free_rao or standing.is_known):
+    elif not standing.is_known:
         raise UnknownSigner(
             f"{order.signer} has no money, no stake and no neuron; register it first",
             next_nonce=standing.next_nonce,
@@ -195,6 +201,17 @@ def read_head(conn: Connection) -> Head:
     )
 
 
+def check_kept(conn: Connection, from_height: int) -> None:
+    """Refuse to tell of blocks up to the snapshot that this node began with."""
+    snapshot_height = repository.load_snapshot_height(conn)
+    if snapshot_height is not None and from_height <= snapshot_height:
+        raise BlockNotKept(
+            f"this node began with a snapshot of block {snapshot_height}; ask it from "
+            f"{snapshot_height + 1} on, and one that has the whole chain for what was before",
+            first_height=snapshot_height + 1,
+        )
+
+
 def describe_parameters(conn: Connection) -> Parameters:
     head = load_head(conn)
     live = {name: head.counters[name] for name in ("difficulty", "burn_rao", "last_step_block")}
@@ -203,6 +220,7 @@ def describe_parameters(conn: Connection) -> Parameters:
 
 def read_blocks(conn: Connection, from_height: int, limit: int) -> Page:
     """Return a page of blocks; Postgres composed their JSON."""
+    check_kept(conn, from_height)
     rows = repository.load_blocks(conn, from_height, min(limit, BLOCKS_PER_PAGE))
     following = rows[-1][0] + 1 if rows else from_height
     return Page([(str(height), block) for height, block in rows], following)
@@ -217,6 +235,7 @@ def read_block(conn: Connection, height: int) -> str:
 
 def read_events(conn: Connection, wanted: EventFilter, from_height: int, from_index: int) -> Page:
     """Return a page of events, from a block and an index in it on."""
+    check_kept(conn, from_height)
     last = repository.find_last_height(conn, from_height, EVENT_BLOCKS_PER_PAGE, EVENTS_PER_PAGE)
     if last is None:
         return Page([], from_height)
@@ -268,6 +287,8 @@ def read_neuron(conn: Connection, uid: int) -> Neuron:
 
 def read_supply(conn: Connection, at: int | None) -> Supply:
     row = repository.load_supply(conn, at)
+    if row is None and at is not None:
+        check_kept(conn, at)
     if row is None:
         raise NoSuchBlock("there is no block at this height")
     return Supply.model_validate(row, from_attributes=True)

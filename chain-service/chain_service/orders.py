@@ -1,9 +1,7 @@
 """From extrinsics as they travel to orders that the domain can carry out: the boundary's checks."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 from pydantic import ValidationError
 
 from chain_service.domain.blocks import Order
@@ -15,10 +13,10 @@ from taonet.kit.keys import check_signature
 
 EXTRINSIC_BYTES_MAX = 300_000
 """Canonical bytes of an extrinsic: 4096 weights with room to spare."""
+PLAIN = frozenset({str, int})
 
 
-@dataclass(frozen=True, slots=True)
-class SignedOrder:
+class SignedOrder(NamedTuple):
     """An order whose signer signed it, and the extrinsic it came in, as JSON."""
 
     order: Order
@@ -39,12 +37,10 @@ def judge_extrinsic(item: Any) -> SignedOrder | Refusal:
 
 def verify_order(extrinsic: Extrinsic) -> SignedOrder:
     """Return what an extrinsic orders, or refuse what can't be read or was not signed."""
-    told = extrinsic.model_dump(mode="json")
-    signature = told.pop("signature")
-    payload = _encode(told)
+    payload = _encode(extrinsic.payload())
     digest = hash_bytes(payload)
     arguments = read_arguments(extrinsic.call, extrinsic.arguments)
-    check_signature(extrinsic.signer, digest, signature)
+    check_signature(extrinsic.signer, digest, extrinsic.signature)
     order = Order(
         hash=digest.hex(),
         signer=extrinsic.signer,
@@ -55,7 +51,7 @@ def verify_order(extrinsic: Extrinsic) -> SignedOrder:
         arguments=arguments,
         length=len(payload),
     )
-    body = orjson.dumps({**told, "signature": signature}).decode()
+    body = f'{payload[:-1].decode()},"signature":"{extrinsic.signature}"}}'
     return SignedOrder(order, extrinsic.genesis_hash, body)
 
 
@@ -94,8 +90,9 @@ def _read_batched(call: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _encode(told: dict[str, Any]) -> bytes:
+    flat = PLAIN.issuperset(map(type, told["arguments"].values()))
     try:
-        payload = encode_canonically(told)
+        payload = encode_canonically(told, may_hold_floats=not flat)
     except (ValueError, RecursionError):
         raise Malformed(
             "the arguments can't be written as RFC 8785 JSON; write large integers as strings"

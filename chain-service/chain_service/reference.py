@@ -15,6 +15,7 @@ UNITS = {
     "_ppm": "of 1,000,000",
     "_u16": "of 65,535",
     "_u32": "of 2^32 − 1",
+    "_u64": "of 2^64 − 1",
     "_difficulty": "hashes",
     "_denominator": "1/x",
 }

@@ -22,7 +22,7 @@ STOPS = (BadBlock, Mismatch, InvariantBroken)
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Spare a long replay the collector of cycles: it makes none, and has much to look through."""
+    """Spare long work on the state the collector: it makes no cycles, and has much to search."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,5 +1,5 @@
 """
-Every SQL statement by which the chain is read: blocks, extrinsics, accounts, neurons, what waits.
+Every SQL statement by which the chain is read: blocks, extrinsics, accounts, neurons.
 
 Each question is one statement, so that its answer is of one moment. `ledger_repository` writes.
 """
@@ -13,10 +13,6 @@ from psycopg.rows import class_row, dict_row
 
 from chain_service.domain.rows import unpack_row
 
-MEMPOOL_LOCK = 0x7A2
-"""Advisory lock key of whoever adds to the mempool, or expires from it."""
-WaitingRow = tuple[str, str, int, int, int, str]
-"""Of the mempool: hash, signer, nonce, fee, length, body."""
 EXTRINSICS_PER_PAGE = 2_000
 SHARES = ", ".join(
     f"{name}::float8 / 18446744073709551615 AS {name}"
@@ -51,20 +47,6 @@ class AccountRow:
     next_nonce: int
 
 
-@dataclass
-class StandingRow:
-    """Where a signer stands while its extrinsics are taken in."""
-
-    signer: str
-    free_rao: int
-    next_nonce: int
-    waiting: int
-    fees_rao: int
-    """What those that wait will pay."""
-    is_known: bool
-    """Is a hotkey with a neuron, or a coldkey with stake."""
-
-
 @dataclass(frozen=True)
 class BlockTimes:
     """What metrics tell of a block."""
@@ -92,6 +74,12 @@ def load_channel(conn: Connection) -> str:
 
 def load_block_hash(conn: Connection, height: int) -> str | None:
     row = conn.execute("SELECT block_hash FROM block WHERE height = %s", (height,)).fetchone()
+    return None if row is None else row[0]
+
+
+def load_snapshot_height(conn: Connection) -> int | None:
+    """Return the block of the snapshot that this database began with, if it did."""
+    row = conn.execute("SELECT snapshot_height FROM genesis").fetchone()
     return None if row is None else row[0]
 
 
@@ -237,66 +225,6 @@ def load_receipt(conn: Connection, extrinsic_hash: str) -> dict[str, Any] | None
             "UNION ALL SELECT hash, 'pending', NULL, NULL, 0 FROM mempool WHERE hash = %(hash)s",
             {"hash": extrinsic_hash},
         ).fetchone()
-
-
-def lock_mempool(conn: Connection) -> None:
-    """
-    Let one transaction at a time add to the mempool, or expire from it.
-
-    So sequences become visible in their order, and a nonce is built on nothing that goes away.
-    """
-    conn.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()), %s)", (MEMPOOL_LOCK,))
-
-
-def load_standings(conn: Connection, signers: Sequence[str]) -> dict[str, StandingRow]:
-    """Return where each signer stands, with what it has waiting."""
-    with conn.cursor(row_factory=class_row(StandingRow)) as cursor:
-        rows = cursor.execute(
-            """
-            SELECT asked.signer, coalesce(account.free_rao, 0) AS free_rao,
-                coalesce(mine.last_nonce + 1, account.nonce, 0) AS next_nonce,
-                mine.waiting, mine.fees_rao,
-                (EXISTS (SELECT FROM neuron WHERE hotkey = asked.signer)
-                    OR EXISTS (SELECT FROM stake WHERE coldkey = asked.signer)) AS is_known
-            FROM unnest(%s::text[]) AS asked (signer)
-            LEFT JOIN account ON account.address = asked.signer
-            CROSS JOIN LATERAL (
-                SELECT max(nonce) AS last_nonce, count(*) AS waiting,
-                    coalesce(sum(fee_rao), 0)::bigint AS fees_rao
-                FROM mempool WHERE mempool.signer = asked.signer) AS mine
-            """,
-            (list(signers),),
-        ).fetchall()
-    return {row.signer: row for row in rows}
-
-
-def count_waiting(conn: Connection) -> int:
-    """Return how many extrinsics wait."""
-    row = conn.execute("SELECT count(*) FROM mempool").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
-    """Add extrinsics; what expired before and came again waits again."""
-    conn.execute(
-        "DELETE FROM extrinsic WHERE status = 'expired' AND hash = ANY(%s)",
-        ([row[0] for row in rows],),
-    )
-    with conn.cursor().copy(
-        "COPY mempool (hash, signer, nonce, fee_rao, length, body) FROM STDIN"
-    ) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, str, int, str]]:
-    """Return extrinsics that wait, by arrival: (sequence, hash, length, body)."""
-    return conn.execute(
-        "SELECT sequence, hash, length, body::text FROM mempool WHERE sequence > %s "
-        "ORDER BY sequence LIMIT %s",
-        (after, limit),
-    ).fetchall()
 
 
 def sum_payouts(conn: Connection, first: int, last: int) -> list[tuple[int, int]]:

@@ -10,8 +10,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -29,7 +28,8 @@ CHUNK_BYTES = 200_000
 """What a worker takes at once: some hundreds of extrinsics, or blocks."""
 WORKERS = 2
 """Processes that check signatures ahead of a long replay."""
-CHUNKS_AHEAD_PER_WORKER = 4
+AHEAD_BYTES = 16_000_000
+"""What is checked ahead of the execution: so that workers have enough while a batch is written."""
 LINE_BYTES_MAX = 256_000_000
 HEADER_FIELDS = (*SEALED_FIELDS, "signature")
 
@@ -52,7 +52,6 @@ class SealedBlock:
     """Of block 0 only."""
 
 
-READ_ORDER = attrgetter(*(field.name for field in fields(Order)))
 Plain = tuple[tuple[Any, ...], list[tuple[Any, ...]], *tuple[Any, ...]]
 """A sealed block as it crosses processes: tuples are pickled in a tenth of the time."""
 
@@ -70,13 +69,17 @@ def check_chunks(chunks: Iterable[bytes], workers: int) -> Iterator[SealedBlock]
     # A fork has all that is imported; nothing here has started a thread before.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        ahead: deque[Future[list[Plain | BadBlock]]] = deque()
+        ahead: deque[tuple[int, Future[list[Plain | BadBlock]]]] = deque()
+        waiting = 0
         for chunk in chunks:
-            ahead.append(pool.submit(_check_chunk, chunk))
-            if len(ahead) > workers * CHUNKS_AHEAD_PER_WORKER:
-                yield from map(_revive, ahead.popleft().result())
-        while ahead:
-            yield from map(_revive, ahead.popleft().result())
+            ahead.append((len(chunk), pool.submit(_check_chunk, chunk)))
+            waiting += len(chunk)
+            while waiting > AHEAD_BYTES and len(ahead) > workers:
+                length, checked = ahead.popleft()
+                waiting -= length
+                yield from map(_revive, checked.result())
+        for _, checked in ahead:
+            yield from map(_revive, checked.result())
 
 
 def cut_chunks(parts: Iterable[bytes], size: int = CHUNK_BYTES) -> Iterator[bytes]:
@@ -125,7 +128,7 @@ def _check_line(line: bytes) -> Plain:
         named = "a line" if height is None else f"block {height}"
         raise BadBlock(f"{named} is not as it was signed: {error}") from None
     values = tuple(getattr(header, name) for name in HEADER_FIELDS)
-    orders = [READ_ORDER(entry.order) for entry in signed]
+    orders: list[tuple[Any, ...]] = [tuple(entry.order) for entry in signed]
     bodies = [entry.body for entry in signed]
     return values, orders, bodies, {entry.genesis_hash for entry in signed}, told.get("parameters")
 
@@ -134,4 +137,4 @@ def _revive(found: Plain | BadBlock) -> SealedBlock:
     if isinstance(found, BadBlock):
         raise found
     header, orders, *rest = found
-    return SealedBlock(Header(*header), [Order(*order) for order in orders], *rest)
+    return SealedBlock(Header(*header), [Order._make(order) for order in orders], *rest)

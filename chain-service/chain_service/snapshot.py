@@ -1,12 +1,12 @@
 """
-Snapshots: the whole state after one block, so that checking a chain may begin late.
+Snapshots: the whole state after one block, so that checking a chain, or a node, may begin late.
 
 Lines of JSON: first the block's header with genesis and rules, then each account by slot, then
 each neuron with its rows. Whoever reads one hashes all of it, and compares the signed root.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -14,12 +14,14 @@ from psycopg import Connection
 from pydantic import ValidationError
 
 from chain_service import feed_repository, ledger_repository, proof_repository
-from chain_service.domain.blocks import check_loaded
+from chain_service.domain.blocks import AppliedBlock, change_tree, check_loaded, make_genesis
 from chain_service.domain.headers import Header
 from chain_service.domain.parameters import read_parameters
 from chain_service.domain.replay import expect, replay_genesis
+from chain_service.domain.roots import StateTree
 from chain_service.domain.rows import pack_row
 from chain_service.domain.state import State, plant_tree
+from chain_service.domain.supply import calculate_issuance
 from chain_service.domain.values import Account, Counters, Neuron, Scores
 from chain_service.replay import Replay
 from chain_service.sealed import BadBlock
@@ -51,8 +53,29 @@ def tell_snapshot(conn: Connection) -> Iterator[bytes]:
         yield orjson.dumps({**asdict(neuron), **pairs}) + b"\n"
 
 
-def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Replay:
-    """Return a replay that stands at the snapshot's block, or refuse what is not under its root."""
+class NotEmpty(Refusal):
+    """A snapshot begins a chain's database; this one holds a chain already."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state under a root that the author signed."""
+
+    replay: Replay
+    """Stands at the snapshot's block."""
+    genesis: Header
+
+
+def is_snapshot(first_line: bytes) -> bool:
+    """Tell a snapshot from a chain's blocks by its first line."""
+    try:
+        return "counters" in orjson.loads(first_line)
+    except (ValueError, TypeError):
+        return False
+
+
+def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Snapshot:
+    """Return what a snapshot holds, or refuse what is not under its root."""
     lines = iter(lines)
     try:
         told = orjson.loads(next(lines))
@@ -72,7 +95,31 @@ def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Replay:
     expect(head.height, "block hash", head.block_hash, state.counters.recent_hashes[-1])
     state.tree = plant_tree(state)
     check_loaded(state, head, parameters)
-    return Replay(parameters, genesis.block_hash, head, state)
+    return Snapshot(Replay(parameters, genesis.block_hash, head, state), genesis)
+
+
+def save_snapshot(conn: Connection, snapshot: Snapshot) -> None:
+    """Begin a chain's database with a snapshot: its state, its block's header, and genesis'."""
+    if (stored := ledger_repository.load_genesis(conn)) is not None:
+        height = ledger_repository.load_header(conn).height
+        raise NotEmpty(
+            f"the database holds a chain of {stored.author} up to block {height}; a snapshot "
+            "begins in an empty one"
+        )
+    replay, state = snapshot.replay, snapshot.replay.state
+    first = make_genesis(replay.parameters, snapshot.genesis.time_ms)
+    issuance_rao = calculate_issuance(replay.head.height, replay.parameters)
+    head = AppliedBlock(replay.head, (), (), (), state, issuance_rao)
+    everything = replace(state, tree=StateTree())
+    everything.tree_change = change_tree(everything)
+    with conn.transaction():
+        conn.execute("SET LOCAL statement_timeout = 0")
+        ledger_repository.insert_genesis(
+            conn, replay.genesis_hash, replay.parameters, replay.head.height
+        )
+        for block in (replace(first, header=snapshot.genesis), head):
+            ledger_repository.insert_block(conn, block, 0)
+        ledger_repository.save_state(conn, everything)
 
 
 def _read_counters(told: dict[str, Any]) -> Counters:

@@ -42,6 +42,8 @@ class BlockWatch:
     def __init__(self, database_url: str, pool: ConnectionPool) -> None:
         self._database_url = database_url
         self._pool = pool
+        self.state = metrics.ChainState(pool)
+        self._neurons_shown = False
         self._changed = asyncio.Condition()
         self._last_time_ms: int | None = None
         self.height = -1
@@ -105,6 +107,9 @@ class BlockWatch:
     def _count_events(self, conn: Connection, first: int, last: int) -> None:
         for uid, amount_rao in repository.sum_payouts(conn, first, last):
             metrics.PAID.labels(str(uid)).inc(amount_rao)
+        if not self._neurons_shown or repository.has_network_changed(conn, first):
+            self.state.note_neurons(conn)
+            self._neurons_shown = True
         for reason, count in repository.count_failures(conn, first, last):
             metrics.FAILED.labels(reason).inc(count)
         for status, count in repository.count_outcomes(conn, first, last):

@@ -6,15 +6,18 @@ The state is written as the author writes it (`ledger_repository`), once for all
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
-import orjson
 from psycopg import Connection
 
 from chain_service import ledger_repository
 from chain_service.domain.blocks import AppliedBlock
 from chain_service.domain.state import State
 from chain_service.sealed import SealedBlock
+from taonet.kit.rows import NULL, copy_rows, escape
+
+EXTRINSIC_TABLE: Final = "extrinsic (hash, height, index, status, error, fee_rao, body)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,12 @@ def save_blocks(conn: Connection, blocks: Sequence[Followed], layer: State) -> N
     """Write blocks, and the layer of all they changed together."""
     # What a crash of the machine takes back is fetched again.
     conn.execute("SET LOCAL synchronous_commit = off")
-    _copy(conn, f"block ({ledger_repository.BLOCK_COLUMNS})", map(_write_block, blocks))
-    columns = "extrinsic (hash, height, index, status, error, fee_rao, body)"
-    _copy(conn, columns, (row for block in blocks for row in _write_extrinsics(block)))
-    columns = "event (height, index, extrinsic_index, kind, body)"
-    _copy(conn, columns, (row for block in blocks for row in _write_events(block)))
+    with conn.cursor().copy(f"COPY block ({ledger_repository.BLOCK_COLUMNS}) FROM STDIN") as copy:
+        for block in map(_write_block, blocks):
+            copy.write_row(block)
+    copy_rows(conn, EXTRINSIC_TABLE, chain.from_iterable(map(_write_extrinsics, blocks)))
+    events = (ledger_repository.write_events(entry.block, entry.told) for entry in blocks)
+    copy_rows(conn, ledger_repository.EVENT_TABLE, chain.from_iterable(events))
     ledger_repository.save_state(conn, layer)
     ledger_repository.beat(conn)
     ledger_repository.notify(conn, blocks[-1].sealed.header.height)
@@ -57,30 +61,14 @@ def delete_halt(conn: Connection) -> bool:
     return conn.execute("DELETE FROM halt").rowcount > 0
 
 
-def _copy(conn: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    with (
-        conn.cursor() as cursor,
-        cursor.copy(f"COPY {table} FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
-
-
 def _write_block(followed: Followed) -> tuple[Any, ...]:
     header = followed.sealed.header
     return ledger_repository.write_block(followed.block, header, followed.microseconds)
 
 
-def _write_extrinsics(followed: Followed) -> Iterable[tuple[Any, ...]]:
+def _write_extrinsics(followed: Followed) -> Iterable[str]:
     height = followed.sealed.header.height
     outcomes = zip(followed.block.outcomes, followed.sealed.bodies, strict=True)
-    for index, (outcome, body) in enumerate(outcomes):
-        status = "included" if outcome.error is None else "failed"
-        yield outcome.hash, height, index, status, outcome.error, outcome.fee_rao, body
-
-
-def _write_events(followed: Followed) -> Iterable[tuple[Any, ...]]:
-    height = followed.sealed.header.height
-    events = zip(followed.block.events, followed.told, strict=True)
-    for index, ((extrinsic_index, event), told) in enumerate(events):
-        yield height, index, extrinsic_index, event.kind, orjson.dumps(told).decode()
+    for index, ((digest, error, fee_rao), body) in enumerate(outcomes):
+        fate = f"included\t{NULL}" if error is None else f"failed\t{escape(error)}"
+        yield f"{digest}\t{height}\t{index}\t{fate}\t{fee_rao}\t{escape(body)}\n"

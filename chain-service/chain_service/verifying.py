@@ -16,12 +16,18 @@ from typing import Any
 
 import orjson
 
+from chain_service.domain.blocks import Order
 from chain_service.orders import SignedOrder, judge_extrinsic
 from taonet.kit.errors import Malformed, Refusal
 from taonet.kit.logging import get_logger
 
-SHARE = 64
-"""Extrinsics that a process takes at once: some milliseconds of work."""
+FEW = 64
+"""So many extrinsics are judged where they are: some milliseconds of work."""
+SHARE = 125
+"""Extrinsics that a process takes at once."""
+
+Plain = tuple[tuple[Any, ...], str, str]
+"""A signed order as it crosses processes: tuples are pickled in a tenth of the time."""
 
 log = get_logger(__name__)
 
@@ -36,7 +42,7 @@ class Verifiers:
 
     def judge(self, items: Sequence[Any]) -> list[SignedOrder | Refusal]:
         """Judge each item of a JSON list by itself, in order."""
-        if len(items) <= SHARE:
+        if len(items) <= FEW:
             return [judge_extrinsic(item) for item in items]
         shares = _cut(items)
         try:
@@ -46,7 +52,11 @@ class Verifiers:
             log.warning("the verifying processes are gone; they are started anew")
             self.close()
             answers = [_judge_share(share) for share in shares]
-        return [answer for share in answers for answer in share]
+        return [
+            answer if isinstance(answer, Refusal) else _revive(*answer)
+            for share in answers
+            for answer in share
+        ]
 
     def close(self) -> None:
         with self._lock:
@@ -72,8 +82,16 @@ def _cut(items: Sequence[Any]) -> list[bytes]:
         raise Malformed(f"the extrinsics can't be read: {error}") from None
 
 
-def _judge_share(share: bytes) -> list[SignedOrder | Refusal]:
-    return [judge_extrinsic(item) for item in orjson.loads(share)]
+def _judge_share(share: bytes) -> list[Plain | Refusal]:
+    answers = map(judge_extrinsic, orjson.loads(share))
+    return [
+        answer if isinstance(answer, Refusal) else (tuple(answer.order), *answer[1:])
+        for answer in answers
+    ]
+
+
+def _revive(order: tuple[Any, ...], genesis_hash: str, body: str) -> SignedOrder:
+    return SignedOrder(Order._make(order), genesis_hash, body)
 
 
 def _die_with_parent() -> None:

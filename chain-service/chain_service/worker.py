@@ -26,6 +26,7 @@ from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.metrics import serve_metrics
 from taonet.kit.outbox import relay_until
+from taonet.kit.tracing import configure_tracing
 
 RELAY_CONNECTIONS = 2
 WRONG_SETTINGS, BROKEN_LEDGER = 2, 3
@@ -43,6 +44,7 @@ def main() -> int:
     if sys.argv[1:] == ["resume"]:
         return _resume(settings)
     serve_metrics(settings.metrics_listen)
+    configure_tracing("chain-author", settings.traces_endpoint)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

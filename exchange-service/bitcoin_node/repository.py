@@ -72,6 +72,19 @@ def list_blocks_from(conn: Connection, height: int) -> list[StoredBlock]:
         ).fetchall()
 
 
+def list_last_headers(conn: Connection, block_hash: str, count: int) -> list[bytes]:
+    """Return the headers of a block and of those before it, newest first."""
+    rows = conn.execute(
+        "WITH RECURSIVE line AS ("
+        "  SELECT hash, previous_hash, header, 1 AS number FROM block WHERE hash = %(hash)s"
+        "  UNION ALL SELECT b.hash, b.previous_hash, b.header, line.number + 1 FROM block AS b"
+        "   JOIN line ON b.hash = line.previous_hash WHERE line.number < %(count)s)"
+        " SELECT header FROM line ORDER BY number",
+        {"hash": block_hash, "count": count},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def find_best_branch(conn: Connection) -> list[StoredBlock]:
     """Return the inactive blocks that lead from the chain to the highest valid one, lowest first.
 
@@ -121,6 +134,13 @@ def mark_valid(conn: Connection, block_hash: str, valid: bool) -> None:
     conn.execute("UPDATE block SET valid = %s WHERE hash = %s", (valid, block_hash))
 
 
+def measure_blocks(conn: Connection) -> int:
+    """Return how many bytes the blocks hold, all branches together."""
+    row = conn.execute("SELECT coalesce(sum(length(raw)), 0) FROM block_transaction").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def list_block_transactions(conn: Connection, block_hash: str) -> list[bytes]:
     rows = conn.execute(
         "SELECT raw FROM block_transaction WHERE block_hash = %s ORDER BY position", (block_hash,)
@@ -135,6 +155,12 @@ def find_confirmed(conn: Connection, txid: str) -> tuple[bytes, str, int] | None
         " JOIN block AS b ON b.hash = t.block_hash WHERE t.txid = %s AND b.active",
         (txid,),
     ).fetchone()
+
+
+def find_raw(conn: Connection, txid: str) -> bytes | None:
+    """Return a transaction's bytes, wherever it stands."""
+    waiting, confirmed = find_waiting(conn, txid), find_confirmed(conn, txid)
+    return waiting.raw if waiting else confirmed[0] if confirmed else None
 
 
 def insert_output(conn: Connection, outpoint: Outpoint, output: Output) -> None:

@@ -3,16 +3,24 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from psycopg import Connection
 
-from bitcoin_node import operations, repository, views
-from bitcoin_node.domain.errors import InvalidParameter, MethodNotFound, NotFound, Undecodable
+from bitcoin_node import operations, repository, views, wallet_views
+from bitcoin_node.domain.blocks import SAT_PER_BTC
+from bitcoin_node.domain.errors import (
+    InvalidParameter,
+    MethodNotFound,
+    MissingInputs,
+    NotFound,
+    Undecodable,
+    WrongType,
+)
 from bitcoin_node.domain.transactions import (
     RELAY_SAT_PER_VIRTUAL_BYTE,
     Output,
-    list_inputs,
     parse_transaction,
     read_address,
     write_address,
@@ -22,6 +30,9 @@ from bitcoin_node.wallet import NodeWallet, to_btc, to_sat
 
 VIRTUAL_BYTES_PER_RATE: Final = 1_000
 """Core states fee rates in BTC per thousand virtual bytes."""
+CORE_VERSION: Final = 280_000
+"""The release of Bitcoin Core whose answers these are."""
+PROTOCOL_VERSION: Final = 70_016
 GENERATE_MAX: Final = 1_000
 CONFIRMATION_TARGET_MAX: Final = 1_008
 
@@ -63,11 +74,20 @@ def get_blockchain_info(node: Node) -> dict[str, Any]:
 def get_network_info(node: Node) -> dict[str, Any]:
     relay = to_btc(RELAY_SAT_PER_VIRTUAL_BYTE * VIRTUAL_BYTES_PER_RATE)
     return {
-        "version": 0,
+        "version": CORE_VERSION,
         "subversion": "/taonet-regtest:1/",
+        "protocolversion": PROTOCOL_VERSION,
+        "localservices": "0000000000000000",
+        "localservicesnames": [],
+        "localrelay": False,
+        "timeoffset": 0,
+        "networkactive": False,
         "connections": 0,
+        "networks": [],
         "relayfee": relay,
         "incrementalfee": relay,
+        "localaddresses": [],
+        "warnings": "",
     }
 
 
@@ -110,8 +130,15 @@ def decode_raw_transaction(node: Node, hexstring: str) -> dict[str, Any]:
     return views.show_transaction(parse_transaction(_unhex(hexstring)))
 
 
-def send_raw_transaction(node: Node, hexstring: str, maxfeerate: float = 0.1) -> str:
-    return operations.send(node.conn, _unhex(hexstring))
+def send_raw_transaction(node: Node, hexstring: str, maxfeerate: float | str = 0.1) -> str:
+    """Take a transaction, unless its fee is more than `maxfeerate` BTC per 1,000 virtual bytes."""
+    most_sat = _rate(maxfeerate)
+    txid = operations.send(node.conn, _unhex(hexstring))
+    waiting = repository.find_waiting(node.conn, txid)
+    if most_sat and waiting and waiting.fee_sat * 1_000 > most_sat * waiting.virtual_bytes:
+        # What was written is taken back with this call's transaction.
+        raise MissingInputs("Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)")
+    return txid
 
 
 def get_tx_out(
@@ -134,15 +161,7 @@ def get_mempool_entry(node: Node, txid: str) -> dict[str, Any]:
     waiting = repository.find_waiting(node.conn, txid)
     if waiting is None:
         raise NotFound("Transaction not in mempool")
-    names = {one.txid for one in repository.list_waiting(node.conn)}
-    inputs = list_inputs(parse_transaction(waiting.raw))
-    return {
-        "vsize": waiting.virtual_bytes,
-        "time": waiting.arrived_s,
-        "fees": {"base": to_btc(waiting.fee_sat)},
-        "depends": sorted({txid for txid, _ in inputs} & names),
-        "bip125-replaceable": True,
-    }
+    return wallet_views.show_waiting(node.conn, waiting)
 
 
 def estimate_smart_fee(
@@ -159,17 +178,29 @@ def validate_address(node: Node, address: str) -> dict[str, Any]:
     try:
         data = read_address(address)
     except NotFound:
-        return {"isvalid": False, "error": "Invalid or unsupported address"}
+        error = "Invalid or unsupported Segwit (Bech32) or Base58 encoding."
+        return {"isvalid": False, "error_locations": [], "error": error}
     shown = views.show_script(data)
-    witness = shown["type"].startswith("witness")
-    return {"isvalid": True, "address": shown["address"], "scriptPubKey": shown["hex"],
-            "iswitness": witness}  # fmt: skip
+    kind = shown["type"]
+    answer = {
+        "isvalid": True,
+        "address": shown["address"],
+        "scriptPubKey": shown["hex"],
+        "isscript": kind in ("scripthash", "witness_v0_scripthash"),
+        "iswitness": kind.startswith("witness"),
+    }
+    if not answer["iswitness"]:
+        return answer
+    version = 1 if kind == "witness_v1_taproot" else 0
+    return {**answer, "witness_version": version, "witness_program": data[2:].hex()}
 
 
 # The wallet
 
 
 def get_new_address(node: Node, label: str = "", address_type: str = "bech32") -> str:
+    if address_type != "bech32":
+        raise NotFound(f"Unknown address type '{str(address_type)[:20]}'")
     address = write_address(node.wallet.add_address(node.conn))
     assert address is not None
     return address
@@ -189,9 +220,7 @@ def get_balance(node: Node) -> float:
 
 def get_transaction(node: Node, txid: str) -> dict[str, Any]:
     raw, block_hash = _find_raw(node, txid)
-    decoded = views.show_transaction(parse_transaction(raw))
-    place = views.show_place(node.conn, block_hash)
-    return {"txid": txid, "hex": raw.hex(), "decoded": decoded, **place}
+    return wallet_views.show_wallet_transaction(node.conn, raw, block_hash)
 
 
 def list_since_block(
@@ -203,17 +232,8 @@ def list_since_block(
     receipts = repository.list_wallet_receipts(node.conn, since)
     last_height = max(tip.height - target_confirmations + 1, 0)
     return {
-        "transactions": [
-            {
-                "address": write_address(receipt.script),
-                "category": "generate" if receipt.coinbase else "receive",
-                "amount": to_btc(receipt.amount_sat),
-                "txid": receipt.txid,
-                "vout": receipt.vout,
-                "confirmations": 0 if receipt.height is None else tip.height - receipt.height + 1,
-            }
-            for receipt in receipts
-        ],
+        "transactions": [wallet_views.show_receipt(node.conn, receipt) for receipt in receipts],
+        "removed": [],
         "lastblock": get_block_hash(node, last_height),
     }
 
@@ -270,6 +290,18 @@ def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         raise InvalidParameter(f"JSON value {str(value)[:40]!r} is not an integer as expected")
     return value
+
+
+def _rate(value: object) -> int:
+    """Return BTC per 1,000 virtual bytes in satoshi; 0 means any."""
+    try:
+        rate_sat = Decimal(str(value)) * SAT_PER_BTC
+        in_range = 0 <= rate_sat < 2**63
+    except ArithmeticError:  # No number, or NaN.
+        raise WrongType("Invalid amount") from None
+    if not in_range:
+        raise WrongType("Amount out of range")
+    return int(rate_sat)
 
 
 def _unhex(text: object) -> bytes:

@@ -43,6 +43,9 @@ from exchange_service.streams.listen_keys import ListenKeys
 from exchange_service.streams.market_socket import MarketSocket
 from exchange_service.streams.publisher import Publisher
 from exchange_service.streams.reports import Reporter
+from exchange_service.switch import repository as switch_repository
+from exchange_service.switch import routes as switch
+from exchange_service.switch.operations import Switch
 from exchange_service.turnstile import Turnstile
 from exchange_service.watching import ExchangeState, watch_reserves
 from exchange_service.web import now_ms
@@ -55,7 +58,7 @@ EXIT_GRACE_SECONDS: Final = 1.0
 """Time for the callers who wait to be told that the status of their orders is unknown."""
 STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
-GIL_SECONDS: Final = 0.001
+GIL_SECONDS: Final = 0.0001
 GARBAGE_OBJECTS: Final = 50_000
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
@@ -104,7 +107,7 @@ def create_app(
     settings: ExchangeSettings | None = None,
     on_engine_failure: Callable[[], None] = exit_soon,
     signer: Signing | None = None,
-) -> FastAPI:
+) -> Gate:
     """Return the exchange; `signer` takes the place of the process that holds the keys."""
     settings = settings or ExchangeSettings()
     signer = signer or SignerClient(settings.exchange_signer_url, settings.exchange_signer_token)
@@ -115,8 +118,8 @@ def create_app(
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
-            settle_runtime()
             recovered, history = recover(conn), History(conn)
+            settle_runtime()
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
             publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)
@@ -125,6 +128,7 @@ def create_app(
             engine.start()
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
+            app.state.switch = Switch(switch_repository.find_status(conn))
             app.state.history, app.state.hub = history, hub
             app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
@@ -148,16 +152,20 @@ def create_app(
         pool.close()
 
     app = create_web_app(
-        "exchange", title="Taonet exchange", log_level=settings.log_level, lifespan=lifespan
+        "exchange",
+        title="Taonet exchange",
+        log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
+        lifespan=lifespan,
     )
     app.state.limits, app.state.charge = limits, limits.charge
     app.state.listen_keys = ListenKeys()
+    app.state.operator_token = settings.exchange_operator_token
     app.add_middleware(Turnstile, limits=limits)
     add_doors(app)
     describe(app)
-    # Before all middleware: what goes through the gate shall not pay for what it does not use.
-    app.middleware_stack = Gate(app.build_middleware_stack(), app.state)
-    return app
+    # Before everything else: what goes through the gate shall not pay for what it does not use.
+    return Gate(app)
 
 
 def add_doors(app: FastAPI) -> None:
@@ -171,6 +179,7 @@ def add_doors(app: FastAPI) -> None:
         funds.own_router,
         keys.router,
         reserves.router,
+        switch.router,
         streams.router,
         unknown,
     ):

@@ -226,4 +226,7 @@ def check_time(parameters: Parameters, now_ms: int) -> int:
 
 def strip_signature(raw: bytes) -> bytes:
     """Return the bytes without their `signature` parameter, everything else untouched."""
+    head, found, tail = raw.rpartition(b"&signature=")
+    if found and b"&" not in tail and b"signature=" not in head:
+        return head  # It stands once and last, as nearly always: the same, much faster.
     return b"&".join(part for part in raw.split(b"&") if not part.startswith(b"signature="))

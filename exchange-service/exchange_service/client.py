@@ -14,6 +14,8 @@ import httpx
 
 from exchange_service.keys.schemas import AuditView, KeyView, MarketMakerView
 from exchange_service.reserves.schemas import PathView, ReservesView
+from exchange_service.switch.operations import MarketStatus
+from exchange_service.switch.schemas import StatusView
 from taonet.kit.errors import RemoteRefusal
 
 SYMBOL: Final = "TAOBTC"
@@ -58,6 +60,17 @@ class ExchangeClient:
 
     def close(self) -> None:
         self._http.close()
+
+    # The operator's
+
+    def market_status(self) -> StatusView:
+        return StatusView.model_validate(self._get("/exchange/v1/market-status"))
+
+    def turn_market(self, status: MarketStatus, token: str) -> StatusView:
+        headers = {"Authorization": f"Bearer {token}"}
+        change = {"status": status}
+        answer = self._request("PUT", "/exchange/v1/market-status", json=change, headers=headers)
+        return StatusView.model_validate(answer)
 
     # Public
 

@@ -15,6 +15,8 @@ from exchange_service.domain.commands import SelfTrade
 from exchange_service.domain.laboratory import Laboratory, MalformedCommand
 from exchange_service.flow import simulate
 from exchange_service.funds.commands import await_faucet, check_reserves, print_reserves
+from exchange_service.switch.commands import TOKEN_FILE, turn_market
+from exchange_service.switch.operations import MarketStatus
 from taonet.kit.errors import Refusal
 
 exchange_app = typer.Typer(help="Trade TAO for BTC.", no_args_is_help=True)
@@ -104,6 +106,26 @@ def reserves(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
     else:
         print_reserves(proof, fault)
     raise typer.Exit(1 if fault else 0)
+
+
+@exchange_app.command("market")
+def market(
+    status: Annotated[
+        MarketStatus | None, typer.Argument(help="Turn it to this; only shown unless given.")
+    ] = None,
+    token_file: Annotated[
+        Path, typer.Option(help="File with TAONET_EXCHANGE_OPERATOR_TOKEN.")
+    ] = TOKEN_FILE,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show whether new orders are taken; CANCEL_ONLY refuses them, cancelling goes on."""
+    try:
+        view = turn_market(url, status, token_file)
+    except Refusal as refusal:
+        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(view.model_dump_json() if as_json else view.status)
 
 
 @exchange_app.command("simulate")

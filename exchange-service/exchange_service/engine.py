@@ -19,6 +19,7 @@ from psycopg import Connection
 
 from exchange_service import repository
 from exchange_service.answers import Answer, Unanswered, deliver, is_wanted
+from exchange_service.commit_repository import save_commit, settle_session
 from exchange_service.domain.commands import Command, PassDeadlines
 from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
@@ -44,7 +45,6 @@ from exchange_service.metrics import (
     TRADES,
     VOLUME_TAO,
 )
-from exchange_service.projection_repository import save_projection
 from exchange_service.recovery import Recovered, balance_of
 from exchange_service.repository import Balance, Entry, Snapshot
 from taonet.kit.logging import get_logger
@@ -113,6 +113,7 @@ class Engine:
         QUEUE.set_function(self._queue.qsize)
 
     def start(self) -> None:
+        settle_session(self._conn)
         self._thread.start()
 
     def stop(self) -> None:
@@ -234,14 +235,12 @@ class Engine:
         balances = [balance_of(self._exchange, number) for number in touched]
         lines = write_lines(projection.transfers)
         self._ledger_hash = seal_lines(self._ledger_hash, lines)
-        conn, sequence = self._conn, self._next_sequence
-        with COMMIT_SECONDS.time(), conn.transaction():
-            repository.append_journal(conn, self._epoch, entries)
-            save_projection(conn, projection)
-            repository.append_transfers(conn, lines)
-            if not repository.seal_commit(conn, self._epoch, sequence, self._ledger_hash, balances):
+        with COMMIT_SECONDS.time():
+            if not save_commit(
+                self._conn, self._epoch, entries, projection, balances, self._ledger_hash
+            ):
                 raise Fenced("a later engine writes to this database now")
-        self.sequence = sequence
+        self.sequence = self._next_sequence
         BATCH.observe(len(entries))
         return balances
 

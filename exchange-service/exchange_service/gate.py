@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
-from starlette.datastructures import State
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
+from prometheus_client import Histogram
+from starlette.types import Receive, Scope, Send
 
 from exchange_service.authentication import Permission, SignedRequest, verify
 from exchange_service.charging import Headers
@@ -24,7 +25,7 @@ from exchange_service.web import KEY_HEADER, now_ms
 from taonet.kit.errors import Refusal, TooLarge
 from taonet.kit.logging import get_logger
 from taonet.kit.metrics import REFUSALS, REQUEST_SECONDS
-from taonet.kit.web import REQUEST_ID
+from taonet.kit.web import REQUEST_ID, SAFE_HEADERS
 
 BODY_BYTES_MAX: Final = 16_384
 """An order has a few hundred bytes."""
@@ -32,7 +33,7 @@ KEY: Final = KEY_HEADER.encode()
 TOO_LARGE: Final = TooLarge(f"an order has at most {BODY_BYTES_MAX} bytes")
 HEADERS: Final = [
     (b"content-type", b"application/json"),
-    (b"x-content-type-options", b"nosniff"),
+    *SAFE_HEADERS,
 ]
 
 log = get_logger(__name__)
@@ -56,12 +57,13 @@ HOT: Final = {
 class Gate:
     """Plain ASGI before the application."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: FastAPI) -> None:
         self.app = app
-        self.state = state
+        self.state = app.state
         self._numbers = itertools.count()
         self._run = f"{time.time_ns():x}"
         """Makes the ids of this process's requests its own."""
+        self._histograms: dict[tuple[str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hot = HOT.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -79,8 +81,14 @@ class Gate:
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        elapsed = time.perf_counter() - started
-        REQUEST_SECONDS.labels(scope["method"], PATH, str(status)).observe(elapsed)
+        self._measure(scope["method"], status, time.perf_counter() - started)
+
+    def _measure(self, method: str, status: int, seconds: float) -> None:
+        histogram = self._histograms.get((method, status))
+        if histogram is None:
+            histogram = REQUEST_SECONDS.labels(method, PATH, str(status))
+            self._histograms[method, status] = histogram
+        histogram.observe(seconds)
 
     async def _answer(
         self, hot: Hot, scope: Scope, receive: Receive, request_id: str
@@ -96,6 +104,7 @@ class Gate:
             trade = Permission.TRADE
             signed = verify(self.state.keyring, api_key, query, body, now_ms(), address, trade)
             if hot.orders:
+                self.state.switch.check_open()
                 headers += self.state.limits.count(signed.account_id, hot.orders)
             return 200, headers, await hot.answer(signed, self.state.engine)
         except Refusal as refusal:

@@ -29,8 +29,9 @@ KEY_PREFIX: Final = "exchange.limits"
 log = get_logger(__name__)
 
 
-class Rule(NamedTuple):
-    """At most `limit` of a kind in `seconds`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """At most `limit` of a kind in `seconds`. Each is one of a kind: only itself is equal to it."""
 
     kind: str
     unit: str
@@ -118,6 +119,13 @@ class Limits:
         self._lock = threading.Lock()
         self._windows: dict[tuple[Rule, str], Window] = {}
         self._bans: dict[str, Ban] = {}
+        weight = "x-mbx-used-weight"
+        self._weight_headers = [
+            name.encode() for name in (weight, f"{weight}-{budget.weight.suffix.lower()}")
+        ]
+        self._order_headers = [
+            f"x-mbx-order-count-{rule.suffix.lower()}".encode() for rule in budget.orders
+        ]
 
     def charge(self, address: str, account_id: int, weight: int, orders: int) -> Headers:
         """Count a request and return the headers that say how much is used; or refuse it."""
@@ -126,19 +134,18 @@ class Limits:
             self._check_ban(address, now)
             self._spend(self.budget.raw, address, 1, now)
             used = self._spend(self.budget.weight, address, weight, now)
-            headers = [header("x-mbx-used-weight", used)]
-            headers.append(header(f"x-mbx-used-weight-{self.budget.weight.suffix.lower()}", used))
+        spent = b"%d" % used
+        headers = [(name, spent) for name in self._weight_headers]
         return headers + self.count(account_id, orders) if orders else headers
 
     def count(self, account_id: int, orders: int) -> Headers:
         """Count new orders and return the headers that say how many are unfilled; or refuse."""
         now = self._clock()
         with self._lock:
-            counts = [
-                (rule, self._order(rule, str(account_id), orders, now))
-                for rule in self.budget.orders
+            return [
+                (name, b"%d" % self._order(rule, str(account_id), orders, now))
+                for name, rule in zip(self._order_headers, self.budget.orders, strict=True)
             ]
-        return [header(f"x-mbx-order-count-{rule.suffix.lower()}", count) for rule, count in counts]
 
     def forgive(self, account_id: int, orders: int) -> None:
         """Take back the counts of orders that traded: only unfilled ones are held against one."""
@@ -243,10 +250,6 @@ class Limits:
             window = self._windows.get((rule, who))
             if window is not None and window.number == number:
                 window.used = max(0, total) + window.unshared
-
-
-def header(name: str, value: int) -> tuple[bytes, bytes]:
-    return name.encode(), str(value).encode()
 
 
 def wait_seconds(rule: Rule, now: float) -> int:

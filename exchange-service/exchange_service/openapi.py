@@ -147,6 +147,7 @@ PUBLIC: Final[dict[tuple[str, str], tuple[Field, ...]]] = {
     ("get", "/api/v3/ticker/price"): (MAYBE_SYMBOL, SYMBOLS),
     ("get", "/api/v3/ticker/bookTicker"): (MAYBE_SYMBOL, SYMBOLS),
     ("get", "/sapi/v1/system/status"): (),
+    ("get", "/sapi/v1/spot/delist-schedule"): (),
 }
 KEYED: Final[dict[tuple[str, str], tuple[Field, ...]]] = {
     ("post", "/api/v3/userDataStream"): (),
@@ -215,6 +216,8 @@ SIGNED: Final[dict[tuple[str, str], tuple[Field, ...]]] = {
     ("get", "/api/v3/account"): (Field("omitZeroBalances", kind="boolean"),),
     ("get", "/api/v3/account/commission"): (ITS_SYMBOL,),
     ("get", "/api/v3/rateLimit/order"): (),
+    ("get", "/sapi/v1/account/status"): (),
+    ("get", "/sapi/v1/asset/assetDetail"): (choice("asset", Asset),),
     ("get", "/sapi/v1/asset/tradeFee"): (MAYBE_SYMBOL,),
     ("get", "/sapi/v1/capital/config/getall"): (),
     ("get", "/sapi/v1/capital/deposit/address"): (COIN.must(), NETWORK),

@@ -1,7 +1,6 @@
-"""The tables that people and programs ask: every row that a batch of facts adds or changes."""
+"""The tables that few batches of facts change: each row by a statement of its own."""
 
 from collections.abc import Iterable
-from typing import Final, LiteralString
 
 from psycopg import Connection
 
@@ -11,30 +10,32 @@ from exchange_service.domain.facts import (
     OrderAmended,
     PairDone,
     PairOpened,
-    Traded,
     WithdrawalFailed,
     WithdrawalSettled,
 )
-from exchange_service.domain.projection import OrderChange, OrderRecord, Projection
-
-ORDER_COLUMNS: Final = (
-    "order_id, account_id, client_order_id, side, kind, time_in_force, self_trade, price_sat,"
-    " quantity_rao, asked_sat, executed_rao, executed_sat, status, created_ms, updated_ms,"
-    " stop_price_sat, iceberg_rao, list_id, prevented_rao, working_ms"
-)
-TRADE_COLUMNS: Final = (
-    "time_ms, trade_id, price_sat, quantity_rao, quote_sat, taker_side, taker_order_id,"
-    " taker_account_id, taker_fee_sat, maker_order_id, maker_account_id, maker_fee_sat"
-)
-UNSAFE: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-"""What COPY takes for its own signs; texts that come from outside are cleared of it."""
+from exchange_service.domain.projection import Projection
 
 
-def save_projection(conn: Connection, projection: Projection) -> None:
-    """Write all that a batch of facts changes, tables empty in the batch left alone."""
-    _insert_orders(conn, projection.orders.values())
-    _change_orders(conn, projection.changes)
-    _insert_trades(conn, projection.trades)
+def has_others(projection: Projection) -> bool:
+    """Tell whether a batch changes a table that nearly none does."""
+    return any(
+        (
+            projection.prevented,
+            projection.amendments,
+            projection.pairs,
+            projection.pairs_done,
+            projection.opened,
+            projection.fee_rates,
+            projection.deposits,
+            projection.withdrawals,
+            projection.settled,
+            projection.failed,
+        )
+    )
+
+
+def save_others(conn: Connection, projection: Projection) -> None:
+    """Write what a batch changes besides orders, trades and money."""
     _insert_prevented(conn, projection.prevented)
     _insert_amendments(conn, projection.amendments)
     _insert_pairs(conn, projection.pairs)
@@ -45,81 +46,6 @@ def save_projection(conn: Connection, projection: Projection) -> None:
     _insert_withdrawals(conn, projection)
     _close_withdrawals(conn, projection.settled, "completed")
     _close_withdrawals(conn, projection.failed, "failed")
-
-
-def _copy(conn: Connection, statement: LiteralString, lines: list[str]) -> None:
-    if lines:
-        with conn.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write("".join(lines))
-
-
-def _insert_orders(conn: Connection, orders: Iterable[OrderRecord]) -> None:
-    _copy(
-        conn,
-        f"COPY trade_order ({ORDER_COLUMNS}) FROM STDIN",
-        [
-            f"{row.order_id}\t{row.account_id}\t{row.client_order_id.translate(UNSAFE)}"
-            f"\t{row.side}\t{row.kind}\t{row.time_in_force}\t{row.self_trade}"
-            f"\t{row.price_sat}\t{row.quantity_rao}\t{row.asked_sat}"
-            f"\t{row.executed_rao}\t{row.executed_sat}\t{row.status}"
-            f"\t{row.created_ms}\t{row.updated_ms}\t{row.stop_price_sat}\t{row.iceberg_rao}"
-            f"\t{row.list_id}\t{row.prevented_rao}\t{row.working_ms}\n"
-            for row in orders
-        ],
-    )
-
-
-def _change_orders(conn: Connection, changes: dict[int, OrderChange]) -> None:
-    if not changes:
-        return
-    columns = zip(
-        *(
-            (
-                order_id,
-                change.executed_rao,
-                change.executed_sat,
-                change.prevented_rao,
-                change.amended_rao,
-                change.client_order_id,
-                change.status,
-                change.working_ms,
-                change.updated_ms,
-            )
-            for order_id, change in changes.items()
-        ),
-        strict=True,
-    )
-    conn.execute(
-        "UPDATE trade_order AS o SET"
-        " executed_rao = o.executed_rao + c.executed_rao,"
-        " executed_sat = o.executed_sat + c.executed_sat,"
-        " prevented_rao = o.prevented_rao + c.prevented_rao,"
-        " quantity_rao = COALESCE(NULLIF(c.amended_rao, 0), o.quantity_rao),"
-        " client_order_id = COALESCE(NULLIF(c.client_order_id, ''), o.client_order_id),"
-        " status = COALESCE(c.status, o.status),"
-        " working_ms = COALESCE(NULLIF(c.working_ms, 0), o.working_ms),"
-        " updated_ms = c.updated_ms"
-        " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
-        " %s::text[], %s::text[], %s::bigint[], %s::bigint[])"
-        " AS c (order_id, executed_rao, executed_sat, prevented_rao, amended_rao, client_order_id,"
-        " status, working_ms, updated_ms)"
-        " WHERE o.order_id = c.order_id",
-        [list(column) for column in columns],
-    )
-
-
-def _insert_trades(conn: Connection, trades: list[Traded]) -> None:
-    _copy(
-        conn,
-        f"COPY trade ({TRADE_COLUMNS}) FROM STDIN",
-        [
-            f"{trade.time_ms}\t{trade.trade_id}\t{trade.price_sat}\t{trade.quantity_rao}"
-            f"\t{trade.quote_sat}\t{trade.taker_side}\t{trade.taker_order_id}"
-            f"\t{trade.taker_account_id}\t{trade.taker_fee_sat}\t{trade.maker_order_id}"
-            f"\t{trade.maker_account_id}\t{trade.maker_fee_sat}\n"
-            for trade in trades
-        ],
-    )
 
 
 def _insert_prevented(conn: Connection, prevented: list[MatchPrevented]) -> None:

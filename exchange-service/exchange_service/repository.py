@@ -1,10 +1,10 @@
 """The engine's SQL: who may write, the journal, the ledger's seals, and the snapshots."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from psycopg import Connection
-from psycopg.rows import tuple_row
+from psycopg.rows import class_row
 
 from exchange_service.domain.commands import Side
 from exchange_service.domain.facts import Traded
@@ -23,6 +23,18 @@ class Entry(NamedTuple):
     sequence: int
     payload: bytes
     hash: bytes
+
+
+class Page(NamedTuple):
+    """Entries of the journal, one after another."""
+
+    entries: int
+    last: int
+    """The sequence number of the last one."""
+    payloads: bytes
+    """A line each."""
+    hashes: bytes
+    """32 bytes each."""
 
 
 class Snapshot(NamedTuple):
@@ -58,29 +70,6 @@ def raise_epoch(conn: Connection) -> int:
     return epoch
 
 
-def seal_commit(
-    conn: Connection, epoch: int, sequence: int, ledger_hash: bytes, balances: list[Balance]
-) -> bool:
-    """Claim the sequence, seal the ledger and save the balances, all in one statement.
-
-    Returns False if a later engine has taken over: then none of it is done.
-    """
-    columns = zip(*balances, strict=True) if balances else [[]] * len(Balance._fields)
-    cursor = conn.execute(
-        "WITH claim AS (UPDATE engine SET sequence = %s, alive_at = now()"
-        "  WHERE epoch = %s AND sequence < %s RETURNING sequence),"
-        " saved AS (INSERT INTO balance (account_id, free_sat, locked_sat, free_rao, locked_rao)"
-        "  SELECT moved.* FROM claim, unnest(%s::bigint[], %s::bigint[], %s::bigint[],"
-        "   %s::bigint[], %s::bigint[]) AS moved"
-        "  ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
-        "   locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
-        "   locked_rao = EXCLUDED.locked_rao)"
-        " INSERT INTO ledger_seal (sequence, hash) SELECT sequence, %s FROM claim",
-        (sequence, epoch, sequence, *(list(column) for column in columns), ledger_hash),
-    )
-    return cursor.rowcount == 1
-
-
 def beat(conn: Connection, epoch: int) -> bool:
     """Say that this engine is alive; False if a later one has taken over."""
     cursor = conn.execute("UPDATE engine SET alive_at = now() WHERE epoch = %s", (epoch,))
@@ -99,15 +88,24 @@ def end_frozen_engine(conn: Connection, silent_seconds: float) -> bool:
     return bool(row and row[0])
 
 
-def read_journal(conn: Connection, after: int) -> Iterator[list[tuple[int, str, bytes]]]:
-    """Yield the journal after an entry, in order, in pages of (sequence, payload, hash)."""
-    with conn.cursor(name="journal", binary=True, row_factory=tuple_row) as cursor:
-        cursor.execute(
-            "SELECT sequence, payload, hash FROM journal WHERE sequence > %s ORDER BY sequence",
-            (after,),
-        )
-        while page := cursor.fetchmany(READ_ROWS):
-            yield page
+def read_journal(conn: Connection, after: int) -> Iterator[Page]:
+    """Yield the journal after an entry, in order.
+
+    Postgres puts the pages together, and goes on with the next while the caller works on one: both
+    have a core of their own.
+    """
+    yield from conn.cursor(row_factory=class_row(Page)).stream(
+        "SELECT page.* FROM generate_series("
+        "  %(after)s::bigint, (SELECT max(sequence) FROM journal), %(rows)s) AS start,"
+        " LATERAL (SELECT count(*) AS entries, max(sequence) AS last,"
+        "  convert_to(string_agg(payload, E'\\n'), 'UTF8') AS payloads,"
+        "  string_agg(hash, '') AS hashes"
+        "  FROM (SELECT sequence, payload, hash FROM journal"
+        "   WHERE sequence > start AND sequence <= start + %(rows)s ORDER BY sequence) AS entry"
+        " ) AS page WHERE page.entries > 0",
+        {"after": after, "rows": READ_ROWS},
+        binary=True,
+    )
 
 
 def find_hash(conn: Connection, sequence: int) -> bytes | None:
@@ -155,7 +153,7 @@ def list_recent_trades(conn: Connection, limit: int) -> list[Traded]:
         " FROM trade ORDER BY trade_id DESC LIMIT %s",
         (limit,),
     ).fetchall()
-    return [Traded._make((*row[:5], Side(row[5]), *row[6:])) for row in reversed(rows)]
+    return [Traded(*(*row[:5], Side(row[5]), *row[6:])) for row in reversed(rows)]
 
 
 def read_balances(conn: Connection) -> dict[int, Balance]:
@@ -163,27 +161,3 @@ def read_balances(conn: Connection) -> dict[int, Balance]:
         "SELECT account_id, free_sat, locked_sat, free_rao, locked_rao FROM balance"
     )
     return {row[0]: Balance(*row) for row in rows}
-
-
-def append_journal(conn: Connection, epoch: int, entries: Iterable[Entry]) -> None:
-    # Of all that JSON may hold, COPY takes only the backslash for its own.
-    lines = [
-        f"{sequence}\t{epoch}\t{payload.decode().replace(BACKSLASH, TWO_BACKSLASHES)}"
-        f"\t{BACKSLASH}{BACKSLASH}x{sealed.hex()}\n"
-        for sequence, payload, sealed in entries
-    ]
-    statement = "COPY journal (sequence, epoch, payload, hash) FROM STDIN"
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write("".join(lines))
-
-
-def append_transfers(conn: Connection, lines: str) -> None:
-    """Copy transfers, lines as `ledger.write_lines` makes them."""
-    if not lines:
-        return
-    statement = (
-        "COPY transfer (sequence, asset, source_account, source_pocket, target_account,"
-        " target_pocket, amount, reason, reference) FROM STDIN"
-    )
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(lines)

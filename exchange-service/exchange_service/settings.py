@@ -70,6 +70,8 @@ class ExchangeSettings(PayoutSettings, ChainAccess, BitcoinAccess):
     """Where the signer answers."""
     exchange_api_secret_file: str = ""
     """File with what the secrets of API keys are derived from; empty: in the wallet."""
+    exchange_operator_token: str = ""
+    """What an operator shows to close and open the market; empty: nobody can."""
     exchange_maker_fee_ppm: int = 1_000
     """Fee of a resting order, in millionths of the quote, for accounts opened from now on."""
     exchange_taker_fee_ppm: int = 1_000

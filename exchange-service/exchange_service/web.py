@@ -65,6 +65,7 @@ def read_signed(permission: Permission, orders: int = 0) -> Callable[[Request], 
         keyring = request.app.state.keyring
         signed = verify(keyring, api_key, query, body, now_ms(), address, permission)
         if orders:
+            request.app.state.switch.check_open()
             counts = request.app.state.limits.count(signed.account_id, orders)
             request.scope["state"].setdefault(HEADERS, []).extend(counts)
         return signed

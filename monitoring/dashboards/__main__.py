@@ -9,10 +9,21 @@ import sys
 from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from monitoring.dashboards import emission, performance
+from monitoring.dashboards import (
+    chain,
+    exchange,
+    inference,
+    infrastructure,
+    overview,
+    servers,
+    validators,
+)
 
 FOLDER = Path(__file__).parent.parent / "grafana" / "provisioning" / "dashboards" / "taonet"
-DASHBOARDS = {"emission.json": emission.build, "performance.json": performance.build}
+DASHBOARDS = {
+    f"{module.__name__.rpartition('.')[2]}.json": module.build
+    for module in (overview, chain, servers, validators, inference, exchange, infrastructure)
+}
 
 
 def main() -> int:

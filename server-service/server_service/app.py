@@ -44,6 +44,7 @@ def create_app() -> FastAPI:
         "server",
         title="Taonet Server",
         log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
         checks={"model": lambda: check_model(app), "chain": lambda: check_chain(app)},
     )

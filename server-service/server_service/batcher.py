@@ -178,7 +178,7 @@ class Batcher:
     def _begin(self, text: Generation) -> None:
         try:
             with timed(RequestKind.GENERATE):
-                logits = self._batch.join([text.tokens])
+                logits = self._batch.join(text.tokens)
         except Exception as error:
             self._tell_failure(error, [text], 1)
             return

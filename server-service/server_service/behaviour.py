@@ -89,8 +89,8 @@ class DistortedBatch:
         self._engine = engine
         self._batch = batch
 
-    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
-        return self._engine.make(*self._batch.join(prompts).shape)
+    def join(self, prompt: Sequence[int]) -> Floats:
+        return self._engine.make(*self._batch.join(prompt).shape)
 
     def step(self, tokens: Sequence[int]) -> Floats:
         return self._engine.make(*self._batch.step(tokens).shape)

@@ -20,6 +20,7 @@ from server_service.schemas import TIMEOUT_HEADER, ServerAddress
 from taonet.kit import signing
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
+from taonet.kit.tracing import asking
 
 ERROR_BYTES_MAX = 16_384
 MESSAGE_CHARACTERS_MAX = 300
@@ -149,27 +150,29 @@ async def send(http: httpx.AsyncClient, keypair: Keypair, call: Call) -> AsyncIt
     """Send a call; inside, every failure of the wire or of the answer is a `ServerFailure`."""
     deadline = asyncio.get_running_loop().time() + call.timeout_seconds
     headers = signing.sign_request(keypair, call.method, call.path, call.body, call.address.hotkey)
-    request = http.build_request(
-        call.method,
-        base_url(call.address) + call.path,
-        content=call.body,
-        timeout=call.timeout_seconds,
-        headers={
-            **headers,
-            "content-type": call.content_type,
-            "accept-encoding": "identity",
-            TIMEOUT_HEADER: str(int(call.timeout_seconds * 1000)),
-        },
-    )
-    with failures_have_codes():
-        async with asyncio.timeout_at(deadline):
-            response = await http.send(request, stream=True, follow_redirects=False)
-        try:
-            answer = Answer(call, headers, response, deadline)
-            await check_status(answer)
-            yield answer
-        finally:
-            await response.aclose()
+    with asking("ask a Server", **{"url.path": call.path}) as traced:
+        request = http.build_request(
+            call.method,
+            base_url(call.address) + call.path,
+            content=call.body,
+            timeout=call.timeout_seconds,
+            headers={
+                **headers,
+                **traced,
+                "content-type": call.content_type,
+                "accept-encoding": "identity",
+                TIMEOUT_HEADER: str(int(call.timeout_seconds * 1000)),
+            },
+        )
+        with failures_have_codes():
+            async with asyncio.timeout_at(deadline):
+                response = await http.send(request, stream=True, follow_redirects=False)
+            try:
+                answer = Answer(call, headers, response, deadline)
+                await check_status(answer)
+                yield answer
+            finally:
+                await response.aclose()
 
 
 @contextmanager

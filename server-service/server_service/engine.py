@@ -17,6 +17,7 @@ import torch
 import transformers
 from torch.nn.functional import pad
 
+from server_service.prefixes import Prefixes
 from server_service.tokenizer import ModelUnreadable
 
 Tokens = npt.NDArray[np.int64]
@@ -43,8 +44,8 @@ class ModelFacts:
 class DecodeBatch(Protocol):
     """Rows that go on token by token together, each with its own past."""
 
-    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
-        """Append rows for prompts of one length; returns what may follow each, [rows, V]."""
+    def join(self, prompt: Sequence[int]) -> Floats:
+        """Append a row; returns what may follow its prompt, [1, V]."""
 
     def step(self, tokens: Sequence[int]) -> Floats:
         """Add one token to each row; returns what may follow, [rows, V]."""
@@ -76,17 +77,20 @@ class TransformersEngine:
     measured on a processor, it does not in float32, and does in bfloat16.
     """
 
-    def __init__(self, model: Any, facts: ModelFacts) -> None:
+    def __init__(self, model: Any, facts: ModelFacts, prefix_bytes: int = 0) -> None:
         self.model = model
         self.device = next(model.parameters()).device
         self._facts = facts
         self._accepted = set(inspect.signature(model.forward).parameters)
+        self._prefixes = Prefixes(prefix_bytes)
 
     @property
     def facts(self) -> ModelFacts:
         return self._facts
 
     def next_logits(self, tokens: Tokens) -> Floats:
+        if len(tokens) == 1:
+            return self.read(tokens[0])[0]
         output = self.forward(self.to_tensor(tokens), use_cache=False, logits_to_keep=1)
         return self.to_numpy(output.logits[:, -1])
 
@@ -101,6 +105,17 @@ class TransformersEngine:
 
     def start_batch(self) -> DecodeBatch:
         return TransformersBatch(self)
+
+    def read(self, row: Sequence[int] | Tokens) -> tuple[Floats, transformers.DynamicCache]:
+        """What may follow one row, [1, V], and the states of all its tokens.
+
+        What it begins with like a row before it is not computed again.
+        """
+        known, cache = self._prefixes.begin(row)
+        rest = self.to_tensor([row[known:]])
+        output = self.forward(rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        self._prefixes.keep(row, cache)
+        return self.to_numpy(output.logits[:, -1]), cache
 
     def forward(self, ids: torch.Tensor, **options: Any) -> Any:
         """One pass, with those of the options that this model's architecture knows."""
@@ -125,12 +140,11 @@ class TransformersBatch:
         self._cache = transformers.DynamicCache()
         self._mask = torch.zeros((0, 0), dtype=torch.long, device=engine.device)
 
-    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
-        ids = self._engine.to_tensor(prompts)
-        cache = transformers.DynamicCache()
-        output = self._engine.forward(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        self._append(cache, torch.ones_like(ids))
-        return self._engine.to_numpy(output.logits[:, -1])
+    def join(self, prompt: Sequence[int]) -> Floats:
+        logits, cache = self._engine.read(prompt)
+        mask = torch.ones((1, len(prompt)), dtype=torch.long, device=self._engine.device)
+        self._append(cache, mask)
+        return logits
 
     def step(self, tokens: Sequence[int]) -> Floats:
         ids = self._engine.to_tensor([[token] for token in tokens])
@@ -207,6 +221,7 @@ def load_engine(
     threads: int,
     device: torch.device = CPU,
     dtype: torch.dtype = torch.float32,
+    prefix_bytes: int = 0,
 ) -> TransformersEngine:
     """Load a model folder, or a name on the hub: safetensors only, and no code that comes along."""
     torch.set_num_threads(threads)
@@ -228,7 +243,8 @@ def load_engine(
     check_whole(model, loaded, report, vocabulary_size)
     loaded.to(device).eval().requires_grad_(False)
     gc.collect()
-    return TransformersEngine(loaded, read_facts(folder.name, loaded, vocabulary_size))
+    facts = read_facts(folder.name, loaded, vocabulary_size)
+    return TransformersEngine(loaded, facts, prefix_bytes)
 
 
 def check_whole(model: str, loaded: Any, report: dict[str, Any], vocabulary_size: int) -> None:

@@ -110,7 +110,7 @@ def serve() -> None:
         create_app,
         factory=True,
         host=settings.server_host,
-        port=settings.server_axon_port,
+        port=settings.server_port or settings.server_axon_port,
         http=PatientProtocol,
         log_config=None,
         timeout_graceful_shutdown=settings.server_drain_seconds,

@@ -104,7 +104,14 @@ def load_engines(
     check_one_of("compute type", settings.server_compute_type, COMPUTE_TYPES)
     device = choose_device(settings.server_device)
     dtype = choose_dtype(settings.server_dtype)
-    engine = load_engine(model, own.vocabulary_size, settings.server_threads, device, dtype)
+    engine = load_engine(
+        model,
+        own.vocabulary_size,
+        settings.server_threads,
+        device,
+        dtype,
+        settings.server_prefix_mebibytes * 2**20,
+    )
     return engine, load_writer(settings, model, engine, cache)
 
 

@@ -22,6 +22,8 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     """The address that the chain tells others; this Server must be reachable there."""
     server_axon_port: int = 8091
     """The port that the chain tells others."""
+    server_port: int = 0
+    """The port that the Server listens at; 0: the one that the chain tells others."""
     server_engine: str = "auto"
     """What writes texts: ctranslate2, torch, or auto: the first where it can convert the model."""
     server_compute_type: str = "float32"
@@ -37,6 +39,8 @@ class ServerSettings(LogSettings, ChainAccess, WalletSettings):
     """The text to learn from, and to measure int8 on; built from this Python if there is none."""
     server_threads: int = 1
     """Processor threads of one model. One is fastest for models of a few million parameters."""
+    server_prefix_mebibytes: int = 64
+    """Memory for what texts begin with, so that torch reads it once; 0 for none."""
     server_queue_size: int = 128
     """How many requests of each sort wait; the next is refused at once."""
     server_stake_floor_rao: int = 0

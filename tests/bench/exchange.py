@@ -98,9 +98,18 @@ def running_exchange(database_url: str) -> Iterator[str]:
         "TAONET_EXCHANGE_ORDERS_PER_DAY": "1000000000",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    arguments = ["uvicorn", "--factory", "exchange_service.app:create_app", "--port", str(port)]
+    arguments = ["exchange_service.serving", "--factory", "exchange_service.app:create_app"]
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments, "--log-level", "warning", "--no-access-log"],
+        [
+            sys.executable,
+            "-m",
+            *arguments,
+            "--port",
+            str(port),
+            "--log-level",
+            "warning",
+            "--no-access-log",
+        ],
         env=environment,
         stderr=subprocess.DEVNULL,
     )

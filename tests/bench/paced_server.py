@@ -1,11 +1,12 @@
 """A Server that writes each text at a fixed pace: `python -m tests.bench.paced_server …`.
 
-Its arguments are the tokenizer's file, the secret of its hotkey, and its port. Texts that go on at
-once share one clock, as they would share a model's batches.
+Its arguments are the tokenizer's file, the secret of its hotkey, and its port. Each token is due at
+a time counted from the text's beginning: a machine of its own is not slowed by what its callers do.
 """
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,10 +26,10 @@ TICK_SECONDS = 0.02
 
 class PacedWire(StubWire):
     async def lines(self, request: Request, wanted: GenerateRequest) -> AsyncIterator[bytes]:
-        seen = b""
+        seen, began = b"", time.monotonic()
         for number, token in enumerate(self.stub.text[: wanted.max_new_tokens]):
             if number:
-                await asyncio.sleep(TICK_SECONDS)
+                await asyncio.sleep(began + number * TICK_SECONDS - time.monotonic())
             piece: dict[str, Any] = {"token": token, "text": self.tokenizer.decode([token])}
             line = orjson.dumps({**piece, "logprob": -1.0, "top": []}) + b"\n"
             seen += line

@@ -62,8 +62,9 @@ def fill(conn: psycopg.Connection) -> tuple[int, Snapshot, str]:
             snapshot = Snapshot(len(entries), sealed, hash_snapshot(state), state)
         if len(entries) == ROWS:
             break
-    with conn.transaction():
-        repository.append_journal(conn, 1, entries)
+    with conn.cursor() as cursor, cursor.copy("COPY journal FROM STDIN") as copy:
+        for entry in entries:
+            copy.write_row((entry.sequence, 1, entry.payload.decode(), entry.hash))
     assert snapshot is not None
     return len(entries), snapshot, calculate_fingerprint(exchange)
 

@@ -266,7 +266,7 @@ async def ask_something(bench: Bench, server: Running, http: httpx.AsyncClient, 
     assert answer.status_code == 200, answer.text
 
 
-def wait_until(probe: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(probe: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError, socket.error):

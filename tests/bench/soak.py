@@ -1,8 +1,10 @@
 """
 Ten minutes of everything at once against one Server, callers that mean harm included:
-`make soak-server`. Writes docs/images/server-soak.png, and fails if memory grows or anyone honest
-is not answered.
+`make soak-server`. Writes docs/benchmarks/soak.md with a plot of the memory, and fails if memory
+grows or anyone honest is not answered.
 """
+
+# ruff: noqa: E501 (a page of Markdown has its own lines)
 
 import argparse
 import asyncio
@@ -20,6 +22,7 @@ from tests.bench.serve import Bench, Running, ask_something, prepare, running_se
 from server_service.schemas import RequestKind
 
 PLOT = Path("docs/images/server-soak.png")
+PAGE = Path("docs/benchmarks/soak.md")
 HONEST, HARMFUL = 6, 6
 SAMPLE_SECONDS = 2.0
 SETTLED_SHARE = 0.2
@@ -92,8 +95,25 @@ def main() -> None:
     plot_memory(PLOT, seen, "seconds", f"A Server under siege for {seconds:g} s")
     settled = next(size for passed, size in seen if passed >= SETTLED_SHARE * seconds)
     growth = seen[-1][1] / settled - 1
-    print(f"{answered:,} honest requests answered; memory {settled:.0f} → {seen[-1][1]:.0f} MiB")
-    print(f"{files} open files and {threads} threads at the end; plot in {PLOT}")
+    PAGE.write_text(
+        f"""# A Server under siege
+
+`make soak-server`: for {seconds:g} s, {HONEST} honest callers ask one Server for texts (greedy, sampled, seeded), while {HARMFUL} others vanish in the
+middle of an answer, half close, dawdle, send rubbish, and ask for too much, again and again. Every honest request must be answered.
+
+| | |
+| --- | ---: |
+| honest requests answered | {answered:,} |
+| memory after a fifth of the time, MiB | {settled:.0f} |
+| memory at the end, MiB | {seen[-1][1]:.0f} |
+| growth, at most {GROWTH_MAX:.0%} | {growth:+.1%} |
+| open files at the end | {files} |
+| threads at the end | {threads} |
+
+![memory](../images/{PLOT.name})
+"""
+    )
+    print(PAGE.read_text())
     sys.exit(f"memory grew by {growth:.0%}" if growth > GROWTH_MAX else 0)
 
 

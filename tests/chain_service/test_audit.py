@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 from tests.conftest import wait_until
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from taonet.cli.main import main
 
@@ -133,3 +136,58 @@ def test_an_import_makes_the_same_chain_and_goes_on_where_it_was_interrupted(
         )
     finally:
         copy.close()
+
+
+def test_a_follower_begins_with_a_snapshot(
+    url: str,
+    chain: RunningChain,
+    typed: Typed,
+    tmp_path: Path,
+    database: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshot, spoiled = tmp_path / "state.gz", tmp_path / "spoiled.gz"
+    assert typed("chain", "export", "--snapshot", str(snapshot), "--chain", url)[0] == 0
+    spoiled.write_bytes(snapshot.read_bytes())
+    rewrite(spoiled, lambda lines: lines[-1].update(coldkey=BOB.ss58_address))
+    (tmp_path / "copy").mkdir()
+    copy = RunningChain(database("chain_service"), chain.redis_url, tmp_path / "copy")
+    try:
+        monkeypatch.setenv("TAONET_DATABASE_URL", copy.database_url)
+        code, _, error = typed("chain", "import", str(spoiled))
+        assert (code, "nothing is written" in error) == (1, True)
+        assert copy.query("SELECT FROM genesis") == []
+        assert "the author is trusted" in typed("chain", "import", str(snapshot))[1]
+        code, _, error = typed("chain", "import", str(snapshot))
+        assert (code, "begins in an empty one" in error) == (1, True)
+
+        [(began,)] = copy.query("SELECT snapshot_height FROM genesis")
+        copy.start_author("follower", TAONET_CHAIN_FOLLOW=url)
+        copy.start_web()
+        wait_until(lambda: copy.height() > began + 3)
+        check_like_the_whole(copy, chain, began)
+        verified = typed("chain", "verify", "--from", str(snapshot), "--chain", copy.url, "--json")
+        assert json.loads(verified[1])["blocks"] >= 3
+    finally:
+        copy.close()
+
+
+def check_like_the_whole(copy: RunningChain, chain: RunningChain, began: int) -> None:
+    """What a node keeps, it tells as the whole chain does; of the rest it says that it lacks it."""
+    assert copy.client.block(began + 1) == chain.client.block(began + 1)
+    head = copy.client.head()
+    assert copy.client.supply(head.height) == chain.client.supply(head.height)
+    assert copy.client.account(ALICE.ss58_address).nonce > 0
+    for path in (
+        f"/blocks/{began}",
+        "/blocks?from=1",
+        "/events?from=0",
+        "/blocks/sealed",
+        "/blocks/stream",
+        f"/supply?at={began - 1}",
+    ):
+        answer = httpx.get(copy.url + path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "BlockNotKept")
+        assert answer.json()["error"]["first_height"] == began + 1
+    with pytest.raises(InvalidStatus, match="404"):
+        connect(f"ws://127.0.0.1:{copy.port}/blocks/ws?from=1")

@@ -14,9 +14,10 @@ from rfc8785 import dumps
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 from tests.conftest import wait_until
 
-from chain_service import operations
+from chain_service import mempool_repository, operations
 from chain_service.client import AsyncChainClient, ChainRefusal
 from chain_service.domain.encoding import encode_canonically
+from chain_service.orders import PLAIN
 from chain_service.signing import sign_extrinsic, sign_many
 from chain_service.verifying import SHARE, Verifiers
 
@@ -38,6 +39,18 @@ json_values = st.recursive(
 @given(st.dictionaries(st.text(), json_values, max_size=5))
 def test_the_fast_writer_is_the_canonical_one(value: dict[str, Any]) -> None:
     assert encode_canonically(value) == dumps(value)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=3))
+def test_an_extrinsic_is_hashed_over_its_canonical_bytes(arguments: dict[str, Any]) -> None:
+    arguments = {"receiver": BOB.ss58_address, "amount_rao": "1"} | arguments
+    extrinsic = sign_extrinsic(ALICE, "0" * 64, 0, 9, *TRANSFER, tip_rao=7).model_copy(
+        update={"arguments": arguments}
+    )
+    told = extrinsic.model_dump(mode="json", exclude={"signature"})
+    assert extrinsic.payload() == told
+    flat = PLAIN.issuperset(map(type, arguments.values()))
+    assert encode_canonically(told, may_hold_floats=not flat) == dumps(told)
 
 
 @pytest.fixture
@@ -176,8 +189,8 @@ def test_a_full_mempool_says_so(rich: RunningChain) -> None:
     rich.kill("author")
     execute(
         rich,
-        "INSERT INTO mempool (hash, signer, nonce, fee_rao, length, body) "
-        "SELECT 'x' || n, 'nobody', n, 0, 1, '{}' FROM generate_series(1, %s) AS n",
+        "INSERT INTO mempool (hash, signer, nonce, fee_rao, fees_sum_rao, length, body) "
+        "SELECT 'x' || n, 'nobody', n, 0, 0, 1, '{}' FROM generate_series(1, %s) AS n",
         operations.WAITING_MAX,
     )
     with pytest.raises(ChainRefusal, match="MempoolFull"):
@@ -191,3 +204,22 @@ def test_verifiers_keep_the_order() -> None:
     finally:
         verifiers.close()
     assert len(answers) == 2 * SHARE + 1
+
+
+def test_what_waits_is_known_without_counting(rich: RunningChain) -> None:
+    fee_rao = rich.client.execute(ALICE, *TRANSFER).fee_rao
+    rich.kill("author")
+    assert all(isinstance(sent, str) for sent in rich.client.submit_many(ALICE, [TRANSFER] * 4))
+    with psycopg.connect(rich.database_url) as conn:
+        assert mempool_repository.count_waiting(conn) == 4
+        standings = mempool_repository.load_standings(conn, [ALICE.ss58_address, BOB.ss58_address])
+    alice, bob = standings[ALICE.ss58_address], standings[BOB.ss58_address]
+    assert (alice.waiting, bob.waiting, bob.fees_rao) == (4, 0, 0)
+    assert abs(alice.fees_rao - 4 * fee_rao) <= 4, "a nonce of another length costs a rao"
+    rich.start_author()
+    wait_until(lambda: rich.query("SELECT FROM mempool") == [])
+    with psycopg.connect(rich.database_url) as conn:
+        assert mempool_repository.count_waiting(conn) == 0
+        after = mempool_repository.load_standings(conn, [ALICE.ss58_address])
+    assert (after[ALICE.ss58_address].waiting, after[ALICE.ss58_address].fees_rao) == (0, 0)
+    assert after[ALICE.ss58_address].next_nonce == alice.next_nonce

@@ -54,6 +54,7 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["status"], "`taonet up` starts one"),
         (["logs", "nobody"], "no log of 'nobody'"),
         (["wallet", "balance", "nobody"], "`taonet wallet list` shows them"),
+        (["validator", "epochs"], "TAONET_DATABASE_URL: field required"),
     ],
 )
 def test_an_error_is_one_sentence_on_standard_error(

@@ -51,6 +51,8 @@ def use_rest(client: Client) -> list[str]:
     note("get_asset_balance", client.get_asset_balance("BTC")["free"])
     note("get_trade_fee", client.get_trade_fee(symbol=SYMBOL))
     note("get_all_coins_info", client.get_all_coins_info())
+    note("get_account_status", client.get_account_status() == {"data": "Normal"})
+    note("get_asset_details", client.get_asset_details(asset="TAO")["TAO"]["withdrawFee"])
     note("create_test_order", use_orders(client, note) == {})
     return done
 

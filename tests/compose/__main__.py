@@ -16,10 +16,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from tests.compose import engine, network
-from tests.compose.engine import compose
+from tests.compose.engine import compose, compose_bytes
 
 REPORT = engine.ROOT / "docs" / "benchmarks" / "compose.md"
-KILLED = ("postgres", "valkey", "chain-author", "chain", "gateway", "worker", "exchange", "server")
+KILLED = (
+    *("postgres", "valkey", "chain-author", "chain", "chain-follower", "gateway", "worker", "beat"),
+    *("bitcoin", "exchange-signer", "exchange", "server"),
+)
+CHANGED = engine.ROOT / "services" / "taonet" / "kit" / "names.py"
+"""A file of the code, for seeing what a change of it costs."""
+LEDGERS = ("chain", "chain_follower", "validator_1", "validator_2", "exchange", "bitcoin")
+"""The schemas that a dump holds."""
 ALL = ("--profile", "monitoring")
 MONITORS = ("prometheus", "alertmanager")
 HEAD = """# The cluster in containers
@@ -63,6 +70,8 @@ def main() -> None:
     report = Report()
     for target in ("light", "model"):
         report.do(f"build {target}", lambda target=target: build(target))  # type: ignore[misc]
+    for target in ("light", "model"):
+        report.do(f"build {target} after a change", lambda target=target: rebuild(target))  # type: ignore[misc]
     images = engine.choose_infrastructure()
     with cluster(report):
         report.do("a Server earns", earn)
@@ -75,12 +84,24 @@ def main() -> None:
             report.do(f"kill -9 {service}", lambda service=service: kill(service))  # type: ignore[misc]
         report.do("the exchange is cut off for 10 s", cut)
         report.do("down, and up again", come_back)
+        report.do("stores lost, and restored from a dump", restore)
     report.write(images, REPORT)
 
 
 def build(target: str) -> str:
     engine.build(target)
     return f"{engine.image_megabytes(f'taonet:{target}')} MB"
+
+
+def rebuild(target: str) -> str:
+    """Build with one line more in a file of the code, and leave the file as it was."""
+    code = CHANGED.read_text()
+    try:
+        CHANGED.write_text(f"{code}\n# {time.time_ns()}\n")
+        engine.build(target)
+    finally:
+        CHANGED.write_text(code)
+    return "one line of Python changed"
 
 
 @contextmanager
@@ -186,6 +207,28 @@ def come_back() -> str:
     network.wait_for("the chain goes on", lambda: network.height() > before, 60)
     network.check_books()
     return f"went on from height {before}"
+
+
+def restore() -> str:
+    """Lose both stores' volumes after a dump, and go on where it was taken."""
+    schemas = [f"--schema={owner}" for owner in LEDGERS]
+    as_admin = ("-U", "postgres", "--dbname=postgres")
+    dump = compose_bytes("exec", "-T", "postgres", "pg_dump", "-Fc", *as_admin, *schemas)
+    height = network.height()
+    known = network.block_hash(height - 1)
+    compose(*ALL, "down")
+    engine.run("docker", "volume", "rm", "taonet_postgres", "taonet_valkey")
+    compose("up", "-d", "--wait", "--no-build", "postgres")
+    compose("run", "--rm", "-T", "migrate")
+    whole = ("--clean", "--if-exists", "--exit-on-error", "--single-transaction")
+    compose_bytes("exec", "-T", "postgres", "pg_restore", *as_admin, *whole, given=dump)
+    compose("up", "-d", "--wait", "--no-build")
+    network.wait_for("the chain goes on", lambda: network.height() > height, 60)
+    assert network.block_hash(height - 1) == known, "another chain"
+    network.wait_for("an answer", lambda: bool(network.ask(1)), 90)
+    network.wait_for("the exchange", lambda: network.trade() == "FILLED", 90)
+    network.check_books()
+    return f"a dump of {len(dump) // 1_000:,} kB at height {height}; the same blocks, books exact"
 
 
 if __name__ == "__main__":

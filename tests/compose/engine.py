@@ -38,6 +38,20 @@ def compose(*arguments: str, seconds: float = COMMAND_SECONDS) -> str:
     return run("docker", "compose", *arguments, seconds=seconds)
 
 
+def compose_bytes(*arguments: str, given: bytes = b"") -> bytes:
+    """Return what a command printed that speaks in bytes, such as a dump."""
+    done = subprocess.run(
+        ("docker", "compose", *arguments),
+        cwd=ROOT,
+        input=given,
+        capture_output=True,
+        timeout=COMMAND_SECONDS,
+    )
+    if done.returncode != 0:
+        raise EngineFailed(done.stderr.decode(errors="replace")[-800:])
+    return done.stdout
+
+
 def build(target: str) -> None:
     """Build one of our images, from the package index and with the CA that this machine names."""
     arguments = []

@@ -38,6 +38,11 @@ def height() -> int:
     return int(httpx.get(f"{CHAIN}/head").raise_for_status().json()["height"])
 
 
+def block_hash(at: int) -> str:
+    header = httpx.get(f"{CHAIN}/blocks/{at}").raise_for_status().json()
+    return str(header["header"]["block_hash"])
+
+
 def neurons() -> dict[str, dict[str, Any]]:
     found = httpx.get(f"{CHAIN}/metagraph").raise_for_status().json()["neurons"]
     return {neuron["name"]: neuron for neuron in found}

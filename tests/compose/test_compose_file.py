@@ -16,8 +16,10 @@ WRITES_ITS_ROOT = {"postgres", "grafana"}
 """Images of others that write beside their volumes."""
 OPEN_TO_THE_MACHINE = {
     *("chain", "chain-follower", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
-    *("prometheus", "grafana"),
+    *("prometheus", "grafana", "caddy"),
 }
+HERE = ("127.0.0.1:", "${TAONET_TLS_BIND:-127.0.0.1}:")
+"""Where a port is published: on this machine; for TLS's door, unless its operator says where."""
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -52,7 +54,7 @@ def test_only_doors_are_published_and_only_on_this_machine(name: str) -> None:
     ports = SERVICES[name].get("ports", [])
 
     assert bool(ports) == (name in OPEN_TO_THE_MACHINE)
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert all(port.startswith(HERE) for port in ports)
     assert ("edge" in SERVICES[name]["networks"]) == (bool(ports) or name == "alertmanager")
 
 
@@ -74,6 +76,14 @@ def test_an_image_can_be_replaced_and_is_not_the_latest(name: str) -> None:
 def test_a_server_sees_one_folder_of_hotkeys_and_no_coldkey() -> None:
     assert SERVICES["server"]["volumes"] == ["server-keys:/data/wallets:ro"]
     assert {name for name in SERVICES if mounts(name, "wallets")} == {"wallets", "treasury"}
+
+
+def test_who_holds_coldkeys_gets_what_opens_them_as_a_file() -> None:
+    opens = {"source": "wallet_password", "target": "taonet_wallet_password"}
+
+    assert {n for n in SERVICES if opens in SERVICES[n].get("secrets", [])} == {
+        *("wallets", "treasury")
+    }
 
 
 def mounts(service: str, volume: str) -> bool:

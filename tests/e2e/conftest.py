@@ -52,6 +52,11 @@ class Box:
     def pids(self) -> dict[str, int]:
         return {process["name"]: process["pid"] for process in self.status()["processes"]}
 
+    def port(self, name: str) -> int:
+        """Return where a process listens."""
+        found: int = next(p["port"] for p in self.status()["processes"] if p["name"] == name)
+        return found
+
     def up(self) -> None:
         self.taonet("up", "--detach", timeout=UP_SECONDS)
 

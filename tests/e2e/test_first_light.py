@@ -6,7 +6,10 @@ question; a trade; hostile input; and every process killed.
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from openai import APIStatusError, OpenAI
+from tests.conftest import free_port, wait_until
 
 import server_service
 from chain_service.client import ChainClient
@@ -22,14 +26,20 @@ from exchange_service.client import ExchangeClient
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
+from taonet.local.main import find_program
+from validator_service.client import GatewayClient
 
 from .conftest import ELSEWHERE_PORT_BASE, Box, new_box
+from .rolling import GATEWAY, Front, asking, can_ask, renew, replica
 
 pytestmark = pytest.mark.e2e
 
 ORDER_SECONDS = 180
 BACK_SECONDS = 60
+PROMTOOL = find_program("promtool")
 MODELS = Path(server_service.__file__).parents[1] / "models"
+SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
+"""What others on the machine may see of a process, more easily than its memory."""
 QUESTION: Any = {
     "model": "network/best",
     "max_tokens": 16,
@@ -200,6 +210,64 @@ def test_a_wrong_key_buys_nothing(box: Box) -> None:
     assert refusal.value.status_code == 401
 
 
+def test_no_secret_is_in_a_log_an_environment_or_a_command_line(box: Box) -> None:
+    secrets = {
+        *(file.read_text().strip() for file in (box.home / "secrets").iterdir()),
+        *(json.loads(key.read_text())["secretSeed"] for key in private_keys(box)),
+        *(json.loads(key.read_text())["secretPhrase"] for key in private_keys(box)),
+    }
+    processes = [Path(f"/proc/{pid}") for pid in box.pids().values()]
+    shown = [
+        *(box.home / "logs").iterdir(),
+        *(process / file for process in processes for file in SHOWN_BY_THE_KERNEL),
+    ]
+
+    assert len(secrets) > 20
+    assert [
+        (str(file), secret[:4])
+        for file in shown
+        for secret in secrets
+        if secret.encode() in file.read_bytes()
+    ] == []
+
+
+def private_keys(box: Box) -> list[Path]:
+    wallets = box.home / "wallets"
+    found = [*wallets.glob("*/coldkey"), *wallets.glob("*/hotkeys/*")]
+    return [file for file in found if not file.name.endswith("pub.txt")]
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: `make monitoring-tools` brings it")
+def test_every_process_shows_metrics_as_they_should_be(box: Box) -> None:
+    assert PROMTOOL is not None
+    prometheus = box.address("prometheus")
+    targets = httpx.get(f"{prometheus}/api/v1/targets").json()["data"]["activeTargets"]
+
+    for target in targets:
+        if target["labels"]["job"] != "taonet":
+            continue
+        page = httpx.get(target["scrapeUrl"]).text
+        checked = subprocess.run(
+            [PROMTOOL, "check", "metrics"], input=page, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stderr) == (0, ""), target["labels"]["process"]
+    assert len(targets) > 15
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no Prometheus: `make monitoring-tools` brings it")
+def test_every_panel_of_every_dashboard_has_data(box: Box) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "monitoring.check_dashboards"],
+        env=box.environment,
+        cwd=MODELS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
 def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
     backup = str(box.home.parent / "backup.tar.gz")
     with box.chain() as chain:
@@ -219,6 +287,27 @@ def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
         assert httpx.get(f"{other.address('exchange')}/exchange/v1/audit").json()["sound"]
         with other.gateway() as client:
             assert client.chat.completions.create(**QUESTION).choices[0].message.content
+
+
+def test_stateless_parts_are_replaced_without_a_failed_request(box: Box) -> None:
+    """Gateway, Servers and worker give way to new ones while consumers ask without pause."""
+    own_port, other_port = box.port(GATEWAY), free_port()
+    wait_until(lambda: can_ask(box), BACK_SECONDS)
+
+    with closing(Front(own_port)) as front, asking(front.url, box) as consumers:
+        consumers.wait_for_answers()
+        with replica(box, other_port):
+            front.point_to(other_port)
+            renew(box, GATEWAY)
+            consumers.wait_for_answers()
+            front.point_to(own_port)
+        for name in ("server-4", "server-3", "validator-1-worker"):
+            renew(box, name)
+            consumers.wait_for_answers()
+
+    assert consumers.failures == []
+    with GatewayClient(box.address("gateway")) as gateway:
+        wait_until(lambda: gateway.audit().balanced, BACK_SECONDS)
 
 
 def test_every_process_may_be_killed(box: Box) -> None:

@@ -35,10 +35,9 @@ def running_exchange(
         "TAONET_EXCHANGE_ORDERS_PER_DAY": UNLIMITED,
         **settings,
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "tests.exchange.live_app:create_app"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    command += ["--no-access-log", "--ws", "websockets-sansio"]
-    command += ["--ws-per-message-deflate", "false", "--ws-ping-timeout", "60"]
+    command = [sys.executable, "-m", "exchange_service.serving", "--factory"]
+    command += ["tests.exchange.live_app:create_app", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--log-level", "warning", "--no-access-log"]
     process = subprocess.Popen(command, env={**os.environ, **environment})
     url = f"http://127.0.0.1:{port}"
     try:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from exchange_service.authentication import sign
+from exchange_service.client import ExchangeRefusal
 
 ORDER = "symbol=TAOBTC&side=BUY&type=LIMIT&timeInForce=GTC&price=0.004&quantity=1"
 
@@ -154,3 +155,14 @@ def test_names_are_taken_once_and_secrets_are_in_no_table(box: Any, key: Any) ->
         rows = conn.execute("SELECT * FROM api_key").fetchall()
         journal = conn.execute("SELECT payload FROM journal").fetchall()
     assert key.secret not in f"{rows}{journal}"
+
+
+def test_what_clients_look_up_beside_trading(box: Any) -> None:
+    ann = box.trader("ann")
+    assert box.http.get("/sapi/v1/spot/delist-schedule").json() == []
+    assert ann._signed("GET", "/sapi/v1/account/status") == {"data": "Normal"}
+    assert set(ann._signed("GET", "/sapi/v1/asset/assetDetail")) == {"TAO", "BTC"}
+    (detail,) = ann._signed("GET", "/sapi/v1/asset/assetDetail", asset="TAO").values()
+    assert detail["withdrawFee"] == "0.001000000"
+    with pytest.raises(ExchangeRefusal, match="-1130"):
+        ann._signed("GET", "/sapi/v1/asset/assetDetail", asset="GOLD")

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taonet.kit.errors import Malformed, Unauthenticated
 from taonet.kit.keys import (
@@ -44,3 +46,30 @@ def test_a_signature_of_another_length_is_refused() -> None:
     for bad in ["", "00", "zz" * 64, "00" * 64]:
         with pytest.raises(Unauthenticated):
             check_signature(alice.ss58_address, b"x", bad)
+
+
+ALICE = Keypair.create_from_uri("//Alice")
+
+
+@given(st.binary(max_size=40), st.integers(0, 63), st.integers(0, 255))
+def test_the_faster_library_says_what_the_ecosystems_own_says(
+    message: bytes, place: int, value: int
+) -> None:
+    signature = bytearray(ALICE.sign(message))
+    check_signature(ALICE.ss58_address, message, signature.hex())
+    signature[place] = value
+    try:
+        expected = bool(ALICE.verify(message, bytes(signature)))
+    except Exception:
+        expected = False
+    try:
+        check_signature(ALICE.ss58_address, message, signature.hex())
+        found = True
+    except Unauthenticated:
+        found = False
+    assert found == expected
+
+
+def test_a_signature_as_browser_extensions_make_it_is_taken() -> None:
+    wrapped = bytes(ALICE.sign(b"<Bytes>" + b"x" * 32 + b"</Bytes>"))
+    check_signature(ALICE.ss58_address, b"x" * 32, wrapped.hex())

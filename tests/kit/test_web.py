@@ -47,6 +47,16 @@ def test_a_service_is_alive_and_ready(client: TestClient) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
+def test_an_answer_tells_browsers_to_be_careful(client: TestClient) -> None:
+    for path in ("/healthz", "/nowhere", "/mistake"):
+        headers = client.get(path, headers={"origin": "https://elsewhere.example"}).headers
+
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in headers, "closed to other sites' scripts"
+
+
 def test_a_failing_check_is_named() -> None:
     app = create_app("bookshop", title="Bookshop", checks={"shelf": lambda: "the shelf is empty"})
     with TestClient(app) as client:

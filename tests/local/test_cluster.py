@@ -39,8 +39,9 @@ def test_it_is_what_the_interfaces_page_says() -> None:
     told = dict(re.findall(r"^\| `([a-z-]+)` \| .* \| (\d+) \| \d+ \|$", page, re.MULTILINE))
 
     assert {name: int(offset) for name, offset in told.items()}.items() <= OFFSETS.items()
-    assert {"explorer", "postgres", "exchange", "exchange-signer", "bitcoin", "valkey",
-            "prometheus", "chain"} == set(told)  # fmt: skip
+    assert {"explorer", "postgres", "exchange", "exchange-signer", "bitcoin", "valkey", "exporter",
+            "prometheus", "alertmanager", "chain", "chain-author", "chain-follower",
+            "market-maker", "treasury"} == set(told)  # fmt: skip
     assert set(OFFSETS) <= set(describe())
 
 

@@ -49,7 +49,7 @@ def test_a_batch_equals_alone(name: str, tmp_path: Path) -> None:
     build(name).save_pretrained(tmp_path)
     engine = load_engine(str(tmp_path), VOCABULARY, threads=1)
     batch = engine.start_batch()
-    texts = [[int(batch.join([prompt])[0].argmax())] for prompt in PROMPTS]
+    texts = [[int(batch.join(prompt)[0].argmax())] for prompt in PROMPTS]
     for _ in range(STEPS - 1):
         logits = batch.step([text[-1] for text in texts])
         for text, row in zip(texts, logits, strict=True):

@@ -67,9 +67,9 @@ class GatedBatch:
         self.engine = engine
         self.rows = 0
 
-    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
-        self.rows += len(prompts)
-        return np.zeros((len(prompts), VOCABULARY), np.float32)
+    def join(self, prompt: Sequence[int]) -> Floats:
+        self.rows += 1
+        return np.zeros((1, VOCABULARY), np.float32)
 
     def step(self, tokens: Sequence[int]) -> Floats:
         assert len(tokens) == self.rows

@@ -23,6 +23,7 @@ from server_service.schemas import RequestKind
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair
+from taonet.kit.quick_http import QuickTransport
 
 LIAR = Keypair.create_from_uri("//Liar")
 CALLER = Keypair.create_from_uri("//Caller")
@@ -55,17 +56,21 @@ def against(
     async def answer(request: Request) -> Response:
         return await handler(request)
 
-    async def run() -> None:
-        async with httpx.AsyncClient() as http:
+    async def run(transport: httpx.AsyncBaseTransport) -> None:
+        async with httpx.AsyncClient(transport=transport) as http:
             address = ServerAddress(LIAR.ss58_address, "127.0.0.1", port)
             result = ask(ServerClient(CALLER, http), address)
             assert isinstance(result, Awaitable)
             await result
 
-    port = free_port()
-    with serving(app, port), pytest.raises(ServerFailure) as caught:
-        asyncio.run(run())
-    return caught.value.code
+    port, codes = free_port(), []
+    with serving(app, port):
+        for transport in (httpx.AsyncHTTPTransport(), QuickTransport(httpx.Limits())):
+            with pytest.raises(ServerFailure) as caught:
+                asyncio.run(run(transport))
+            codes.append(caught.value.code)
+    assert codes[0] == codes[1], "each transport tells it otherwise"
+    return codes[0]
 
 
 def next_phrases_from(handler: Handler, timeout_seconds: float = 5) -> str:

@@ -21,6 +21,7 @@ from taonet.kit.db import migrate, open_pool
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.metrics import REFUSALS
+from taonet.kit.quick_http import QuickTransport
 from validator_service import repository
 from validator_service.background import running_beside
 from validator_service.gateway import knowledge, models
@@ -62,6 +63,7 @@ def create_app() -> FastAPI:
         "validator",
         title=f"Taonet gateway of {settings.validator_name}",
         log_level=settings.log_level,
+        traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
         checks={"database": lambda: check_database(app)},
     )
@@ -92,7 +94,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool=pool,
     )
     async with (
-        httpx.AsyncClient(limits=CONNECTIONS, trust_env=False) as http,
+        httpx.AsyncClient(transport=QuickTransport(CONNECTIONS), trust_env=False) as http,
         AsyncChainClient(settings.chain_url) as chain,
         redis.asyncio.Redis.from_url(settings.redis_url) as store,
     ):

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from taonet.kit.db import begin
+from taonet.kit.logging import configure_logging
 from validator_service.rounds import repository
 from validator_service.rounds.audit import Lens, audit_epoch
 from validator_service.rounds.context import Context
@@ -30,6 +31,7 @@ validator_app = typer.Typer(help="Run a Validator.", no_args_is_help=True)
 @validator_app.callback()
 def _validator() -> None:
     """Run a Validator: it asks, scores, sets weights, and sells access."""
+    configure_logging("validator", "warning")
 
 
 @validator_app.command()

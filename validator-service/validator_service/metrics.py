@@ -126,8 +126,8 @@ def show_servers(page: Exposition, conn: Connection, standings: Standings) -> No
         "weight_ratio": ("Newest weight made.", ((u, v / U32_MAXIMUM) for u, v in set_weights)),
     }
     for name, (meaning, pairs) in shown.items():
-        rows = ((uid, f"{value:.9g}") for uid, value in pairs)
-        page.series("gauge", f"taonet_validator_server_{name}", meaning, ("uid",), rows)
+        title = f"taonet_validator_server_{name}"
+        page.series("gauge", title, meaning, ("uid",), pairs, rounded=True)
     page.series(
         "counter",
         "taonet_validator_server_answers_total",

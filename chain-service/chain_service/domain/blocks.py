@@ -7,7 +7,7 @@ nothing. Running it again on the same input gives the same hashes on every machi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from chain_service.domain.calls import carry_out, count_paid_calls
 from chain_service.domain.consensus import gain_priority, run_consensus
@@ -17,7 +17,8 @@ from chain_service.domain.headers import NO_PARENT, Header
 from chain_service.domain.merkle import hash_leaf
 from chain_service.domain.network import Graph
 from chain_service.domain.parameters import ChainParameters
-from chain_service.domain.registration import WORK_BLOCKS, adjust_prices
+from chain_service.domain.prices import adjust_prices
+from chain_service.domain.registration import WORK_BLOCKS
 from chain_service.domain.roots import StateChange, encode_account, encode_neuron
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State, count_totals
@@ -30,8 +31,7 @@ class InvariantBroken(Exception):
     """Money came from nowhere or got lost: our own mistake. The chain must stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """An extrinsic whose signature and shape were checked."""
 
     hash: str
@@ -46,8 +46,7 @@ class Order:
     """Canonical bytes, which the fee is counted by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an order in a block."""
 
     hash: str
@@ -103,8 +102,9 @@ def apply_block(
         (None, event) for event in begin_block(layer, parameters)
     ]
     outcomes = []
+    scratch = layer.branch()
     for index, order in enumerate(orders):
-        outcome, caused = apply_order(layer, order, parameters)
+        outcome, caused = apply_order(layer, scratch, order, parameters)
         outcomes.append(outcome)
         events.extend((index, event) for event in caused)
     fees_rao = sum(outcome.fee_rao for outcome in outcomes)
@@ -194,10 +194,10 @@ def calculate_fee(order: Order, parameters: ChainParameters) -> int:
 
 
 def apply_order(
-    layer: State, order: Order, parameters: ChainParameters
+    layer: State, scratch: State, order: Order, parameters: ChainParameters
 ) -> tuple[Outcome, list[Event]]:
     """
-    Use up the nonce, charge the fee, and carry out the call.
+    Use up the nonce, charge the fee, and carry out the call on a layer that is cleared for it.
 
     A refused call keeps nonce and fee, and leaves nothing else; one that can't pay its fee is
     refused for that. The block's fees flow into the pot together, at its end.
@@ -211,12 +211,13 @@ def apply_order(
         layer.accounts[order.signer] = Account(free_rao, nonce + 1, slot)
         return Outcome(order.hash, _tell(refusal), 0), []
     layer.accounts[order.signer] = Account(free_rao - fee_rao, nonce + 1, slot)
-    run = Execution(layer.branch(), parameters, order.signer)
+    scratch.clear(layer.counters)
+    run = Execution(scratch, parameters, order.signer)
     try:
         carry_out(run, order.call, order.arguments)
     except Refusal as refusal:
         return Outcome(order.hash, _tell(refusal), fee_rao), []
-    layer.absorb(run.state)
+    layer.absorb(scratch)
     return Outcome(order.hash, None, fee_rao), run.events
 
 

@@ -54,6 +54,10 @@ class NoSuchBlock(NotFound):
     pass
 
 
+class BlockNotKept(NotFound):
+    """The chain has this block; this node began later, from a snapshot."""
+
+
 class NoSuchExtrinsic(NotFound):
     pass
 

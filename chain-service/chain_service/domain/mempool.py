@@ -4,6 +4,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chain_service.domain.blocks import Order
 from chain_service.domain.parameters import UINT64_MAX
@@ -16,8 +17,7 @@ Head = tuple[int, int, int, str]
 """A signer's next order, as the heap sorts it: −tip, −priority, place in the row, signer."""
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """An order, and its place in the row of arrivals."""
 
     sequence: int
@@ -26,10 +26,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Choice:
-    orders: Sequence[Order]
+    taken: Sequence[Waiting]
     """For the next block, each includable after those before it."""
     expired: Sequence[Waiting]
     """Never includable again; what the same signer sent after it goes with it."""
+
+    @property
+    def orders(self) -> list[Order]:
+        return [entry.order for entry in self.taken]
 
 
 def choose_orders(waiting: Iterable[Waiting], state: State, limit: int) -> Choice:
@@ -45,17 +49,17 @@ def choose_orders(waiting: Iterable[Waiting], state: State, limit: int) -> Choic
     for entry in waiting:
         queues[entry.order.signer].append(entry)
     heads: list[Head] = []
-    orders: list[Order] = []
+    taken: list[Waiting] = []
     expired: list[Waiting] = []
     for signer, queue in queues.items():
         queue.sort(key=lambda entry: entry.order.nonce, reverse=True)
         _offer(heads, signer, queue, state, state.accounts[signer].nonce, expired)
-    while heads and len(orders) < limit:
+    while heads and len(taken) < limit:
         signer = heapq.heappop(heads)[-1]
-        order = queues[signer].pop().order
-        orders.append(order)
-        _offer(heads, signer, queues[signer], state, order.nonce + 1, expired)
-    return Choice(orders, sorted(expired, key=lambda entry: entry.sequence))
+        entry = queues[signer].pop()
+        taken.append(entry)
+        _offer(heads, signer, queues[signer], state, entry.order.nonce + 1, expired)
+    return Choice(taken, sorted(expired, key=lambda entry: entry.sequence))
 
 
 def find_priority(order: Order, state: State) -> int:

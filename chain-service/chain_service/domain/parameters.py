@@ -109,6 +109,14 @@ class ChainParameters:
     """Liquid alpha's upper end, of 65,535. Today: 0.9."""
     yuma_alpha_steepness: int = 1_000
     """Liquid alpha's steepness, in hundredths. Today: 1,000."""
+    price_rule: str = "doubling"
+    """How the prices of registration move: doubling, ratio or half-life (domain/prices.py)."""
+    price_alpha_u64: int = 58_000
+    """Rule `ratio`: the share of the old price that stays, of 2^64 − 1. Finney: 58,000."""
+    burn_half_life_blocks: int = 360
+    """Rule `half-life`: blocks in which the burn falls to one half. Today: 360."""
+    burn_multiplier_ppm: int = 1_260_000
+    """Rule `half-life`: what a registration makes of the burn, parts per million. Today: 1.26."""
     tokenizer_sha256: str = ""
     """The network's tokenizer, fixed at genesis; empty where the network fixes none."""
 
@@ -133,16 +141,27 @@ class ChainParameters:
             raise InvalidParameters("bonds_moving_average_ppm must be at most 1,000,000")
         if self.consensus_rule not in CONSENSUS_RULES:
             raise InvalidParameters(f"consensus_rule must be one of {', '.join(CONSENSUS_RULES)}")
+        if self.price_rule not in PRICE_RULES:
+            raise InvalidParameters(f"price_rule must be one of {', '.join(PRICE_RULES)}")
+        if self.price_rule == "ratio" and self.target_registrations_per_interval < 1:
+            raise InvalidParameters("price_rule ratio needs a target_registrations_per_interval")
 
     def as_json(self) -> dict[str, Any]:
-        """Return the parameters by name; as strings those that may pass 2^53: rao, difficulties."""
+        """
+        Return the parameters by name; as strings those that may pass 2^53: rao, difficulties.
+
+        What came later is told only where it is chosen, so that older chains keep their genesis.
+        """
         return {
-            name: str(value) if name.endswith(("_rao", "_difficulty")) else value
+            name: str(value) if name.endswith(("_rao", "_difficulty", "_u64")) else value
             for name, value in asdict(self).items()
+            if name not in LATER or value != getattr(NETWORK, name)
         }
 
 
 CONSENSUS_RULES = ("nakamoto", "yuma")
+PRICE_RULES = ("doubling", "ratio", "half-life")
+LATER = ("price_rule", "price_alpha_u64", "burn_half_life_blocks", "burn_multiplier_ppm")
 AT_MOST_UINT16_MAX = (
     "yuma_kappa_u16",
     "yuma_max_validators",
@@ -162,6 +181,7 @@ POSITIVE = (
     "adjustment_interval_blocks",
     "max_registrations_per_block",
     "max_extrinsics_per_block",
+    "burn_half_life_blocks",
 )
 
 NETWORK = ChainParameters()

@@ -1,11 +1,9 @@
 """
-Calls that enter the network, and the rules of its slots: work, burn, difficulty, pruning.
+Calls that enter the network, and the rules of its slots: work, burn, pruning.
 
 Source: opentensor/subtensor_deprecated, pallets/subtensor/src/registration.rs and step.rs; burned
 registration as in today's chain.
 """
-
-from dataclasses import replace
 
 from chain_service.domain.addresses import read_public_key
 from chain_service.domain.errors import (
@@ -17,9 +15,10 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import ChainParameters
+from chain_service.domain.prices import raise_burn
 from chain_service.domain.state import NOBODY, State
 from chain_service.domain.transfers import check_keeps_alive
-from chain_service.domain.values import Counters, Neuron
+from chain_service.domain.values import Neuron
 from chain_service.domain.work import calculate_seal, meets_difficulty
 
 WORK_BLOCKS = 3
@@ -46,6 +45,8 @@ def burned_register(run: Execution, hotkey: str) -> None:
     run.debit(run.signer, burn_rao)
     run.fill_pot(burn_rao)
     run.count(burns_this_interval=run.state.counters.burns_this_interval + 1)
+    if run.parameters.price_rule == "half-life":
+        run.count(burn_rao=raise_burn(burn_rao, run.parameters))
     uid = fill_slot(run, hotkey, run.signer)
 
     run.record("Registered", uid=uid, hotkey=hotkey, coldkey=run.signer)
@@ -128,38 +129,3 @@ def find_pruned(state: State, parameters: ChainParameters) -> int:
         return immune_since, share, uid
 
     return min(range(state.counters.neuron_count), key=score)
-
-
-def adjust_prices(counters: Counters, parameters: ChainParameters) -> Counters:
-    """
-    At the end of an interval, double what was asked for too often, and halve it else.
-
-    Difficulty follows registrations by work; the burn follows registrations by burning, in the
-    same way. A count equal to the target halves, as in the original.
-    """
-    counters = replace(counters, registrations_this_block=0)
-    if counters.height - counters.last_adjustment_block < parameters.adjustment_interval_blocks:
-        return counters
-    return replace(
-        counters,
-        last_adjustment_block=counters.height,
-        difficulty=adjust(
-            counters.difficulty,
-            counters.works_this_interval > parameters.target_registrations_per_interval,
-            parameters.minimum_difficulty,
-            parameters.maximum_difficulty,
-        ),
-        burn_rao=adjust(
-            counters.burn_rao,
-            counters.burns_this_interval > parameters.target_registrations_per_interval,
-            parameters.minimum_burn_rao,
-            parameters.maximum_burn_rao,
-        ),
-        works_this_interval=0,
-        burns_this_interval=0,
-    )
-
-
-def adjust(price: int, too_many: bool, minimum: int, maximum: int) -> int:
-    """Return the doubled price, at most the maximum; or half of it, at least the minimum."""
-    return min(price * 2, maximum) if too_many else max(price // 2, minimum)

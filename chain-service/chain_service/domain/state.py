@@ -75,6 +75,15 @@ class State:
             tree=self.tree,
         )
 
+    def clear(self, counters: Counters) -> None:
+        """Drop what was written in this layer: a new one would cost a transfer a tenth more."""
+        self.accounts.clear()
+        self.neurons.clear()
+        self.uids.clear()
+        self.weights.clear()
+        self.bonds.clear()
+        self.counters = counters
+
     def absorb(self, layer: "State") -> None:
         """Take over what was written in a layer that branched off here."""
         self.accounts.update(layer.accounts)

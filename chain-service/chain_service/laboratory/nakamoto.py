@@ -9,7 +9,8 @@ from chain_service.domain.consensus import RULES
 from chain_service.domain.execution import Execution
 from chain_service.domain.network import Graph, Step
 from chain_service.domain.parameters import MAINNET_2022, NETWORK, UINT32_MAX, ChainParameters
-from chain_service.domain.registration import adjust, fill_slot
+from chain_service.domain.prices import adjust
+from chain_service.domain.registration import fill_slot
 from chain_service.domain.state import State
 from chain_service.domain.values import Scores
 from chain_service.domain.weights import check_row, normalise_weights, set_weights
@@ -201,13 +202,6 @@ def check_priority(vector: Vector) -> None:
         if "expect_priority" in line:
             found = run.state.neuron(uid).priority
             compare(f"script[{number}].expect_priority", line["expect_priority"], found)
-
-
-def check_later_prices(vector: Vector, family: Family) -> None:
-    raise NotComparable(
-        "a price of the later chain (subtensor v1.1.11 and after); this one keeps the Nakamoto "
-        "network's, which doubles or halves: nakreg-01 pins it"
-    )
 
 
 def judge_row(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain_service.laboratory.comparing import Differs, Family, NotComparable, Vector
-from chain_service.laboratory.nakamoto import check_later_prices, check_rules, check_step
+from chain_service.laboratory.nakamoto import check_rules, check_step
 from chain_service.laboratory.payouts import check_delegation, check_reward, check_schedule
+from chain_service.laboratory.prices import check_later_prices
 from chain_service.laboratory.primitives import check_primitives
 from chain_service.laboratory.yuma import check_epochs, check_large, check_yuma3
 from taonet.kit.errors import Malformed, NotFound

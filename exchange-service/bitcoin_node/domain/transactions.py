@@ -4,6 +4,7 @@ It can send to any standard address. It spends P2WPKH outputs only: those are th
 signatures it can check.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -64,16 +65,31 @@ def is_coinbase(transaction: Transaction) -> bool:
     return len(transaction.vin) == 1 and transaction.vin[0].txid.hex() == NO_TXID
 
 
+def hash_with_witness(transaction: Transaction) -> str:
+    """Return the hash over all of a transaction, its witnesses included (BIP 141)."""
+    once = hashlib.sha256(transaction.serialize()).digest()
+    return hashlib.sha256(once).digest()[::-1].hex()
+
+
 def measure_virtual_bytes(transaction: Transaction) -> int:
-    """Return ⌈weight / 4⌉, where a byte weighs 1 in a witness and 4 elsewhere (BIP 141)."""
-    whole = len(transaction.serialize())
+    """Return ⌈weight / 4⌉."""
+    return -(-measure_weight(transaction) // 4)
+
+
+def measure_weight(transaction: Transaction) -> int:
+    """Return a transaction's weight: a byte weighs 1 in a witness and 4 elsewhere (BIP 141)."""
+    return 3 * measure_bare_bytes(transaction) + len(transaction.serialize())
+
+
+def measure_bare_bytes(transaction: Transaction) -> int:
+    """Return how long a transaction is without its witnesses."""
     bare = Transaction(
         transaction.version,
         [TransactionInput(i.txid, i.vout, i.script_sig, i.sequence) for i in transaction.vin],
         transaction.vout,
         transaction.locktime,
     )
-    return -(-(3 * len(bare.serialize()) + whole) // 4)
+    return len(bare.serialize())
 
 
 def check_transaction(

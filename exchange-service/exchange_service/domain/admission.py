@@ -50,7 +50,7 @@ def check_terms(terms: PlaceOrder, last_price_sat: int) -> Reason | None:
     (`avgPriceMins` 0), and not at all before the first trade.
     """
     kind, price_sat, quantity_rao = terms.kind, terms.price_sat, terms.quantity_rao
-    if terms.stop_price_sat or terms.iceberg_rao or kind in STOPS:
+    if kind is not LIMIT or terms.stop_price_sat or terms.iceberg_rao:
         reason = _check_stop(terms) or _check_iceberg(terms)
         if reason is not None:
             return reason

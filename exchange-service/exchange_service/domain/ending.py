@@ -1,5 +1,7 @@
 """Orders on their way out, or made smaller: by their owner, or by a deadline they let pass."""
 
+from typing import Final
+
 from exchange_service.domain.book import Order, slice_of
 from exchange_service.domain.commands import (
     AmendOrder,
@@ -41,6 +43,8 @@ from exchange_service.domain.refusals import (
 )
 from exchange_service.domain.state import State
 from exchange_service.domain.symbol import DEADLINE_MS_MAX, STEP_RAO
+
+UNRESTRICTED: Final = Restriction.NONE
 
 
 def cancel_order(state: State, command: CancelOrder) -> list[Fact]:
@@ -161,7 +165,7 @@ def _find_open(state: State, account_id: int, order_id: int, client_order_id: st
 def _check_cancel(order: Order | None, restriction: Restriction) -> Reason | None:
     if order is None:
         return UNKNOWN_ORDER
-    if restriction is Restriction.NONE:
+    if restriction is UNRESTRICTED:
         return None
     wanted_new = restriction is Restriction.ONLY_NEW
     return None if wanted_new is (order.executed_rao == 0) else RESTRICTED

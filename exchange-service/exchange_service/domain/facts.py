@@ -1,6 +1,11 @@
 """What happened, in the past tense. Every fact carries all the money it moved, so that the ledger,
-the tables and the answers to clients are all derived from facts alone."""
+the tables and the answers to clients are all derived from facts alone.
 
+The facts of nearly every command are classes with an `__init__` of their own, which mypyc makes
+fifteen times as fast as it makes a named tuple; the others are named tuples.
+"""
+
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -28,10 +33,14 @@ class Half(StrEnum):
     ORDER = "ORDER"
 
 
-class Rejected(NamedTuple):
+@dataclass(init=False, slots=True)
+class Rejected:
     """The command changed nothing; always the first fact, if it is one."""
 
     reason: Reason
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
 
 
 class ReplaceRefused(NamedTuple):
@@ -61,7 +70,8 @@ class FeeRatesSet(NamedTuple):
     taker_ppm: int
 
 
-class OrderAccepted(NamedTuple):
+@dataclass(init=False, slots=True)
+class OrderAccepted:
     """An order entered. What it takes at once is paid from what is free; the facts of that follow.
 
     A stop order waits outside the book until OrderTriggered.
@@ -72,6 +82,11 @@ class OrderAccepted(NamedTuple):
     """The quantity ordered; for a market order by quote, what the quote came to."""
     reserved: int
     """Moved from free to locked for what rests or waits: satoshi for a buy, rao for a sale."""
+
+    def __init__(self, terms: PlaceOrder, quantity_rao: int, reserved: int) -> None:
+        self.terms = terms
+        self.quantity_rao = quantity_rao
+        self.reserved = reserved
 
 
 class OrderTriggered(NamedTuple):
@@ -85,7 +100,8 @@ class OrderTriggered(NamedTuple):
     """from free to locked, for what rests after the trades that follow."""
 
 
-class Traded(NamedTuple):
+@dataclass(init=False, slots=True)
+class Traded:
     time_ms: int
     trade_id: int
     price_sat: int
@@ -103,6 +119,40 @@ class Traded(NamedTuple):
     maker_fee_sat: int
     released_sat: int
     """Back from locked to free for a maker who buys: a lower fee than was reserved."""
+
+    def __init__(
+        self,
+        time_ms: int,
+        trade_id: int,
+        price_sat: int,
+        quantity_rao: int,
+        quote_sat: int,
+        taker_side: Side,
+        taker_order_id: int,
+        taker_account_id: int,
+        taker_leaves_rao: int,
+        taker_fee_sat: int,
+        maker_order_id: int,
+        maker_account_id: int,
+        maker_leaves_rao: int,
+        maker_fee_sat: int,
+        released_sat: int,
+    ) -> None:
+        self.time_ms = time_ms
+        self.trade_id = trade_id
+        self.price_sat = price_sat
+        self.quantity_rao = quantity_rao
+        self.quote_sat = quote_sat
+        self.taker_side = taker_side
+        self.taker_order_id = taker_order_id
+        self.taker_account_id = taker_account_id
+        self.taker_leaves_rao = taker_leaves_rao
+        self.taker_fee_sat = taker_fee_sat
+        self.maker_order_id = maker_order_id
+        self.maker_account_id = maker_account_id
+        self.maker_leaves_rao = maker_leaves_rao
+        self.maker_fee_sat = maker_fee_sat
+        self.released_sat = released_sat
 
 
 class MatchPrevented(NamedTuple):
@@ -124,7 +174,10 @@ class MatchPrevented(NamedTuple):
     """Back from locked to free: satoshi if the maker buys, rao if it sells."""
 
 
-class OrderCancelled(NamedTuple):
+@dataclass(init=False, slots=True)
+class OrderEnded:
+    """An order is open no longer, and this is what became of it."""
+
     time_ms: int
     terms: PlaceOrder
     quantity_rao: int
@@ -135,16 +188,58 @@ class OrderCancelled(NamedTuple):
     released: int
     """Back from locked to free: satoshi for a buy, rao for a sale."""
 
+    def __init__(
+        self,
+        time_ms: int,
+        terms: PlaceOrder,
+        quantity_rao: int,
+        executed_rao: int,
+        executed_sat: int,
+        prevented_rao: int,
+        released: int,
+    ) -> None:
+        self.time_ms = time_ms
+        self.terms = terms
+        self.quantity_rao = quantity_rao
+        self.executed_rao = executed_rao
+        self.executed_sat = executed_sat
+        self.prevented_rao = prevented_rao
+        self.released = released
 
-class OrderExpired(NamedTuple):
-    time_ms: int
-    terms: PlaceOrder
-    quantity_rao: int
-    executed_rao: int
-    executed_sat: int
-    prevented_rao: int
-    released: int
+
+@dataclass(init=False, slots=True)
+class OrderCancelled(OrderEnded):
+    """By its owner, or by the deadline that its owner let pass."""
+
+
+@dataclass(init=False, slots=True)
+class OrderExpired(OrderEnded):
+    """By the exchange itself."""
+
     expiry: Expiry
+
+    def __init__(
+        self,
+        time_ms: int,
+        terms: PlaceOrder,
+        quantity_rao: int,
+        executed_rao: int,
+        executed_sat: int,
+        prevented_rao: int,
+        released: int,
+        expiry: Expiry,
+    ) -> None:
+        OrderEnded.__init__(
+            self,
+            time_ms,
+            terms,
+            quantity_rao,
+            executed_rao,
+            executed_sat,
+            prevented_rao,
+            released,
+        )
+        self.expiry = expiry
 
 
 class OrderAmended(NamedTuple):

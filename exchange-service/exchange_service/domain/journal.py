@@ -15,6 +15,8 @@ import orjson
 from exchange_service.domain.commands import Command, PlaceOrder
 
 GENESIS_HASH: Final = b"\0" * 32
+ORDERS_INSIDE: Final = {"ReplaceOrder": ("order",), "PlaceOrderPair": ("above", "below")}
+"""Which fields of which commands are orders."""
 
 Fields = TypeVar("Fields", bound=tuple[Any, ...])
 Reader = Callable[[Any], Any]
@@ -47,6 +49,16 @@ def seal(previous_hash: bytes, sequence: int, payload: bytes) -> bytes:
     return hashlib.sha256(previous_hash + sequence.to_bytes(8, "big") + payload).digest()
 
 
+def seal_all(previous_hash: bytes, sequence: int, payloads: list[bytes]) -> list[bytes]:
+    """Return the seals of entries that follow one another; `sequence` is the one before them."""
+    seals = []
+    for payload in payloads:
+        sequence += 1
+        previous_hash = seal(previous_hash, sequence, payload)
+        seals.append(previous_hash)
+    return seals
+
+
 def _write_order(value: Any) -> Any:
     if isinstance(value, PlaceOrder):
         return tuple(value)
@@ -57,24 +69,32 @@ def _read(kind: type[Fields], readers: list[tuple[int, Reader]], row: list[Any])
     for position, reader in readers:
         if position < len(row):
             row[position] = reader(row[position])
+    if len(row) == len(kind._fields):  # type: ignore[attr-defined]
+        # What the class itself does with all its fields, without a call of Python in between.
+        made: Fields = _make_tuple(kind, row)
+        return made
     return kind(*row)
 
 
-def _find_reader(kind: Any) -> Reader | None:
-    """Return what turns a field's JSON into its type; None if it is that already."""
-    if kind is PlaceOrder:
-        return lambda row: _read(PlaceOrder, _READERS["PlaceOrder"], row)
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return {str(member): member for member in kind}.__getitem__
-    return None
+def _read_order(row: list[Any]) -> PlaceOrder:
+    return _read(PlaceOrder, _READERS["PlaceOrder"], row)
 
 
+def _find_readers(command: Any) -> list[tuple[int, Reader]]:
+    """Return what turns JSON into a field's type, for each field that JSON has no type for."""
+    readers: list[tuple[int, Reader]] = []
+    # By name, for compiled classes do not know the annotation of a field that is a tuple.
+    hints = get_type_hints(command) | dict.fromkeys(ORDERS_INSIDE.get(command.__name__, ()))
+    for position, kind in enumerate(hints.values()):
+        if kind is None:
+            readers.append((position, _read_order))
+        elif isinstance(kind, type) and issubclass(kind, StrEnum):
+            readers.append((position, {str(member): member for member in kind}.__getitem__))
+    return readers
+
+
+_make_tuple: Final[Any] = tuple.__new__
 _COMMANDS: Final[dict[str, type]] = {command.__name__: command for command in get_args(Command)}
 _READERS: Final[dict[str, list[tuple[int, Reader]]]] = {
-    name: [
-        (position, reader)
-        for position, kind in enumerate(get_type_hints(command).values())
-        if (reader := _find_reader(kind)) is not None
-    ]
-    for name, command in _COMMANDS.items()
+    name: _find_readers(command) for name, command in _COMMANDS.items()
 }

@@ -42,53 +42,83 @@ def calculate_fillable(
     The walk ends at the limit price, where `quantity_rao` or else `quote_sat` is used up, or where
     the account's own order stands in the way and its self-trade mode ends the taker.
     """
-    filled_rao = filled_sat = prevented_rao = used_sat = 0
-    mode = order.terms.self_trade
+    walk = Walk(order, quantity_rao, quote_sat)
     for level in opposite.in_levels():
         price_sat = level.price_sat
         if price_sat > limit_sat if order.buying else price_sat < limit_sat:
             break
+        if not walk.pass_level(level):
+            break
+    return Fillable(walk.filled_rao, walk.filled_sat, walk.prevented_rao)
+
+
+class Walk:
+    """How far along the book an order has come that only looks."""
+
+    __slots__ = (
+        "account",
+        "filled_rao",
+        "filled_sat",
+        "left_sat",
+        "mode",
+        "prevented_rao",
+        "quantity_rao",
+    )
+
+    def __init__(self, order: Order, quantity_rao: int | None, quote_sat: int) -> None:
+        self.account = order.account
+        self.mode = order.terms.self_trade
+        self.quantity_rao = quantity_rao
+        self.left_sat = quote_sat
+        """What of the quote is not used yet, where there is no quantity."""
+        self.filled_rao = 0
+        self.filled_sat = 0
+        self.prevented_rao = 0
+
+    def pass_level(self, level: Level) -> bool:
+        """Meet a level's orders as a taker does; return whether the walk goes on.
+
+        What icebergs hide comes after everything that is shown. Orders of the taker's own account
+        are met whole, for they are prevented, and not traded slice by slice.
+        """
+        hidden_rao = 0
+        maker = level.first
+        while maker is not None:
+            if maker.account is self.account and self.mode is not NONE:
+                goes_on = self._meet_own(level.price_sat, maker.leaves_rao)
+            else:
+                goes_on = self._meet(level.price_sat, maker.shown_rao)
+                hidden_rao += maker.leaves_rao - maker.shown_rao
+            if not goes_on:
+                return False
+            maker = maker.after
+        return not hidden_rao or self._meet(level.price_sat, hidden_rao)
+
+    def _meet(self, price_sat: int, offered_rao: int) -> bool:
+        take_rao = min(offered_rao, self._count_left(price_sat))
+        take_sat = price_sat * take_rao // RAO_PER_TAO
+        self.filled_rao += take_rao
+        self.filled_sat += take_sat
+        self.left_sat -= take_sat
+        return take_rao > 0
+
+    def _meet_own(self, price_sat: int, offered_rao: int) -> bool:
+        if self.mode in ENDS_TAKER:
+            return False
+        if self.mode is EXPIRE_MAKER:
+            return True
+        take_rao = min(offered_rao, self._count_left(price_sat))
+        self.prevented_rao += take_rao
+        self.left_sat -= price_sat * take_rao // RAO_PER_TAO
+        return take_rao > 0
+
+    def _count_left(self, price_sat: int) -> int:
+        """Return how much more the order would take at a price."""
+        if self.quantity_rao is not None:
+            return self.quantity_rao - self.filled_rao - self.prevented_rao
         # One step costs price × step / 10⁹ satoshi, exactly.
         step_sat = price_sat * STEP_RAO // RAO_PER_TAO
-        for offered_rao, own in _list_offers(level, order):
-            if own and mode in ENDS_TAKER:
-                return Fillable(filled_rao, filled_sat, prevented_rao)
-            if own and mode is EXPIRE_MAKER:
-                continue
-            if quantity_rao is not None:
-                left_rao = quantity_rao - filled_rao - prevented_rao
-            else:
-                left_rao = (quote_sat - used_sat) // step_sat * STEP_RAO
-            take_rao = min(offered_rao, left_rao)
-            if take_rao == 0:
-                return Fillable(filled_rao, filled_sat, prevented_rao)
-            take_sat = price_sat * take_rao // RAO_PER_TAO
-            used_sat += take_sat
-            if own and mode is not NONE:
-                prevented_rao += take_rao
-            else:
-                filled_rao += take_rao
-                filled_sat += take_sat
-    return Fillable(filled_rao, filled_sat, prevented_rao)
-
-
-def _list_offers(level: Level, order: Order) -> list[tuple[int, bool]]:
-    """Return quantities in the order a taker meets them, and whether they are its own account's.
-
-    What icebergs hide comes after everything that is shown. Orders of the taker's own account are
-    met whole, for they are prevented, and not traded slice by slice.
-    """
-    account = order.account
-    offers, hidden_rao = [], 0
-    for maker in level:
-        own = maker.account is account
-        whole = own and order.terms.self_trade is not NONE
-        offers.append((maker.leaves_rao if whole else maker.shown_rao, own))
-        hidden_rao += 0 if whole else maker.leaves_rao - maker.shown_rao
-    if hidden_rao:
-        # Whose it is does not matter: it trades, or it would have been met whole.
-        offers.append((hidden_rao, False))
-    return offers
+        return self.left_sat // step_sat * STEP_RAO
 
 
 def match(

@@ -13,6 +13,7 @@ from exchange_service.funds.operations import Desk
 from exchange_service.funds.repository import WithdrawalAddress
 from exchange_service.funds.schemas import (
     write_account,
+    write_asset,
     write_coin,
     write_deposit,
     write_rate,
@@ -58,6 +59,24 @@ def show_account(signed: Signed, engine: RunningEngine, terms: Terms) -> dict[st
 @router.get("/system/status")
 async def show_status() -> dict[str, Any]:
     return {"status": 0, "msg": "normal"}
+
+
+@router.get("/spot/delist-schedule")
+async def show_delistings() -> list[dict[str, Any]]:
+    """Nothing leaves this market: clients look here each day."""
+    return []
+
+
+@router.get("/account/status")
+async def show_account_status(signed: Signed) -> dict[str, str]:
+    return {"data": "Normal"}
+
+
+@router.get("/asset/assetDetail")
+async def show_assets(signed: Signed, terms: Terms) -> dict[str, Any]:
+    wanted = signed.parameters.choice("asset", Asset) if "asset" in signed.parameters else None
+    chosen = [asset for asset in Asset if wanted in (None, asset)]
+    return {asset: write_asset(asset, terms.desk) for asset in chosen}
 
 
 @router.get("/asset/tradeFee")

@@ -111,6 +111,17 @@ def write_coin(asset: Asset, balance: Balance, desk: Desk) -> dict[str, Any]:
     }
 
 
+def write_asset(asset: Asset, desk: Desk) -> dict[str, Any]:
+    """Return what `asset/assetDetail` says about a coin."""
+    on_chain = desk.is_on_chain(asset)
+    return {
+        "minWithdrawAmount": write_amount(asset, desk.minimum(asset)),
+        "depositStatus": on_chain,
+        "withdrawFee": write_amount(asset, desk.fees[asset]),
+        "withdrawStatus": on_chain,
+    }
+
+
 def write_deposit(deposit: Deposit, desk: Desk) -> dict[str, Any]:
     asset = Asset(deposit.asset)
     confirmations = desk.confirmations[asset]

@@ -36,6 +36,7 @@ from exchange_service.market.schemas import (
 )
 from exchange_service.market.tickers import AVERAGE_MINUTES, WINDOWS_MS, Ticker, read_ticker
 from exchange_service.parameters import TIME_MAX, Parameters, illegal
+from exchange_service.switch.routes import TheSwitch
 from exchange_service.web import (
     PAGE_DEFAULT,
     PAGE_MAX,
@@ -77,9 +78,11 @@ async def show_time() -> dict[str, int]:
 
 
 @router.get("/exchangeInfo")
-async def show_exchange_info(parameters: Unsigned, limits: Counted) -> dict[str, Any]:
+async def show_exchange_info(
+    parameters: Unsigned, limits: Counted, switch: TheSwitch
+) -> dict[str, Any]:
     check_symbols(parameters)
-    return write_exchange_info(now_ms(), limits.budget.describe())
+    return write_exchange_info(now_ms(), limits.budget.describe(), switch.status)
 
 
 @router.get("/depth")

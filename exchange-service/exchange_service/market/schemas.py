@@ -32,20 +32,22 @@ from exchange_service.market.tickers import Ticker
 Level = tuple[int, int] | None
 
 
-def write_exchange_info(now_ms: int, rate_limits: list[dict[str, Any]]) -> dict[str, Any]:
+def write_exchange_info(
+    now_ms: int, rate_limits: list[dict[str, Any]], status: str
+) -> dict[str, Any]:
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": rate_limits,
         "exchangeFilters": [],
-        "symbols": [write_symbol()],
+        "symbols": [write_symbol(status)],
     }
 
 
-def write_symbol() -> dict[str, Any]:
+def write_symbol(status: str) -> dict[str, Any]:
     return {
         "symbol": SYMBOL,
-        "status": "TRADING",
+        "status": status,
         "baseAsset": BASE,
         "baseAssetPrecision": RAO_PLACES,
         "quoteAsset": QUOTE,

@@ -31,9 +31,12 @@ class Method:
     orders: int = 0
     """New orders it counts as."""
     needs: frozenset[str] = field(init=False)
+    is_asynchronous: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        # Looked up once, not for every request.
         object.__setattr__(self, "needs", frozenset(inspect.signature(self.answer).parameters))
+        object.__setattr__(self, "is_asynchronous", inspect.iscoroutinefunction(self.answer))
 
     async def run(self, state: State, parameters: Parameters, signed: SignedRequest | None) -> Any:
         """Call the function with what it asks for; one that waits for SQL in a thread."""
@@ -44,9 +47,10 @@ class Method:
             "history": state.history,
             "limits": state.limits,
             "terms": state.funds_terms,
+            "switch": state.switch,
         }
         given = {name: offered[name] for name in self.needs if name != "conn"}
-        if inspect.iscoroutinefunction(self.answer):
+        if self.is_asynchronous:
             return await self.answer(**given)
         return await asyncio.to_thread(self._run_with_sql, state, given)
 

@@ -28,6 +28,7 @@ from exchange_service.parameters import Parameters, missing
 from exchange_service.streams.api_methods import METHODS, Method
 from exchange_service.streams.connection import MessageRate, serve
 from exchange_service.streams.hub import Subscriber
+from exchange_service.streams.wire import find_wire
 from exchange_service.turnstile import find_address
 from exchange_service.web import now_ms
 from taonet.kit.logging import get_logger
@@ -43,6 +44,9 @@ MALFORMED: Final = Reason(-1135, "Invalid JSON Request")
 UNKNOWN_METHOD: Final = Reason(-1020, "This operation is not supported.")
 NOT_SUBSCRIBED: Final = Reason(-2037, "There is no subscription with this id.")
 MISTAKE: Final = Reason(-1000, "An unknown error occurred while processing the request.")
+
+DECODER: Final = json.JSONDecoder(parse_float=str)
+"""Numbers with a point stay the text they were, which is what was signed."""
 
 log = get_logger(__name__)
 
@@ -62,7 +66,7 @@ class ApiSocket:
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
-        session = Session(self.state, address)
+        session = Session(self.state, address, Subscriber(find_wire(scope)))
         self.state.hub.join(session.subscriber)
         try:
             rate = MessageRate(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND)
@@ -74,11 +78,13 @@ class ApiSocket:
 class Session:
     """One connection: who has logged on, whose events it hears, what is under way."""
 
-    def __init__(self, state: State, address: str) -> None:
+    def __init__(self, state: State, address: str, subscriber: Subscriber) -> None:
         self.state = state
         self.address = address
-        self.subscriber = Subscriber()
+        self.subscriber = subscriber
         self._limits: Limits = state.limits
+        self._weight_rule = self._limits.budget.weight
+        self._weight_limit = self._weight_rule.describe()
         self._key: Key | None = None
         self._logged_on_ms = 0
         self._subscriptions: dict[int, tuple[int, Any]] = {}
@@ -94,11 +100,10 @@ class Session:
             "userDataStream.unsubscribe": self._unsubscribe,
         }
 
-    async def handle(self, text: str) -> None:
+    def handle(self, text: str) -> None:
         """Begin a request; its answer is queued when it is there."""
         try:
-            # Numbers with a point stay the text they were, which is what was signed.
-            request = json.loads(text, parse_float=str)
+            request = DECODER.decode(text)
             name, asked = request["method"], request.get("params") or {}
             values = {key: write_value(value) for key, value in asked.items() if value is not None}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -136,6 +141,7 @@ class Session:
             if method.permission is not None:
                 signed = self._authenticate(parameters, values, method.permission)
                 if method.orders:
+                    self.state.switch.check_open()
                     self._limits.count(signed.account_id, method.orders)
             result = await method.run(self.state, parameters, signed)
         except BinanceRefusal as refusal:
@@ -219,8 +225,7 @@ class Session:
                 for step in self._terminations([number]):
                     step()
                 return
-            text = event.decode()
-            self.subscriber.put(f'{{"subscriptionId":{number},"event":{text}}}')
+            self.subscriber.say(b'{"subscriptionId":%d,"event":%b}' % (number, event))
 
         def begin() -> None:
             self._subscriptions[number] = key.account_id, tell
@@ -240,8 +245,7 @@ class Session:
         def terminate(number: int) -> None:
             self.state.hub.unwatch(*self._subscriptions.pop(number))
             event = {"e": "eventStreamTerminated", "E": now_ms()}
-            message = orjson.dumps({"subscriptionId": number, "event": event})
-            self.subscriber.put(message.decode())
+            self.subscriber.say(orjson.dumps({"subscriptionId": number, "event": event}))
 
         return [lambda number=number: terminate(number) for number in numbers]
 
@@ -260,22 +264,23 @@ class Session:
         else:
             answer["result"] = result
         if parameters.optional_text("returnRateLimits") != "false":
-            rule = self._limits.budget.weight
-            used = self._limits.used(rule, self.address)
-            answer["rateLimits"] = [{**rule.describe(), "count": used}]
-        self.subscriber.put(orjson.dumps(answer).decode())
+            used = self._limits.used(self._weight_rule, self.address)
+            answer["rateLimits"] = [{**self._weight_limit, "count": used}]
+        self.subscriber.say(orjson.dumps(answer))
 
 
 def write_value(value: Any) -> str:
     """Return a parameter as the text that was signed."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int):
+    if isinstance(value, int):
         return str(value)
     return json.dumps(value, separators=(",", ":"))
 
 
 def write_payload(values: dict[str, str]) -> bytes:
     """Return what is signed: the parameters sorted by name, not percent-encoded."""
-    named = sorted((name, value) for name, value in values.items() if name != "signature")
-    return "&".join(f"{name}={value}" for name, value in named).encode(errors="replace")
+    names = [name for name in sorted(values) if name != "signature"]
+    return "&".join([f"{name}={values[name]}" for name in names]).encode(errors="replace")

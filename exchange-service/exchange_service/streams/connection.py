@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +16,7 @@ CLOSE_SECONDS: Final = 2.0
 POLICY: Final = 1008
 GOING_AWAY: Final = 1001
 
-Handle = Callable[[str], Awaitable[None]]
+Handle = Callable[[str], None]
 
 
 class Disconnected(Exception):
@@ -46,13 +46,18 @@ async def serve(
     receive: Receive, send: Send, subscriber: Subscriber, handle: Handle, rate: MessageRate
 ) -> None:
     """Write what is queued and handle what arrives, until one side has had enough."""
+
+    def hear(text: str) -> None:
+        if rate.allows():
+            handle(text)
+        else:
+            subscriber.cut.set()
+
+    if subscriber.wire is not None:
+        subscriber.wire.hear = hear
     tasks = [
         asyncio.create_task(work)
-        for work in (
-            _write(send, subscriber),
-            _read(receive, handle, rate),
-            subscriber.too_slow.wait(),
-        )
+        for work in (_write(send, subscriber), _read(receive, hear), subscriber.cut.wait())
     ]
     done, _ = await asyncio.wait(tasks, timeout=LIFE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -66,19 +71,20 @@ async def serve(
 
 
 async def _write(send: Send, subscriber: Subscriber) -> None:
+    """Send what is queued: everything, or, beside a wire, what it could not take at once."""
     while True:
-        await send({"type": "websocket.send", "text": await subscriber.queue.get()})
+        message = await subscriber.queue.get()
+        await send({"type": "websocket.send", "text": message.text.decode()})
+        subscriber.unsent -= 1
 
 
-async def _read(receive: Receive, handle: Handle, rate: MessageRate) -> None:
-    """Handle messages; return when there were too many in a second."""
+async def _read(receive: Receive, hear: Handle) -> None:
+    """Hand on what arrives; beside a wire, that is only the end."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             raise Disconnected
-        if not rate.allows():
-            return
-        await handle(read_text(message))
+        hear(read_text(message))
 
 
 def read_text(message: Message) -> str:

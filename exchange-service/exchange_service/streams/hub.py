@@ -6,37 +6,63 @@ is cut off, and never silently given less than the others.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from exchange_service.metrics import STREAM_CUT, STREAM_MESSAGES, STREAM_SUBSCRIBERS
+from exchange_service.streams.wire import Wire, frame_text
 from exchange_service.web import now_ms
 
 QUEUE_MAX: Final = 1_000
 """Messages that may wait for one subscriber."""
 
 
+class Message(NamedTuple):
+    """A text, and the frame it travels in: made once for all who get it."""
+
+    text: bytes
+    frame: bytes
+
+    @classmethod
+    def of(cls, text: bytes) -> "Message":
+        return cls(text, frame_text(text))
+
+
 class Subscriber:
     """One connection: its queue, its topics, and in which form it wants to be told."""
 
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
+    def __init__(self, wire: Wire | None = None) -> None:
+        self.wire = wire
+        """The short way to the client; without one, all messages take the queue."""
+        self.queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MAX)
+        self.unsent = 0
+        """Messages in the queue, and the one that is being sent from there."""
         self.topics: dict[str, None] = {}
         """In the order of their subscription."""
         self.combined = False
         """Whether messages come wrapped, as `{"stream": …, "data": …}`."""
-        self.too_slow = asyncio.Event()
+        self.cut = asyncio.Event()
+        """Set once it reads too slowly, or asks too much."""
         self.since_ms = now_ms()
 
-    def put(self, message: str) -> None:
+    def say(self, text: bytes) -> None:
+        """Give it a text that nobody else gets."""
+        self.put(Message.of(text))
+
+    def put(self, message: Message) -> None:
         """Give it a message, or note that it is too slow."""
+        wire = self.wire
+        if wire is not None and not self.unsent and wire.is_free:
+            wire.write(message.frame)
+            return
         try:
             self.queue.put_nowait(message)
+            self.unsent += 1
         except asyncio.QueueFull:
-            if not self.too_slow.is_set():
+            if not self.cut.is_set():
                 STREAM_CUT.inc()
-                self.too_slow.set()
+                self.cut.set()
 
 
 Watcher = Callable[[bytes], None]
@@ -78,15 +104,16 @@ class Hub:
         subscribers = self.topics.get(topic)
         if not subscribers:
             return
-        plain = orjson.dumps(event).decode()
-        wrapped = f'{{"stream":"{topic}","data":{plain}}}'
+        text = orjson.dumps(event)
+        plain = Message.of(text)
+        wrapped = Message.of(b'{"stream":"%b","data":%b}' % (topic.encode(), text))
         for subscriber in subscribers:
             subscriber.put(wrapped if subscriber.combined else plain)
         STREAM_MESSAGES.inc(len(subscribers))
 
     def broadcast(self, event: Any) -> None:
         """Tell everybody, whatever they have subscribed to."""
-        message = orjson.dumps(event).decode()
+        message = Message.of(orjson.dumps(event))
         for subscriber in self.everybody:
             subscriber.put(message)
 

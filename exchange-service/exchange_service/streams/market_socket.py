@@ -12,6 +12,7 @@ from exchange_service.streams.connection import MessageRate, serve
 from exchange_service.streams.hub import Hub, Subscriber
 from exchange_service.streams.listen_keys import ListenKeys
 from exchange_service.streams.publisher import list_topics
+from exchange_service.streams.wire import find_wire
 
 TOPICS: Final = frozenset(list_topics())
 STREAMS_MAX: Final = 1_024
@@ -49,7 +50,9 @@ class MarketSocket:
             await send({"type": "websocket.close", "code": TRY_LATER})
             return
         await send({"type": "websocket.accept"})
-        session = Session(hub, self.state.listen_keys, combined=scope["path"] == "/stream")
+        subscriber = Subscriber(find_wire(scope))
+        subscriber.combined = scope["path"] == "/stream"
+        session = Session(hub, self.state.listen_keys, subscriber)
         hub.join(session.subscriber)
         try:
             session.subscribe(name for name in read_names(scope) if session.is_known(name))
@@ -71,11 +74,10 @@ def read_names(scope: Scope) -> list[str]:
 class Session:
     """One connection's subscriptions, and the answers to its messages."""
 
-    def __init__(self, hub: Hub, listen_keys: ListenKeys, combined: bool) -> None:
+    def __init__(self, hub: Hub, listen_keys: ListenKeys, subscriber: Subscriber) -> None:
         self.hub = hub
         self.listen_keys = listen_keys
-        self.subscriber = Subscriber()
-        self.subscriber.combined = combined
+        self.subscriber = subscriber
         self._watching: dict[str, tuple[int, Any]] = {}
         """Listen keys that this connection follows: the account and its watcher."""
 
@@ -92,10 +94,9 @@ class Session:
 
     def _watch(self, listen_key: str, account_id: int) -> None:
         def tell(event: bytes) -> None:
-            text = event.decode()
             if self.subscriber.combined:
-                text = f'{{"stream":"{listen_key}","data":{text}}}'
-            self.subscriber.put(text)
+                event = b'{"stream":"%b","data":%b}' % (listen_key.encode(), event)
+            self.subscriber.say(event)
 
         self._watching[listen_key] = account_id, tell
         self.hub.watch(account_id, tell)
@@ -111,7 +112,7 @@ class Session:
         self.unsubscribe(list(self._watching))
         self.hub.leave(self.subscriber)
 
-    async def handle(self, text: str) -> None:
+    def handle(self, text: str) -> None:
         identity: Any = None
         try:
             request = read_request(text)
@@ -119,7 +120,7 @@ class Session:
             answer = {"result": self._answer(request), "id": identity}
         except BadRequest as refused:
             answer = {"error": {"code": refused.code, "msg": str(refused)}, "id": identity}
-        self.subscriber.put(orjson.dumps(answer).decode())
+        self.subscriber.say(orjson.dumps(answer))
 
     def _answer(self, request: dict[str, Any]) -> Any:
         method = request.get("method")

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from taonet.cli.surroundings import point_at_cluster
+from taonet.cli.surroundings import point_at_cluster, point_at_validator
 from taonet.kit.errors import Refusal
 
 
@@ -61,11 +61,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen in MOUNTS:
         point_at_cluster()
+    if chosen == "validator" and "run" not in words:  # A Validator of one's own has its own store.
+        point_at_validator()
     try:
         build_app(chosen)(words, prog_name="taonet")
     except Refusal as refusal:
         typer.echo(f"taonet: {refusal}", err=True)
         sys.exit(1)
+    except ValueError as error:
+        typer.echo(f"taonet: {name_settings(error)}", err=True)
+        sys.exit(1)
+
+
+def name_settings(error: ValueError) -> str:
+    """Return which settings are missing or wrong; any other error goes on."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
+        raise error
+    return "; ".join(
+        f"TAONET_{'_'.join(map(str, each['loc'])).upper()}: {each['msg'].lower()}"
+        for each in error.errors()
+    )
 
 
 def build_app(chosen: str | None) -> typer.Typer:

@@ -99,7 +99,9 @@ async def open_account(body: AccountRequest, network: TheNetwork) -> Response:
     return await _pass_on(network.exchange_http, asked)
 
 
-@router.api_route("/trade/exchange/{path:path}", methods=["GET", "POST", "DELETE"])
+@router.api_route(
+    "/trade/exchange/{path:path}", methods=["GET", "POST", "DELETE"], include_in_schema=False
+)
 async def relay(
     path: str,
     request: Request,

@@ -29,7 +29,7 @@ def create_app() -> FastAPI:
                 settings.redis_url, socket_timeout=REDIS_SECONDS, decode_responses=True
             ) as client,
         ):
-            queues = Queues(client, settings.exporter_queues)
+            queues = Queues(client, settings.exporter_queues.split(","))
             app.state.read_state = lambda: read_stores(pool, client, queues)
             yield
 

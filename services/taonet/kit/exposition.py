@@ -29,13 +29,21 @@ class Exposition:
         name: str,
         meaning: str,
         labels: Sequence[str],
-        rows: Iterable[Sequence[object]],
+        rows: Iterable[tuple[object, ...]],
+        *,
+        rounded: bool = False,
     ) -> None:
-        """Add a metric with labels: each row has the labels' values, then the number."""
+        """Add a metric with labels: each row has the labels' values, then the number.
+
+        Rounded to nine digits, a share of thousands takes half the room.
+        """
         form = ",".join(f'{label}="%s"' for label in labels)
-        form = f"{name}{{{form}}} %s\n"
+        form = f"{name}{{{form}}} {'%.9g' if rounded else '%s'}\n"
         self._parts.append(_head(kind, name, meaning))
-        self._parts.extend(form % tuple(map(_escape, row)) for row in rows)
+        self._parts.extend(
+            form % (row if type(row[0]) is int and len(row) == 2 else tuple(map(_escape, row)))
+            for row in rows
+        )
 
     def histogram(
         self,

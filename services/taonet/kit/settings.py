@@ -25,6 +25,8 @@ class Settings(BaseSettings):
 class LogSettings(Settings):
     log_level: str = "info"
     """How much to log: debug, info, warning or error."""
+    traces_endpoint: str = ""
+    """Where spans go by OTLP, such as http://127.0.0.1:4318/v1/traces; empty: nowhere."""
     metrics_listen: str = ""
     """Where a process without web pages answers Prometheus, as host:port; empty: nowhere."""
 

@@ -8,7 +8,12 @@ anything reads it, gives each request an id, and turns every refusal into the on
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any
 
 import psycopg
@@ -18,6 +23,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
@@ -27,10 +33,17 @@ from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
 from taonet.kit.exposition import Exposition
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.metrics import METHODS, REFUSALS, REQUEST_SECONDS
+from taonet.kit.tracing import configure_tracing, is_tracing, span
 from taonet.kit.version import VERSION
 
 BODY_BYTES_MAX = 1_000_000
 REQUEST_ID = "x-request-id"
+SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""On every answer: read as what it says it is, in nobody's frame, without telling who linked."""
 
 Check = Callable[[], str | None]
 """A readiness check: None when all is well, else a sentence that says what is not."""
@@ -49,12 +62,14 @@ def create_app(
     *,
     title: str,
     log_level: str = "info",
+    traces_endpoint: str = "",
     lifespan: Lifespan | None = None,
     checks: dict[str, Check] | None = None,
     body_bytes_max: int = BODY_BYTES_MAX,
 ) -> FastAPI:
     """Return an application with what all services have in common; the caller adds its routes."""
     configure_logging(service, log_level)
+    configure_tracing(service, traces_endpoint)
     # The pages of /docs come from a package, not from somebody else's network.
     app = FastAPIOffline(redoc_url=None, title=title, lifespan=lifespan or _no_lifespan)
     app.state.checks = dict(checks or {})
@@ -134,7 +149,10 @@ def _render_mistake(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected", request_id=request_id, exc_info=error)
     message = f"this is our mistake; the log tells more of request {request_id}"
     body = {"error": {"code": "InternalError", "message": message}}
-    return JSONResponse(body, status_code=500)
+    # This answer is given outside the envelope, which therefore can't mark it.
+    marks = ((REQUEST_ID.encode(), request_id.encode()), *SAFE_HEADERS)
+    headers = {name.decode(): value.decode() for name, value in marks}
+    return JSONResponse(body, status_code=500, headers=headers)
 
 
 def _render_http(request: Request, error: Exception) -> JSONResponse:
@@ -143,6 +161,14 @@ def _render_http(request: Request, error: Exception) -> JSONResponse:
         "error": {"code": f"Http{error.status_code}", "message": str(error.detail)}
     }
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+def request_span(scope: Scope, request_id: str) -> AbstractContextManager[Span]:
+    """Return the span of a request, which goes on with its caller's trace."""
+    if not is_tracing():
+        return nullcontext(INVALID_SPAN)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return span(scope["method"], SpanKind.SERVER, headers, **{"taonet.request_id": request_id})
 
 
 class _Envelope:
@@ -168,13 +194,18 @@ class _Envelope:
                 message["headers"] = [
                     *message["headers"],
                     (REQUEST_ID.encode(), request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
+                    *SAFE_HEADERS,
                 ]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            request_span(scope, request_id) as traced,
+        ):
             await self._answer(scope, receive, send_marked)
-        route = getattr(scope.get("route"), "path", "unmatched")
+            route = getattr(scope.get("route"), "path", "unmatched")
+            traced.update_name(f"{scope['method']} {route}")
+            traced.set_attribute("http.response.status_code", status)
         elapsed = time.perf_counter() - started
         method = scope["method"] if scope["method"] in METHODS else "other"
         REQUEST_SECONDS.labels(method, route, str(status)).observe(elapsed)

@@ -18,7 +18,7 @@ SPARE_SHARE = 0.25
 COPY_NATS = 0.01
 """How far a copy in another precision is from its original."""
 SYBIL_NATS = 0.3
-"""How far a copier blurs on purpose, so as not to be found out."""
+"""How far a copier blurs each probability on purpose, so as not to be found out."""
 LAZY_MASS = 0.1
 """What the bare frequency of tokens gives to a question's candidates."""
 NOISE_MASS = 0.02
@@ -35,6 +35,7 @@ class Cast:
     attacks: tuple[str, ...]
     share: float
     """Of the Servers, and of the Validators, for each attack."""
+    sybil_nats: float = SYBIL_NATS
 
     def roles(self, kind: tuple[str, ...], count: int) -> list[str]:
         """Return a role for each of so many, the cheats first."""
@@ -51,6 +52,8 @@ class Crowd:
     roles: list[str]
     models: Uids
     """The row of the bank that each answers from."""
+    victims: Uids
+    """Whose model each began with: its own, but for those that stole it."""
     seconds: NDArray[np.float64]
     """What an answer of each takes on average."""
     answers: NDArray[np.bool_]
@@ -82,22 +85,27 @@ def cast_servers(
     if bank is None:
         spare = round(cast.servers * SPARE_SHARE)
         beliefs = believe(random.beta(4, 2, cast.servers + spare), random)
-        bank = fill_bank(distort(beliefs, roles_of, victims, random), beliefs.truth, progress)
+        blurs = {"copy": COPY_NATS, "sybil": cast.sybil_nats}
+        told = distort(beliefs, roles_of, victims, blurs, random)
+        bank = fill_bank(told, beliefs.truth, progress)
         models = np.arange(cast.servers)
     else:
         models = np.arange(cast.servers) % bank.models
     # A relay answers with the very answers of its victim.
     models = np.where(relays, models[victims], models)
     spare_rows = np.arange(min(cast.servers, bank.models - 1), bank.models)
-    return Crowd(roles, models, seconds, roles_of != "silent", bank, spare_rows)
+    return Crowd(roles, models, victims, seconds, roles_of != "silent", bank, spare_rows)
 
 
 def distort(
-    beliefs: Beliefs, roles: NDArray[np.str_], victims: Uids, random: np.random.Generator
+    beliefs: Beliefs,
+    roles: NDArray[np.str_],
+    victims: Uids,
+    blurs: dict[str, float],
+    random: np.random.Generator,
 ) -> NDArray[np.floating]:
     """Return what is said in the end, by those who cheat and by those who do not."""
     told = beliefs.listed.copy()
-    blurs = {"copy": COPY_NATS, "sybil": SYBIL_NATS}
     for attack, nats in blurs.items():
         rows = np.flatnonzero(roles == attack)
         told[rows] = beliefs.blur(victims[rows], nats, random)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from taonet.kit.errors import Malformed
 from taonet.lab.bank import UnreadableAnswers, load_bank
-from taonet.lab.casting import ATTACKS
+from taonet.lab.casting import ATTACKS, SYBIL_NATS
 from taonet.lab.report import Report, summarise
 from taonet.lab.simulation import Plan, prepare
 from validator_service.domain.scores import SCALING_LAW, SHAPLEY, Rules
@@ -37,6 +37,9 @@ def simulate(
     commit_reveal: Annotated[
         bool, typer.Option(help="Whether weights are hidden at first.")
     ] = True,
+    sybil_nats: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="How far sybils blur their answers.")
+    ] = SYBIL_NATS,
     answers: Annotated[Path | None, typer.Option(help="Recorded answers, an .npz.")] = None,
     output: Annotated[Path, typer.Option(help="A folder for report.html and report.json.")] = Path(
         "simulation"
@@ -54,6 +57,7 @@ def simulate(
         rule=read_choice("rule", rule, RULES),
         seed=seed,
         commit_reveal=commit_reveal,
+        sybil_nats=sybil_nats,
         rules=Rules(rule=read_choice("scoring", scoring, (SCALING_LAW, SHAPLEY))),
     )
     report = run(plan, answers, processes)

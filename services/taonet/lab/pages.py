@@ -29,10 +29,9 @@ Plot = Callable[[Axes, Report], None]
 
 def render_page(report: Report) -> str:
     """Return the whole page as HTML."""
-    plots = [plot_income, plot_cheats, plot_dividends, plot_gini, plot_seconds]
     environment = Environment(loader=PackageLoader("taonet.lab"), autoescape=True)
     with mpl.rc_context(STYLE):
-        figures = [draw(plot, report) for plot in plots]
+        figures = [draw(plot, report) for plot in PLOTS]
     return environment.get_template("report.html").render(
         report=report, facts=report.as_json(), figures=figures
     )
@@ -92,3 +91,6 @@ def plot_seconds(axes: Axes, report: Report) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("s")
     axes.set_title("Time of an epoch on this machine")
+
+
+PLOTS: tuple[Plot, ...] = (plot_income, plot_cheats, plot_dividends, plot_gini, plot_seconds)

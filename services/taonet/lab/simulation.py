@@ -13,7 +13,15 @@ from chain_service.domain.parameters import NETWORK, ChainParameters
 from chain_service.domain.rows import PackedRow
 from chain_service.domain.supply import calculate_issuance
 from taonet.lab.bank import Bank
-from taonet.lab.casting import HONEST, VALIDATOR_ATTACKS, Cast, Crowd, Uids, cast_servers
+from taonet.lab.casting import (
+    HONEST,
+    SYBIL_NATS,
+    VALIDATOR_ATTACKS,
+    Cast,
+    Crowd,
+    Uids,
+    cast_servers,
+)
 from taonet.lab.judging import Judge, Task
 from taonet.lab.workers import Bench, seat
 from validator_service.domain.scores import Rules
@@ -40,10 +48,12 @@ class Plan:
     """Behind each Validator at the start."""
     commit_reveal: bool = True
     """Whether weights are seen only once they count."""
+    sybil_nats: float = SYBIL_NATS
+    """How far sybils blur each probability."""
     rules: Rules = field(default_factory=Rules)
 
     def cast(self) -> Cast:
-        return Cast(self.servers, self.validators, self.attacks, self.share)
+        return Cast(self.servers, self.validators, self.attacks, self.share, self.sybil_nats)
 
     def parameters(self) -> ChainParameters:
         return replace(NETWORK, consensus_rule=self.rule, yuma_max_validators=self.validators)

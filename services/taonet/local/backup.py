@@ -70,7 +70,7 @@ def back_up(settings: LocalSettings, target: Path) -> Manifest:
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / DUMP
         schemas = [f"--schema={owner}" for owner in OWNERS]
-        _run(stores.database_url, "pg_dump", "--format=custom", f"--file={dump}", *schemas)
+        run_program(stores.database_url, "pg_dump", "--format=custom", f"--file={dump}", *schemas)
         manifest = Manifest(FORMAT, time.time(), state.preset, _sha256(dump))
         note = Path(folder) / MANIFEST
         note.write_text(json.dumps(asdict(manifest)))
@@ -121,7 +121,7 @@ def _fill_database(stores: Stores, dump: Path) -> None:
     for owner in OWNERS:
         provision(stores.database_url, owner, stores.passwords[owner])
     whole = ("--clean", "--if-exists", "--exit-on-error", "--single-transaction")
-    _run(stores.database_url, "pg_restore", "--dbname=postgres", *whole, str(dump))
+    run_program(stores.database_url, "pg_restore", "--dbname=postgres", *whole, str(dump))
 
 
 def _unpack(source: Path, folder: Path) -> Manifest:
@@ -157,8 +157,12 @@ def _running_postgres(stores: Stores) -> Iterator[None]:
         process.wait()
 
 
-def _run(database_url: str, program: str, *arguments: str) -> None:
-    """Run one of Postgres' programs as the superuser, whose password stays off the command line."""
+def run_program(database_url: str, program: str, *arguments: str) -> str:
+    """
+    Run one of Postgres' programs as the superuser, and return what it printed.
+
+    The password stays off the command line.
+    """
     parts = urlsplit(database_url)
     environment = os.environ | {
         "PGHOST": parts.hostname or "127.0.0.1",
@@ -171,6 +175,7 @@ def _run(database_url: str, program: str, *arguments: str) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise Unavailable(f"{program} failed: {done.stderr.strip()[-400:]}")
+    return done.stdout
 
 
 def _sha256(file: Path) -> str:

@@ -258,11 +258,10 @@ def _market(place: Place) -> list[ProcessSpec]:
         **shared,
         "EXCHANGE_SIGNER_URL": place.address("exchange-signer"),
         "BITCOIN_URL": place.bitcoin_url(),
+        "EXCHANGE_OPERATOR_TOKEN": place.stores.passwords["exchange_operator"],
     }
     web = _web(place, "exchange", "exchange_service.app:create_app", environment)
-    # Streams as Binance's: nothing is compressed, a pong is waited for as long as a minute.
-    sockets = ("--ws-per-message-deflate", "false", "--ws-ping-timeout", "60")
-    web = replace(web, command=(*web.command, *sockets))
+    web = replace(web, command=("exchange_service.serving", *web.command[1:]))
     trading = {
         **_wallet(place, "exchange", "default"),
         "EXCHANGE_URL": place.address("exchange"),

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,26 +58,31 @@ class Reporter:
             self.descriptor = None
 
 
-def main() -> None:
+Prepare = Callable[[LocalSettings, Home], tuple[ProcessSpec, ...]]
+"""What describes the cluster that shall run."""
+
+
+def main(prepare: Prepare | None = None) -> None:
+    """Run the cluster; `prepare` stands in for `prepare_cluster` where another is described."""
     descriptor = os.environ.pop(REPORT_VARIABLE, None)
     reporter = Reporter(None if descriptor is None else int(descriptor))
     try:
         settings = LocalSettings()
         configure_logging("supervisor", settings.log_level)
-        run_cluster(settings, reporter)
+        run_cluster(settings, reporter, prepare or prepare_cluster)
     except (Refusal, RuntimeError, OSError, ValidationError) as error:
         reporter.tell(problem=str(error))
         sys.exit(str(error))
 
 
-def run_cluster(settings: LocalSettings, reporter: Reporter) -> None:
+def run_cluster(settings: LocalSettings, reporter: Reporter, prepare: Prepare) -> None:
     """Take the home, clear what a crash left, describe, check, and supervise until stopped."""
     home = settings.data_directory()
     home.create()
     lock = home.hold()
     end_leftovers(home)
     reporter.tell(phase="preparing the database")
-    specs = prepare_cluster(settings, home)
+    specs = prepare(settings, home)
     check_ports(specs)
     mark = birth_mark(os.getpid())
     assert mark is not None

@@ -60,7 +60,14 @@ class MigrateSettings(LogSettings):
     """What the role shall log in with that dashboards read by."""
 
 
-class WalletsSettings(LogSettings, WalletSettings):
+class ColdkeyAccess(WalletSettings):
+    """What opens a wallet's coldkey, for the few that move its money."""
+
+    wallet_password: str | None = None
+    """What the coldkeys are encrypted with; unset: they lie open, as in the box."""
+
+
+class WalletsSettings(LogSettings, ColdkeyAccess):
     """Where the step puts the wallets that it makes."""
 
     handouts: dict[str, list[str]] = Field(default_factory=dict)
@@ -74,7 +81,7 @@ class CorpusSettings(LogSettings):
     """The folder of the corpus."""
 
 
-class TreasurySettings(LogSettings, ChainAccess, WalletSettings):
+class TreasurySettings(LogSettings, ChainAccess, ColdkeyAccess):
     """What the operators' purse needs: whose it is, and whom it pays."""
 
     gateway_url: str = "http://127.0.0.1:8080"

@@ -22,7 +22,7 @@ OWNERS = {
     "bitcoin": "bitcoin_node",
 }
 """Who has a role and a schema, and whose migrations make its tables."""
-SHARED_SECRETS = ("exchange_signer", "exchange_wallet")
+SHARED_SECRETS = ("exchange_signer", "exchange_wallet", "exchange_operator")
 """What the exchange shows its signer; what the exchange's seed is encrypted under."""
 
 

@@ -130,8 +130,9 @@ class Treasury:
         self.chain = ChainClient(settings.chain_url)
         self.gateway = GatewayClient(settings.gateway_url)
         self.exchange = ExchangeClient(settings.exchange_url)
-        self.purse = load_coldkey(settings.wallet_path, settings.wallet_name)
-        self.demo = load_coldkey(settings.wallet_path, DEMO_WALLET)
+        path, password = settings.wallet_path, settings.wallet_password
+        self.purse = load_coldkey(path, settings.wallet_name, password)
+        self.demo = load_coldkey(path, DEMO_WALLET, password)
 
     def fill_demo(self) -> None:
         account = self.gateway.account(self._demo_key())

@@ -24,7 +24,7 @@ def main() -> None:
     path = Path(settings.wallet_path).expanduser()
     for name, hotkeys in WALLETS.items():
         handed_out = settings.handouts and name == OPERATOR
-        ensure_wallet(path, name, [] if handed_out else hotkeys)
+        ensure_wallet(path, name, [] if handed_out else hotkeys, settings.wallet_password)
     for folder, hotkeys in settings.handouts.items():
         hand_out(path, Path(folder), hotkeys)
 

@@ -158,7 +158,7 @@ def test_the_mempool_offers_high_tips_first_and_nonces_in_order() -> None:
 
 def test_what_expires_takes_its_signers_later_ones_with_it() -> None:
     chain = Chain()
-    late = replace(transfer("alice", 0), last_valid_block=1)
+    late = transfer("alice", 0)._replace(last_valid_block=1)
     choice = choose_orders(
         [Waiting(1, late), Waiting(2, transfer("alice", 1))], chain.state, limit=10
     )

@@ -16,7 +16,8 @@ from chain_service.domain.errors import (
 )
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import MAINNET_2022, NETWORK
-from chain_service.domain.registration import adjust, fill_slot, register
+from chain_service.domain.prices import adjust
+from chain_service.domain.registration import fill_slot, register
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State
 from chain_service.domain.values import Counters, Scores

@@ -1,5 +1,6 @@
 """Random lives of the exchange, beside a model that is too simple to be wrong."""
 
+import os
 from typing import Any
 
 from hypothesis import settings
@@ -369,7 +370,11 @@ class ExchangeMachine(RuleBasedStateMachine):
         assert calculate_fingerprint(self.exchange) == calculate_fingerprint(self.replica)
 
 
+# `make chaos-exchange` runs more: TAONET_EXAMPLES.
 TestExchangeMachine = ExchangeMachine.TestCase
 TestExchangeMachine.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=int(os.environ.get("TAONET_EXAMPLES", "60")),
+    stateful_step_count=40,
+    deadline=None,
+    print_blob=True,
 )

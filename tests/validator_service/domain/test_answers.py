@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from tests.validator_service.domain.roots import make_fingerprints
 
 from validator_service.domain.answers import (
     MAXIMUM_LOSS,
@@ -16,6 +17,7 @@ from validator_service.domain.answers import (
     first_token_distribution,
     losses,
 )
+from validator_service.domain.outcomes import make_fingerprint
 
 VOCABULARY = 16
 
@@ -33,8 +35,8 @@ def single_tokens(probabilities: list[float], floor: float) -> Answer:
 
 
 def phrases(ids: np.ndarray, probabilities: np.ndarray, floor: np.ndarray) -> Answer:
-    """An answer to one prompt whose phrases may be longer."""
-    shape = {"prompts": 1, "top_k": ids.shape[1], "vocabulary_size": VOCABULARY}
+    """An answer whose phrases may be longer."""
+    shape = {"prompts": len(ids), "top_k": ids.shape[1], "vocabulary_size": VOCABULARY}
     return check_answer(ids, probabilities, floor, **shape)
 
 
@@ -171,3 +173,16 @@ def test_the_next_token_alone_adds_up_phrases_with_one_beginning() -> None:
     told = first_token_distribution(answer, np.array([0]), VOCABULARY)[0]
 
     np.testing.assert_allclose(told, expected / expected.sum(), rtol=1e-6)
+
+
+def test_a_fingertold_ofis_the_root_of_what_is_said_of_the_canaries() -> None:
+    ids = np.array([[[1, -1], [1, 2], [3, 0]], [[2, 2], [4, -1], [4, -1]]])
+    answer = phrases(ids, np.array([[0.2, 0.3, 0.1], [0.3, 0.2, 0.1]]), np.array([0.001, 0.002]))
+    rows = np.array([1, 0])
+
+    told = first_token_distribution(answer, rows, VOCABULARY)
+    told_of = make_fingerprint(answer, rows, VOCABULARY)
+
+    np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(told_of, make_fingerprints(told[None])[0], rtol=1e-6)
+    assert np.linalg.norm(told_of) == pytest.approx(1, rel=1e-6)

@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.validator_service.domain.roots import make_fingerprints
 
-from validator_service.domain.duplicates import (
-    find_clusters,
-    hellinger_distances,
-    make_fingerprints,
-)
+from validator_service.domain.duplicates import find_clusters, hellinger_distances
 
 DISTANCE = 0.03
 VOCABULARY = 24

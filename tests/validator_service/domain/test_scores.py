@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.validator_service.domain.roots import make_fingerprints
 
 from validator_service.domain.averages import Averages, no_averages
-from validator_service.domain.duplicates import make_fingerprints
 from validator_service.domain.outcomes import Outcome, gather_round
 from validator_service.domain.prompts import RoundSeed
 from validator_service.domain.scores import (

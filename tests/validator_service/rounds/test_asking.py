@@ -20,6 +20,7 @@ QUESTIONS = Questions(
     hidden=np.full((3, 2), 71, dtype=np.int64),
     canary_rows=np.array([2]),
     altered=np.array([True, False, False]),
+    lent=np.zeros(3, dtype=bool),
 )
 
 

@@ -167,6 +167,8 @@ def test_the_command_tells_and_exits_by_what_it_finds(
     epoch = play_epoch()
     listed = json.loads(taonet("epochs", "--json").stdout)
     assert listed == [{"epoch": epoch, "height": 9, "state": "committed", "rounds": 3}]
+    told = taonet("audit", str(epoch), "--json")
+    assert json.loads(told.stdout)["agrees"] == (told.returncode == 0)
     nobody = taonet("audit", "77")
     assert nobody.returncode == 1
     assert "there is no epoch 77" in nobody.stderr

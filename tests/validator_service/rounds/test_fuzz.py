@@ -18,6 +18,7 @@ QUESTIONS = Questions(
     hidden=np.array([[1, 2], [3, 4], [5, 6]]),
     canary_rows=np.array([2]),
     altered=np.array([True, False, False]),
+    lent=np.zeros(3, dtype=bool),
 )
 GOOD = {
     "ids": np.arange(12, dtype=np.int32).reshape(3, 4, 1),

@@ -34,6 +34,7 @@ def reply(uid: int, probability: float = 0.5, code: str = OK, **changes: Any) ->
         hidden=np.full((4, 2), 7),
         canary_rows=np.array([2, 3]),
         altered=np.array([True, False, False, False]),
+        lent=np.zeros(4, dtype=bool),
     )
     body = pack_tensors(
         {

@@ -7,6 +7,7 @@ An answer may hold 32 × 4096 phrases, and a Validator scores thousands a second
 wire's narrow types, and each pass over them is counted.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,8 @@ class Answer:
     """A checked answer: for each prompt some phrases, their probabilities, one for all others."""
 
     ids: NDArray[np.int32]
-    """[prompts, phrases, phrase length], padded with −1 on the right."""
+    """[prompts, phrases, phrase length], padded with −1 on the right; in memory all first tokens
+    lie together, then all second ones."""
     probabilities: NDArray[np.float32]
     """[prompts, phrases], not negative, at most 1 in all."""
     floor: Floats
@@ -56,8 +58,10 @@ def check_answer(
     check_shapes(ids, probabilities, floor, prompts, top_k)
     check_numbers("probabilities", probabilities)
     check_numbers("floor", floor)
-    check_phrases(ids, vocabulary_size)
-    narrow = ids.astype(np.int32, copy=False)
+    check_tokens(ids, vocabulary_size)
+    columns = np.ascontiguousarray(np.moveaxis(ids.astype(np.int32, copy=False), 2, 0))
+    check_padding(columns)
+    narrow = np.moveaxis(columns, 0, 2)
     floors = floor.astype(np.float64)
     listed = probabilities.sum(axis=1, dtype=np.float64)
     if listed.max() > 1 + MASS_TOLERANCE:
@@ -94,13 +98,17 @@ def check_numbers(name: str, values: NDArray[np.generic]) -> None:
         raise MalformedAnswer(f"{name} must be finite, and lie between 0 and 1")
 
 
-def check_phrases(ids: NDArray[np.generic], vocabulary_size: int) -> None:
+def check_tokens(ids: NDArray[np.generic], vocabulary_size: int) -> None:
     if int(ids.max()) >= vocabulary_size or int(ids.min()) < PADDING:
         raise MalformedAnswer(f"token ids must lie below {vocabulary_size}")
-    padded = ids == PADDING
-    if padded[:, :, 0].any():
+
+
+def check_padding(columns: NDArray[np.int32]) -> None:
+    """Refuse empty phrases and such with a hole, given [phrase length, prompts, phrases]."""
+    if columns[0].min() == PADDING:
         raise MalformedAnswer("a phrase must have at least one token")
-    if (padded[:, :, :-1] > padded[:, :, 1:]).any():
+    padded = columns[1:] == PADDING
+    if (padded[:-1] > padded[1:]).any():
         raise MalformedAnswer("padding must stand at the end of a phrase")
 
 
@@ -112,24 +120,22 @@ def count_uncovered(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
     floor, so it must not shrink what the floor covers: else K long phrases and a floor of 1 would
     be sure of everything. For Servers that speak the network's vocabulary it is the plain formula.
     """
-    covered = np.zeros(len(ids) * vocabulary_size + 1, dtype=bool)
-    covered[single_token_cells(ids, vocabulary_size)] = True
-    # Row by row it is counted in words of the processor; along an axis it is not.
-    rows = covered[:-1].reshape(len(ids), vocabulary_size)
-    return vocabulary_size - np.array([np.count_nonzero(row) for row in rows])
+    # One small table, row after row, stays in the core's nearest memory.
+    covered = np.empty(vocabulary_size + 1, dtype=bool)
+    counts = np.empty(len(ids), dtype=np.int64)
+    for row, places in enumerate(single_tokens(ids, vocabulary_size)):
+        covered[:] = False
+        covered[places] = True
+        counts[row] = np.count_nonzero(covered[:-1])
+    return vocabulary_size - counts
 
 
-def first_token_cells(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
-    """Return where each phrase's first token stands in a flat [prompts, vocabulary]."""
-    return ids[:, :, 0] + np.arange(len(ids))[:, None] * vocabulary_size
-
-
-def single_token_cells(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
-    """Return the same, but one past the end for phrases of more than one token."""
-    cells = first_token_cells(ids, vocabulary_size)
-    if ids.shape[2] == 1:
-        return cells
-    return np.where(ids[:, :, 1] == PADDING, cells, len(ids) * vocabulary_size)
+def single_tokens(ids: NDArray[np.int32], vocabulary_size: int) -> Tokens:
+    """Return the tokens of phrases of one token, and V in the place of longer ones."""
+    tokens = ids[:, :, 0].astype(np.int64)
+    if ids.shape[2] > 1:
+        np.putmask(tokens, ids[:, :, 1] != PADDING, vocabulary_size)
+    return tokens
 
 
 def losses(answer: Answer, hidden: Tokens) -> Floats:
@@ -159,17 +165,39 @@ def true_mass(answer: Answer, hidden: NDArray[np.int32]) -> Floats:
     return np.where(np.bincount(rows, minlength=len(hidden)) > 0, mass, np.nan)
 
 
-def first_token_distribution(answer: Answer, rows: Tokens, vocabulary_size: int) -> Floats:
+@dataclass(frozen=True, eq=False)
+class NextTokens:
+    """What an answer says of the next token alone; over all tokens it sums to 1."""
+
+    others: float
+    """The probability of each token that is not listed."""
+    tokens: Tokens
+    """[phrases]: with which some phrase begins; the same one may come again."""
+    probabilities: Floats
+    """[phrases]"""
+
+
+def next_tokens(answer: Answer, rows: Tokens, vocabulary_size: int) -> Iterator[NextTokens]:
     """
-    Return what the answer says of the next token alone: [rows, vocabulary], rows sum to 1.
+    Yield what is said of the next token in some rows.
 
     Each token has the floor, but where a phrase of one token says better, and all that begin with
     it: so each row adds up to Z.
     """
-    ids = answer.ids[rows]
-    dense = np.repeat(np.append(answer.floor[rows], 0.0), vocabulary_size)
-    dense[single_token_cells(ids, vocabulary_size)] = 0.0
-    listed = answer.probabilities[rows].ravel().astype(np.float64)
-    np.add.at(dense, first_token_cells(ids, vocabulary_size).ravel(), listed)
-    whole = dense[:-vocabulary_size].reshape(len(ids), vocabulary_size)
-    return np.asarray(whole / answer.mass[rows, None])
+    ids, listed = answer.ids[rows], answer.probabilities[rows].astype(np.float64)
+    single, first = single_tokens(ids, vocabulary_size), ids[:, :, 0].astype(np.int64)
+    table = np.empty(vocabulary_size + 1)
+    for row, (floor, mass) in enumerate(zip(answer.floor[rows], answer.mass[rows], strict=True)):
+        table[first[row]] = floor
+        table[single[row]] = 0.0
+        np.add.at(table, first[row], listed[row])
+        yield NextTokens(floor / mass, first[row], table[first[row]] / mass)
+
+
+def first_token_distribution(answer: Answer, rows: Tokens, vocabulary_size: int) -> Floats:
+    """Return what the answer says of the next token alone: [rows, vocabulary], rows sum to 1."""
+    dense = np.empty((len(rows), vocabulary_size))
+    for told, said in zip(dense, next_tokens(answer, rows, vocabulary_size), strict=True):
+        told[:] = said.others
+        told[said.tokens] = said.probabilities
+    return dense

@@ -68,6 +68,12 @@ class Questions:
     """Which rows are canaries, in the order that all Servers share."""
     altered: NDArray[np.bool_]
     """[prompts + canaries]: whether one token of the context is not the text's own."""
+    lent: NDArray[np.bool_]
+    """[prompts + canaries]: whether it is a consumer's text, and not the corpus's (`passages`)."""
+
+    def passage(self, row: int) -> bytes:
+        """Return what is asked in a row and how it goes on, to be compared."""
+        return self.context[row].tobytes() + self.hidden[row].tobytes()
 
 
 def join_documents(documents: list[Tokens], shape: Shape) -> Text:
@@ -107,6 +113,7 @@ def draw_questions(text: Text, seed: RoundSeed, hotkey: str, shape: Shape) -> Qu
         hidden=passages[order, shape.context_tokens :],
         canary_rows=np.argsort(order)[shape.prompts :],
         altered=altered[order],
+        lent=np.zeros(len(passages), dtype=bool),
     )
 
 

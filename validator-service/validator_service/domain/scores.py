@@ -99,11 +99,11 @@ class Round:
     answered: Mask
     """Whether there was a valid answer; the other arrays mean nothing where there was none."""
     losses: Floats
-    """Nats: the mean over all prompts."""
+    """Nats: the mean over all prompts, and what consumers' text adds to it."""
     canary_losses: Floats
     """[servers, canaries], nats: of the prompts that every Server was asked."""
     fingerprints: NDArray[np.float32]
-    """What was said of the canaries' next tokens (`duplicates.make_fingerprints`)."""
+    """What was said of the canaries' next tokens (`outcomes.make_fingerprint`)."""
     seconds: Floats
     by_heart: Floats
     """How many more of the text's own questions than of the altered ones it was sure of."""

@@ -90,26 +90,41 @@ class Answer(Call[Writing]):
         self.choices = [Delivered() for _ in question.prompts for _ in range(question.choices)]
         self._deadline = time.monotonic() + question.seconds_max
 
-    async def pieces(self) -> AsyncIterator[tuple[int, GeneratePiece]]:
-        """Yield each token with its choice, as it comes; raises ServerFailure where it breaks."""
+    async def pieces(self) -> AsyncIterator[list[tuple[int, GeneratePiece]]]:
+        """Yield tokens with their choices, those together that came together.
+
+        Raises ServerFailure where the Server breaks off.
+        """
         assert self.delivery is not None
         running = len(self.choices)
         while running:
-            event = await self.delivery.next()
-            choice = self.choices[event.choice]
-            if isinstance(event.piece, GeneratePiece):
-                choice.texts.append(event.piece.text)
-                choice.pieces += 1
-                yield event.choice, event.piece
-            elif isinstance(event.piece, ServerFailure):
+            came: list[tuple[int, GeneratePiece]] = []
+            failure: ServerFailure | None = None
+            for event in await self.delivery.arrived():
+                if isinstance(event.piece, ServerFailure):
+                    failure = event.piece
+                    break
+                running -= self._note(event.choice, event.piece)
+                if isinstance(event.piece, GeneratePiece):
+                    came.append((event.choice, event.piece))
+            if came:
+                yield came
+            if failure is not None:
                 self.outcome = "broken"
                 self.note_failure()
-                raise event.piece
-            else:
-                choice.finish_reason = name_end(event.piece)
-                running -= 1
+                raise failure
         self.note_success()
         self._note_pace(self.delivery)
+
+    def _note(self, number: int, piece: GeneratePiece | GenerateEnd) -> bool:
+        """Keep what came for one choice; True where that was its end."""
+        choice = self.choices[number]
+        if isinstance(piece, GenerateEnd):
+            choice.finish_reason = name_end(piece)
+            return True
+        choice.texts.append(piece.text)
+        choice.pieces += 1
+        return False
 
     def room(self, server: KnownServer) -> int:
         """At least one token must fit, else the Server can't answer."""

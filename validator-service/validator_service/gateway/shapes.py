@@ -1,6 +1,6 @@
 """Answers as OpenAI's clients read them: whole objects, and the chunks of a stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,10 +48,11 @@ class Shape:
     async def whole(self) -> JsonObject:
         """Read the answer to its end and bill it; then return it."""
         try:
-            async for index, piece in self.answer.pieces():
-                shown = self.shown[index]
-                shown.pieces.append(piece)
-                shown.texts.append(self.trim(shown, piece.text))
+            async for came in self.answer.pieces():
+                for index, piece in came:
+                    shown = self.shown[index]
+                    shown.pieces.append(piece)
+                    shown.texts.append(self.trim(shown, piece.text))
         finally:
             await self.answer.finish()
         choices = [self.whole_choice(index) for index in range(len(self.shown))]
@@ -71,25 +72,38 @@ class Shape:
 
     async def chunks(self, *, with_usage: bool) -> AsyncIterator[bytes]:
         """Yield the events of a stream; a failure in its middle is an event too, and the last."""
+        if beginning := b"".join(self.first_events(with_usage)):
+            yield beginning
+        try:
+            async for came in self.answer.pieces():
+                if events := b"".join(self.piece_events(came, with_usage)):
+                    yield events
+        except ServerFailure as failure:
+            await self.answer.finish()
+            yield failure_event(failure)
+            return
+        await self.answer.finish()
+        yield b"".join(self.last_events(with_usage))
+
+    def first_events(self, with_usage: bool) -> Iterator[bytes]:
         if self.chat:
             for index in range(len(self.shown)):
                 delta = {"role": "assistant", "content": ""}
                 yield self.event(index, delta, None, None, with_usage)
         for index, echo in enumerate(self.echoes):
             yield self.event(index, {"content": echo}, None, None, with_usage)
-        try:
-            async for index, piece in self.answer.pieces():
-                shown = self.shown[index]
-                text = self.trim(shown, piece.text)
-                if text or self.likelihoods is not None:
-                    delta = {"content": text}
-                    logprobs = self.describe(shown, [piece])
-                    yield self.event(index, delta, logprobs, None, with_usage)
-        except ServerFailure as failure:
-            await self.answer.finish()
-            yield failure_event(failure)
-            return
-        await self.answer.finish()
+
+    def piece_events(
+        self, came: list[tuple[int, GeneratePiece]], with_usage: bool
+    ) -> Iterator[bytes]:
+        for index, piece in came:
+            shown = self.shown[index]
+            text = self.trim(shown, piece.text)
+            if text or self.likelihoods is not None:
+                logprobs = self.describe(shown, [piece])
+                yield self.event(index, {"content": text}, logprobs, None, with_usage)
+
+    def last_events(self, with_usage: bool) -> Iterator[bytes]:
         for index, choice in enumerate(self.answer.choices):
             yield self.event(index, {}, None, choice.finish_reason, with_usage)
         if with_usage:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ class Writing:
         self.began_at = 0.0
         """When each had its first token, in seconds on the monotonic clock."""
         self._queue: asyncio.Queue[Event] = asyncio.Queue(EVENTS_MAX)
-        self._seen: deque[Event] = deque()
+        self._seen: list[Event] = []
         self._readers = [
             asyncio.create_task(self._read(choice, text)) for choice, text in enumerate(texts)
         ]
@@ -45,8 +44,13 @@ class Writing:
         ended = {event.choice for event in self._seen if isinstance(event.piece, GenerateEnd)}
         await self._wait_for_all(ended, to_the_end=True)
 
-    async def next(self) -> Event:
-        return self._seen.popleft() if self._seen else await self._queue.get()
+    async def arrived(self) -> list[Event]:
+        """Return all that came since the last look; wait where nothing did."""
+        events = list(self._seen) or [await self._queue.get()]
+        self._seen.clear()
+        while not self._queue.empty():
+            events.append(self._queue.get_nowait())
+        return events
 
     async def stop(self) -> None:
         for reader in self._readers:

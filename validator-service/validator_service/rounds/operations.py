@@ -149,9 +149,7 @@ def measure(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outcome |
         )
     except (MalformedTensors, Incomplete, MalformedAnswer):
         return None
-    return measure_answer(
-        checked, questions.hidden, questions.canary_rows, questions.altered, vocabulary_size
-    )
+    return measure_answer(checked, questions, vocabulary_size)
 
 
 def name_codes(answers: list[StoredAnswer], outcomes: list[Outcome | None]) -> list[str]:

@@ -45,6 +45,7 @@ def pack_questions(questions: Questions) -> bytes:
         "hidden": questions.hidden,
         "canary_rows": questions.canary_rows,
         "altered": questions.altered,
+        "lent": questions.lent,
     }
     return pack({name: array.astype(np.int32) for name, array in arrays.items()})
 
@@ -56,6 +57,8 @@ def unpack_questions(body: bytes) -> Questions:
         hidden=arrays["hidden"].astype(np.int64),
         canary_rows=arrays["canary_rows"].astype(np.int64),
         altered=arrays["altered"].astype(bool),
+        # A worker of an older version has stored none.
+        lent=arrays.get("lent", np.zeros_like(arrays["altered"])).astype(bool),
     )
 
 

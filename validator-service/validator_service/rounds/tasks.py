@@ -20,7 +20,7 @@ from chain_service.schemas import Metagraph
 from taonet.corpus import CorpusError
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
-from validator_service.domain.passages import count_places, put_passages
+from validator_service.domain.passages import count_places, draw_groups, put_passages
 from validator_service.domain.prompts import Questions, draw_questions
 from validator_service.domain.scores import Judgement
 from validator_service.domain.weights import U32_MAXIMUM
@@ -236,16 +236,18 @@ def ask(held: Context, opened: Round, metagraph: Metagraph) -> None:
 def draw_all(held: Context, opened: Round, targets: list[Target]) -> list[Questions]:
     """Return each Server's questions; some are about consumers' text, each passage asked once."""
     shape = held.settings.shape()
-    each, length = count_places(shape), shape.context_tokens + shape.hidden_tokens
+    length = shape.context_tokens + shape.hidden_tokens
+    numbers = draw_groups(opened.seed, len(targets))
+    groups = int(numbers.max(initial=-1)) + 1
     with begin(held.pool) as conn:
-        passages = passage_repository.take_passages(conn, each * len(targets), length)
+        passages = passage_repository.take_passages(conn, count_places(shape) * groups, length)
     return [
         put_passages(
             draw_questions(held.text, opened.seed, target.hotkey, shape),
-            passages[place :: len(targets)],
+            passages[number::groups],
             shape,
         )
-        for place, target in enumerate(targets)
+        for target, number in zip(targets, numbers.tolist(), strict=True)
     ]
 
 

@@ -23,9 +23,11 @@ SENT_AT = "taonet_sent_at"
 log = get_logger(__name__)
 
 
-@before_task_publish.connect
 def stamp(headers: dict[str, Any], **_: Any) -> None:
     headers[SENT_AT] = time.time()
+
+
+before_task_publish.connect(stamp)
 
 
 @contextmanager

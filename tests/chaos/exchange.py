@@ -34,7 +34,7 @@ TRADERS = 6
 SECONDS_MAX = 8.0
 ORDERS_MAX = 180
 SEED = 7
-PAGE = Path(__file__).parents[1] / "docs/benchmarks/exchange-kills.md"
+PAGE = Path(__file__).parents[2] / "docs/benchmarks/exchange-kills.md"
 
 
 class Round(NamedTuple):

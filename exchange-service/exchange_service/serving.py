@@ -1,0 +1,19 @@
+"""uvicorn for the exchange: `python -m exchange_service.serving --factory` and its application.
+
+The same program with the same options, whose WebSockets know the short way (`streams/wire.py`).
+Under another ASGI server the exchange does the same, and each message costs more.
+"""
+
+import sys
+from typing import Final
+
+from uvicorn.config import WS_PROTOCOLS
+from uvicorn.main import main
+
+SOCKETS: Final = ("--ws-per-message-deflate", "false", "--ws-ping-timeout", "60")
+"""A frame is made once for all, so it can't be compressed for each; a pong may take a minute, as at
+Binance. Options given by hand come later, and win."""
+
+if __name__ == "__main__":
+    WS_PROTOCOLS["auto"] = "exchange_service.streams.wire:Wire"
+    main([*SOCKETS, *sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""The operator's switch: whether the market takes new orders."""

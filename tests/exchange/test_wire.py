@@ -1,0 +1,116 @@
+"""The short way to a WebSocket: frames made once, their order kept, and what is refused."""
+
+import asyncio
+import json
+import struct
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
+
+from exchange_service.streams.connection import POLICY, MessageRate, serve
+from exchange_service.streams.hub import QUEUE_MAX, Hub, Subscriber
+from exchange_service.streams.wire import frame_text
+
+
+class HalfOpen:
+    """A wire that takes messages while it is free, and notes them."""
+
+    def __init__(self) -> None:
+        self.is_free = True
+        self.hear: Any = None
+        self.written: list[bytes] = []
+
+    def write(self, frame: bytes) -> None:
+        self.written.append(frame)
+
+
+@pytest.mark.parametrize(
+    ("length", "head"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (65_535, b"\x81\x7e\xff\xff"),
+        (65_536, b"\x81\x7f" + struct.pack("!Q", 65_536)),
+    ],
+)
+def test_a_frame_has_the_head_of_its_length(length: int, head: bytes) -> None:
+    assert frame_text(b"x" * length) == head + b"x" * length
+
+
+def test_order_is_kept_while_the_wire_is_taken_and_freed() -> None:
+    async def come_and_go() -> list[str]:
+        wire = HalfOpen()
+        subscriber = Subscriber(wire)  # type: ignore[arg-type]
+        queued: list[str] = []
+        may_send = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            await may_send.wait()
+            queued.append(message["text"])
+            wire.written.append(frame_text(message["text"].encode()))
+
+        serving = asyncio.create_task(
+            serve(asyncio.Event().wait, send, subscriber, print, MessageRate(5, 5))  # type: ignore[arg-type]
+        )
+        subscriber.say(b"1")
+        wire.is_free = False
+        subscriber.say(b"2")
+        await asyncio.sleep(0.01)
+        wire.is_free = True  # The second is still on its way: the third must not overtake it.
+        subscriber.say(b"3")
+        may_send.set()
+        await asyncio.sleep(0.01)
+        subscriber.say(b"4")
+        serving.cancel()
+        assert queued == ["2", "3"]
+        return [frame[2:].decode() for frame in wire.written]
+
+    assert asyncio.run(come_and_go()) == ["1", "2", "3", "4"]
+
+
+def test_a_wire_that_stays_full_is_cut_off() -> None:
+    async def flood() -> int:
+        wire, codes, hub = HalfOpen(), [], Hub()
+        wire.is_free = False
+        subscriber = Subscriber(wire)  # type: ignore[arg-type]
+        hub.subscribe(subscriber, "taobtc@trade")
+
+        async def send(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                await asyncio.Event().wait()
+            codes.append(message["code"])
+
+        serving = asyncio.create_task(
+            serve(asyncio.Event().wait, send, subscriber, print, MessageRate(5, 5))  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(0)
+        for number in range(QUEUE_MAX + 2):
+            hub.publish("taobtc@trade", {"t": number})
+        await asyncio.wait_for(serving, 10)
+        assert not wire.written
+        return int(codes[0])
+
+    assert asyncio.run(flood()) == POLICY
+
+
+def test_the_server_that_is_started_offers_the_wire(exchange: str) -> None:
+    """No compression is agreed to, whatever a client offers: frames are the same for all."""
+    with connect(exchange.replace("http", "ws") + "/ws/0", compression="deflate") as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+        client.send(json.dumps({"id": 1, "method": "LIST_SUBSCRIPTIONS"}).encode())  # Binary.
+        assert json.loads(client.recv(10)) == {"result": [], "id": 1}
+        client.send(iter(['{"id": 2, "method":', ' "LIST_SUBSCRIPTIONS"}']))  # In pieces.
+        assert json.loads(client.recv(10)) == {"result": [], "id": 2}
+
+
+def test_text_that_is_no_utf8_ends_the_connection(exchange: str) -> None:
+    with connect(exchange.replace("http", "ws") + "/ws/0") as client:
+        client.send(b"\xff\xfe", text=True)
+        with pytest.raises(ConnectionClosedError) as ended:
+            client.recv(10)
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1007

@@ -1,0 +1,87 @@
+"""What was read before is not read again, and nobody's answer is another for it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.server_service.test_architectures import STEPS, VOCABULARY, build
+
+from server_service.engine import TransformersEngine, load_engine
+from server_service.prefixes import SHARED_TOKENS_MIN, count_bytes
+
+TOLD = list(range(40, 140))
+CONVERSATION = [TOLD, [*TOLD, 7, 8, 9], [*TOLD, 7, 8, 9, 10], [*TOLD[:90], 3, 4], [5, *TOLD], TOLD]
+UNREAD = [100, 3, 1, 2, 101, 1]
+"""Tokens that are new in each of them. Of the last all are known, and its end is asked."""
+PLENTY = 2**24
+
+
+@pytest.fixture(params=["learned positions", "distances", "sliding window"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    build(request.param).save_pretrained(tmp_path)
+    return str(tmp_path)
+
+
+def load(folder: str, prefix_bytes: int) -> TransformersEngine:
+    return load_engine(folder, VOCABULARY, threads=1, prefix_bytes=prefix_bytes)
+
+
+def write(engine: TransformersEngine, prompts: list[list[int]]) -> list[list[int]]:
+    """Greedy texts, all in one batch."""
+    batch = engine.start_batch()
+    texts = [[int(batch.join(prompt)[0].argmax())] for prompt in prompts]
+    for _ in range(STEPS - 1):
+        logits = batch.step([text[-1] for text in texts])
+        for text, row in zip(texts, logits, strict=True):
+            text.append(int(row.argmax()))
+    return texts
+
+
+def count_reading(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tokens of each pass from now on."""
+    forward, seen = engine.forward, []
+
+    def watched(ids: Any, **options: Any) -> Any:
+        seen.append(ids.shape[1])
+        return forward(ids, **options)
+
+    monkeypatch.setattr(engine, "forward", watched)
+    return seen
+
+
+def test_texts_equal_those_of_a_model_that_remembers_nothing(folder: str) -> None:
+    assert write(load(folder, 0), CONVERSATION) == write(load(folder, PLENTY), CONVERSATION)
+
+
+def test_only_what_is_new_is_read(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetful, engine = load(folder, 0), load(folder, PLENTY)
+    read = count_reading(engine, monkeypatch)
+    for prompt in CONVERSATION:
+        tokens = np.array([prompt])
+        expected = forgetful.next_logits(tokens)
+        np.testing.assert_allclose(expected, engine.next_logits(tokens), atol=1e-4)
+    assert read == UNREAD
+
+
+def test_no_more_is_kept_than_the_bound_and_the_least_used_goes_first(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(folder, 0)
+    rows = [[first, *TOLD] for first in range(4)]
+    size = count_bytes([(layer.keys, layer.values) for layer in engine.read(rows[0])[1].layers])
+    engine = load(folder, 3 * size)
+    for row in (*rows[:3], rows[0], rows[3]):
+        engine.read(row)
+    read = count_reading(engine, monkeypatch)
+    for row in (rows[0], rows[2], rows[3], rows[1]):
+        engine.read(row)
+    assert read == [1, 1, 1, len(rows[1])]
+
+
+def test_a_short_beginning_is_read_again(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = load(folder, PLENTY)
+    engine.read(TOLD)
+    read = count_reading(engine, monkeypatch)
+    engine.read([*TOLD[: SHARED_TOKENS_MIN - 1], 1, 2])
+    assert read == [SHARED_TOKENS_MIN + 1]
