@@ -53,7 +53,7 @@ class Visit:
 
     def check_calm(self) -> None:
         """Fail if anything was complained of, or the page is wider than the screen."""
-        assert self.complaints == []
+        assert not self.complaints, "\n".join(self.complaints)
         beyond = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert beyond <= 0, f"{self.page.url} is {beyond} px wider than the screen"
 

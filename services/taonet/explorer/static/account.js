@@ -11,9 +11,9 @@ let usage = [];
 let chart = null;
 
 export function startAccount() {
-  const form = field("sign-in");
-  if (!form) return;
-  form.addEventListener("submit", (event) => {
+  // The trading page has a form of the same name.
+  if (!field("account-key")) return;
+  field("sign-in").addEventListener("submit", (event) => {
     event.preventDefault();
     signIn();
   });
