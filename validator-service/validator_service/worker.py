@@ -33,10 +33,7 @@ def create_worker(settings: ValidatorSettings) -> Celery:
     """Return the application with its queues and its clock; nothing is opened yet."""
     app = create_celery("validator", settings.redis_url, TASKS, prefix=settings.validator_name)
     app.conf.update(
-        task_queues=[
-            Queue(name)  # type: ignore[no-untyped-call]
-            for name in sorted(set(QUEUES.values()))
-        ],
+        task_queues=[Queue(name) for name in sorted(set(QUEUES.values()))],
         task_default_queue="rounds",
         task_routes={name: {"queue": queue} for name, queue in QUEUES.items()},
         worker_concurrency=1,
