@@ -41,9 +41,15 @@ def render() -> dict[str, str]:
     """Return each service's page."""
     os.environ |= {name: os.environ.get(name, value) for name, value in NOWHERE.items()}
     return {
-        name: render_page(importlib.import_module(module).create_app())
+        name: render_page(application(importlib.import_module(module).create_app()))
         for name, module in SERVICES.items()
     }
+
+
+def application(made: Any) -> FastAPI:
+    """Return what describes itself; the exchange's stands behind a gate."""
+    app: FastAPI = getattr(made, "app", made)
+    return app
 
 
 def render_page(app: FastAPI) -> str:

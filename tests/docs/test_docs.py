@@ -24,7 +24,9 @@ SETTINGS = (ROOT / ".env.example").read_text() + (ROOT / "docker-compose.yml").r
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 """A fenced block, or a span between two backticks."""
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
-COMMAND = re.compile(r"(?:^|[\s`$=])taonet ([a-z-]+(?:[^\n`|;&>#]*))", re.MULTILINE)
+COMMAND = re.compile(
+    r"(?:^|[`$]\s?|bin/|[A-Z_]+=\S+ )taonet ([a-z-]+(?:[^\n`|;&>#]*))", re.MULTILINE
+)
 TARGET = re.compile(r"\bmake ((?:[a-z]+-?)+)")
 SETTING = re.compile(r"\bTAONET_[A-Z0-9_]+\b")
 TEST = re.compile(r"\btests/[\w/.]+\.py(?:::(\w+))?")
