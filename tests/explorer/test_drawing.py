@@ -144,11 +144,13 @@ def test_answers_of_prometheus_become_lines() -> None:
 
 
 def test_fields_say_amounts_in_tao_and_link_what_has_a_page() -> None:
-    fields = describe_fields({"uid": 3, "amount_rao": "1500000000", "receiver": "5" * 48, "n": 1})
+    told = {"uid": 3, "amount_rao": "1500000000", "receiver": "5" * 48, "n": 1}
+    fields = describe_fields({**told, "calls": [{"call": "transfer", "arguments": {}}] * 2})
 
     assert [(f.name, f.text, f.link) for f in fields] == [
         ("uid", "3", "/neurons/3"),
         ("amount", "1.500000000 TAO", ""),
         ("receiver", "55555555…5555", f"/accounts/{'5' * 48}"),
         ("n", "1", ""),
+        ("calls", "transfer, transfer", ""),
     ]

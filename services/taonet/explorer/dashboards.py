@@ -16,7 +16,7 @@ from taonet.explorer.boards import Board, Panel, fill_variables, load_boards
 from taonet.explorer.pages import TheNetwork, render_page
 from taonet.explorer.prometheus import Line
 from taonet.explorer.settings import ExplorerSettings
-from taonet.kit.errors import NotFound
+from taonet.kit.errors import NotFound, Unavailable
 
 RangeName = Literal["15m", "1h", "6h", "24h"]
 
@@ -55,11 +55,20 @@ async def read_panel(
     number: Number,
     since: RangeName = DEFAULT_RANGE,
 ) -> dict[str, Any]:
-    """What a panel shows: lines over time, or a table."""
+    """What a panel shows: lines over time, or a table; or the `problem` that keeps it empty."""
     board = _find_board(request, uid)
     if number >= len(board.panels):
         raise NotFound(f"{board.title} has {len(board.panels)} panels")
-    panel, seconds = board.panels[number], RANGES[since]
+    try:
+        return await _ask(request, network, board, board.panels[number], RANGES[since])
+    except Unavailable as refusal:
+        # A box may do without either store: that is no mistake of the page.
+        return {"problem": refusal.message}
+
+
+async def _ask(
+    request: Request, network: TheNetwork, board: Board, panel: Panel, seconds: int
+) -> dict[str, Any]:
     if any(target.is_sql for target in panel.targets):
         url = _of(request).explorer_dashboards_database_url
         return await tables.ask_tables(url, panel, board.variables, seconds)

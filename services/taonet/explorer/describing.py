@@ -36,6 +36,8 @@ def _describe(name: str, item: Any) -> FieldText:
         return FieldText(name.replace("_", " "), short_hash(item), f"/accounts/{item}", item)
     if name == "uid":
         return FieldText(name, str(item), f"/neurons/{item}")
+    if name == "calls" and isinstance(item, list):
+        return FieldText(name, _shorten([call.get("call", "?") for call in item]))
     return FieldText(name.replace("_", " "), _shorten(item))
 
 

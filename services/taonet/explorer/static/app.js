@@ -98,6 +98,8 @@ function startTheme() {
 }
 
 startTheme();
+// On a phone the section one is in may lie beside the screen.
+document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 startPlayground();
 startAccount();
 setInterval(tick, TICK_MS);

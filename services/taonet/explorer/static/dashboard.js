@@ -35,8 +35,8 @@ async function refresh(element) {
     const response = await fetch(`/data/dashboards/${board.dataset.uid}/${element.dataset.panel}?since=${board.dataset.since}`);
     const told = await response.json();
     if (!response.ok) throw new Error(told.error?.message ?? `The explorer answered ${response.status}.`);
-    problem.hidden = true;
-    draw(element, told);
+    if (told.problem) complain(element, told.problem);
+    else draw(element, told);
   } catch (error) {
     complain(element, error.message);
   }
@@ -45,6 +45,8 @@ async function refresh(element) {
 
 function complain(element, message) {
   forget(element);
+  // What one panel lacks it says itself; what all lack is said once.
+  if (!/prometheus/i.test(message)) return say(element, `${message[0].toUpperCase()}${message.slice(1)}.`);
   say(element, "No figures now.");
   const helps = message.startsWith("no Prometheus")
     ? " The dashboards’ figures need it: where the program prometheus is installed (Debian: apt-get install prometheus), taonet up starts it with the rest."
@@ -54,6 +56,7 @@ function complain(element, message) {
 }
 
 function draw(element, told) {
+  if (told.lines) problem.hidden = true;
   if (told.columns && element.dataset.kind === "stat" && told.rows.length) drawValue(element, told);
   else if (told.columns) drawTable(element, told);
   else if (!told.lines.length) {
@@ -146,7 +149,8 @@ function drawLines(element, told) {
 
 // Until a pointer asks for another time, the legend tells the newest values.
 function tellNewest(chart) {
-  if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 });
+  const newest = Math.max(...chart.data.slice(1).map((values) => values.findLastIndex((value) => value != null)));
+  if (chart.cursor.idx == null && newest >= 0) chart.setLegend({ idx: newest });
 }
 
 function lineOptions(element, told) {
