@@ -142,7 +142,6 @@ function drawLines(element, told) {
   forget(element);
   element.replaceChildren();
   const chart = new uPlot(lineOptions(element, told), data, element);
-  tellNewest(chart);
   if (told.left_out) element.append(Object.assign(document.createElement("p"), { className: "note", textContent: `${told.left_out} smaller ones are left out.` }));
   drawn.set(element, { told, labels, chart, colour: paint().colour("--accent"), destroy: () => chart.destroy() });
 }
@@ -164,7 +163,7 @@ function lineOptions(element, told) {
   }));
   return {
     width: element.clientWidth, height: HEIGHT, cursor: { y: false, drag: { x: false, y: false }, sync: { key: "board" } },
-    legend: { show: true, live: true },
+    legend: { show: true, live: true }, hooks: { ready: [tellNewest], setCursor: [tellNewest] },
     scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high || 1) * 1.08] } },
     axes: [
       { ...axis, size: 28, space: 80, incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400], grid: { show: false }, values: (_, at) => at.map((x) => clock(x, span)) },
