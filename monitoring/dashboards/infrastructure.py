@@ -58,7 +58,7 @@ def _requests() -> list[Panel]:
             "Refusals",
             "taonet_http_refusals_total: each second, by code.",
             "reqps",
-            {"{{code}}": f"sum by (code) ({rate('taonet_http_refusals_total')})"},
+            {"{{code}}": f"sum by (code) ({rate('taonet_http_refusals_total')}) or vector(0)"},
         ),
         graph(
             "95 of 100 answered within",
