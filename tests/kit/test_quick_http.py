@@ -27,7 +27,16 @@ def say(*answers: bytes, hang: bool = False) -> Serve:
 
 
 async def against(serve: Serve, ask: Callable[[httpx.AsyncClient, str], Awaitable[None]]) -> None:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    connections: list[asyncio.Task[None] | None] = []
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.current_task())
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     transport = QuickTransport(httpx.Limits(keepalive_expiry=5))
     try:
@@ -35,6 +44,9 @@ async def against(serve: Serve, ask: Callable[[httpx.AsyncClient, str], Awaitabl
             await ask(http, f"http://127.0.0.1:{port}/v1/x")
     finally:
         server.close()
+        # None is left to a loop that is closed already.
+        ends = [connection for connection in connections if connection is not None]
+        await asyncio.gather(*ends, return_exceptions=True)
 
 
 async def get(http: httpx.AsyncClient, url: str) -> None:
