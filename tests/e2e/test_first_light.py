@@ -297,7 +297,7 @@ def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
 
 
 def test_stateless_parts_are_replaced_without_a_failed_request(box: Box) -> None:
-    """Gateway, Servers and worker give way to new ones while consumers ask without pause."""
+    """Gateway, Servers and worker give way to new ones while consumers go on asking."""
     own_port, other_port = box.port(GATEWAY), free_port()
     wait_until(lambda: can_ask(box), BACK_SECONDS)
 

@@ -28,6 +28,7 @@ import psycopg
 
 from taonet.kit.db import provision
 from taonet.kit.errors import Malformed, Refusal, Unavailable
+from taonet.kit.reading import ROLE, provision_reader
 from taonet.local.postgres import programs
 from taonet.local.probes import is_ready
 from taonet.local.processes import PostgresProbe
@@ -120,6 +121,8 @@ def _fill_database(stores: Stores, dump: Path) -> None:
         raise NotEmpty(f"the database holds {', '.join(held)} already; name an empty one")
     for owner in OWNERS:
         provision(stores.database_url, owner, stores.passwords[owner])
+    # The dump grants the reader what it may see; so there has to be one.
+    provision_reader(stores.database_url, stores.passwords[ROLE], {})
     whole = ("--clean", "--if-exists", "--exit-on-error", "--single-transaction")
     run_program(stores.database_url, "pg_restore", "--dbname=postgres", *whole, str(dump))
 
