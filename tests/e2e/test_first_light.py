@@ -37,6 +37,7 @@ pytestmark = pytest.mark.e2e
 ORDER_SECONDS = 180
 BACK_SECONDS = 60
 PAYOUT_SECONDS = 120
+QUESTIONS_OF_A_PAYOUT = 12
 PROMTOOL = find_program("promtool")
 MODELS = Path(server_service.__file__).parents[1] / "models"
 SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
@@ -257,7 +258,11 @@ def test_every_process_shows_metrics_as_they_should_be(box: Box) -> None:
 
 @pytest.mark.skipif(PROMTOOL is None, reason="no Prometheus: `make monitoring-tools` brings it")
 def test_every_panel_of_every_dashboard_has_data(box: Box) -> None:
-    """A payout follows the question that it pays, and a rate its second scrape, after a while."""
+    """A payout follows once Servers are owed enough for one, and a rate its second scrape."""
+    with box.gateway() as client:
+        for _ in range(QUESTIONS_OF_A_PAYOUT):
+            client.chat.completions.create(**QUESTION | {"max_tokens": 128})
+
     deadline = time.monotonic() + PAYOUT_SECONDS
     while (told := check_dashboards(box)).returncode != 0:
         assert time.monotonic() < deadline, told.stdout + told.stderr
