@@ -72,7 +72,7 @@ bench-peers: build/peers  ## the engines that `make bench NAME=engine` compares 
 
 build/peers: | $(DEV_STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --target build/peers \
-		lightmatchingengine==2019.1.4 order-matching==0.12.0 loguru pandera
+		lightmatchingengine==2019.1.4 order-matching==0.12.0 loguru pandera polars
 
 chaos-exchange: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills of engine and Postgres, and a count
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/exchange/domain/test_exchange_machine.py
