@@ -174,13 +174,27 @@ def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) 
 
 
 def test_deposit_addresses_come_from_one_secret_that_is_kept(tmp_path: Any) -> None:
-    seed = load_seed(str(tmp_path), "wallet")
+    seed = load_seed(str(tmp_path), "wallet", "hotkey")
 
-    assert load_seed(str(tmp_path), "wallet") == seed
-    assert (tmp_path / "wallet" / "deposit_seed").stat().st_mode & 0o777 == 0o600
+    assert load_seed(str(tmp_path), "wallet", "hotkey") == seed
+    assert (tmp_path / "wallet" / "deposit_seed.hotkey").stat().st_mode & 0o777 == 0o600
     addresses = {derive_deposit_keypair(seed, number).ss58_address for number in range(5)}
     assert len(addresses) == 5
     assert derive_deposit_keypair(seed, 1).ss58_address in addresses
+
+
+def test_two_validators_of_one_wallet_share_no_deposit_address(tmp_path: Any) -> None:
+    """Else both would credit what reached one of them, and neither's books would be true."""
+    one, other = (load_seed(str(tmp_path), "wallet", name) for name in ("one", "other"))
+
+    assert one != other
+
+
+def test_a_wallet_that_had_one_secret_for_all_goes_on_with_it(tmp_path: Any) -> None:
+    (tmp_path / "wallet").mkdir()
+    (tmp_path / "wallet" / "deposit_seed").write_text("5eed")
+
+    assert load_seed(str(tmp_path), "wallet", "hotkey") == "5eed"
 
 
 def test_movements_of_one_batch_have_each_their_own_outcome(

@@ -50,7 +50,8 @@ class Context:
 
     @cached_property
     def deposit_seed(self) -> str:
-        return load_seed(self.settings.wallet_path, self.settings.wallet_name)
+        own = self.settings
+        return load_seed(own.wallet_path, own.wallet_name, own.hotkey_name)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
