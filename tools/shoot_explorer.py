@@ -74,7 +74,7 @@ def shoot_all(browser: Browser, url: str, folder: Path, only: set[str]) -> None:
             page.goto(url + path)
             ACTIONS.get(name, scroll_through if name.startswith("board") else wait)(page)
             for theme in ("light", "dark"):
-                page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=theme)
                 page.evaluate("scrollTo(0, 0)")
                 page.wait_for_timeout(500)
                 page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=True)
@@ -106,8 +106,9 @@ def ask(page: Page) -> None:
     """Ask the playground, where there is a key."""
     if key := os.environ.get("TAONET_API_KEY"):
         page.locator("#key").fill(key)
+        page.get_by_role("button", name="Chat").click()
         page.locator("#ask").click()
-        page.locator("#usage:not(:empty)").wait_for(timeout=ANSWERED_MS)
+        page.locator(".turn .note:not(:empty)").wait_for(timeout=ANSWERED_MS)
     wait(page)
 
 
