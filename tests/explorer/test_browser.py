@@ -112,6 +112,8 @@ def dashboards_draw_what_prometheus_says(page: Page) -> None:
     expect(page.locator(".drawn canvas").first).to_be_visible()
     page.get_by_role("link", name="6h").click()
     expect(page.locator(".drawn canvas").first).to_be_visible()
+    page.get_by_role("button", name="Change between light and dark").click()
+    expect(page.locator(".drawn canvas").first).to_be_visible()
     expect(page.locator("#dashboard-problem")).to_be_hidden()
 
 

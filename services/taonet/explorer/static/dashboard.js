@@ -24,7 +24,8 @@ function start() {
   for (const element of board.querySelectorAll("[data-panel]")) watch.observe(element);
   setInterval(() => document.hidden || inSight.forEach(refresh), REFRESH_MS);
   addEventListener("repaint", () => {
-    for (const [element, { told }] of drawn) draw(element, told);
+    // A copy: drawing puts each back into the map, behind the last.
+    for (const [element, { told }] of [...drawn]) draw(element, told);
   });
 }
 
