@@ -19,7 +19,7 @@ from psycopg import Connection
 
 from exchange_service import repository
 from exchange_service.answers import Answer, Unanswered, deliver, is_wanted
-from exchange_service.commit_repository import save_commit, settle_session
+from exchange_service.commit_repository import Committer, settle_session
 from exchange_service.domain.commands import Command, PassDeadlines
 from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
@@ -100,6 +100,7 @@ class Engine:
         self._conn = conn
         self._exchange = recovered.exchange
         self._epoch = recovered.epoch
+        self._committer = Committer(conn, recovered.epoch)
         self._next_sequence = recovered.sequence
         self._hash = recovered.hash
         self._ledger_hash = recovered.ledger_hash
@@ -236,9 +237,7 @@ class Engine:
         lines = write_lines(projection.transfers)
         self._ledger_hash = seal_lines(self._ledger_hash, lines)
         with COMMIT_SECONDS.time():
-            if not save_commit(
-                self._conn, self._epoch, entries, projection, balances, self._ledger_hash
-            ):
+            if not self._committer.save(entries, projection, balances, self._ledger_hash):
                 raise Fenced("a later engine writes to this database now")
         self.sequence = self._next_sequence
         BATCH.observe(len(entries))
