@@ -24,19 +24,13 @@ CLAIM: Final = (
     " WHERE epoch = $2 AND sequence < $1 RETURNING epoch, sequence AS last)"
 )
 SEAL: Final = " INSERT INTO ledger_seal (sequence, hash) SELECT last, $3 FROM claim"
-TRANSFER: Final = (
-    "sequence, asset, source_account, source_pocket, target_account, target_pocket, amount, reason,"
-    " reference"
-)
 PARTS: Final = {
     "entries": (
         "INSERT INTO journal (sequence, epoch, payload, hash)"
         " SELECT new.sequence, claim.epoch, new.payload, new.hash"
         " FROM claim, unnest({}::journal[]) AS new"
     ),
-    "placed": (
-        "INSERT INTO trade_order SELECT new.* FROM claim, unnest({}::trade_order[]) AS new"
-    ),
+    "placed": ("INSERT INTO trade_order SELECT new.* FROM claim, unnest({}::trade_order[]) AS new"),
     "changed": (
         "UPDATE trade_order AS o SET"
         " executed_rao = o.executed_rao + new.executed_rao,"
@@ -51,8 +45,10 @@ PARTS: Final = {
     ),
     "traded": "INSERT INTO trade SELECT new.* FROM claim, unnest({}::trade[]) AS new",
     "moved": (
-        f"INSERT INTO transfer ({TRANSFER})"
-        f" SELECT {TRANSFER} FROM claim, unnest({{}}::transfer[]) AS new"
+        "INSERT INTO transfer (sequence, asset, source_account, source_pocket, target_account,"
+        "  target_pocket, amount, reason, reference)"
+        " SELECT sequence, asset, source_account, source_pocket, target_account, target_pocket,"
+        "  amount, reason, reference FROM claim, unnest({}::transfer[]) AS new"
     ),
     "saved": (
         "INSERT INTO balance SELECT new.* FROM claim, unnest({}::balance[]) AS new"
@@ -109,7 +105,7 @@ class Committer:
             "changed": [_write_change(*change) for change in projection.changes.items()],
             "traded": [_write_trade(trade) for trade in projection.trades],
             "moved": [_write_transfer(*moved) for moved in projection.transfers],
-            "saved": ["(%d,%d,%d,%d,%d)" % balance for balance in balances],
+            "saved": [_write_balance(balance) for balance in balances],
         }
         parts = {name: _array(records) for name, records in rows.items() if records}
         head = [b"%d" % entries[-1].sequence, b"%d" % self._epoch, _bytea(ledger_hash).encode()]
@@ -191,5 +187,13 @@ def _write_trade(trade: Traded) -> str:
 
 
 def _write_transfer(sequence: int, transfer: Transfer) -> str:
-    # "network fee" needs no quotes: a space inside is a character like any other.
-    return "(,%d,%s,%d,%s,%d,%s,%d,%s,%d)" % (sequence, *transfer)
+    asset, source, source_pocket, target, target_pocket, amount, reason, reference = transfer
+    return (
+        f"(,{sequence},{asset},{source},{source_pocket},{target},{target_pocket},{amount},"
+        f"{reason},{reference})"
+    )
+
+
+def _write_balance(balance: Balance) -> str:
+    account_id, free_sat, locked_sat, free_rao, locked_rao = balance
+    return f"({account_id},{free_sat},{locked_sat},{free_rao},{locked_rao})"
