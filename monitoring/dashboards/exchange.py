@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from monitoring.dashboards.panels import Panel, board, exact, figure, graph, rows_of
-from monitoring.dashboards.queries import mean, now, quantile, rate
+from monitoring.dashboards.queries import mean, now, quantile, rate, tao
 
 COMMANDS, COMMIT = "taonet_exchange_commands_total", "taonet_exchange_commit_seconds"
 BID, ASK = "taonet_exchange_best_bid_btc", "taonet_exchange_best_ask_btc"
@@ -67,9 +67,10 @@ def _market() -> list[Panel]:
         ),
         rows_of(
             "Newest trades",
-            "trade, exact: price in satoshi per TAO, quantity in rao.",
-            "SELECT trade_id, to_timestamp(time_ms / 1000.0) AS time, price_sat, quantity_rao, "
-            "taker_side FROM exchange.trade ORDER BY trade_id DESC LIMIT 50",
+            "trade, exact: the fifty newest.",
+            "SELECT trade_id AS trade, to_timestamp(time_ms / 1000.0) AS time, "
+            f'price_sat / 1e8 AS "price, BTC", {tao("quantity_rao")} AS "amount, TAO", '
+            "taker_side AS taker FROM exchange.trade ORDER BY trade_id DESC LIMIT 50",
             unit="locale",
         ),
     ]

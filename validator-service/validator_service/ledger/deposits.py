@@ -28,21 +28,21 @@ log = get_logger(__name__)
 
 def load_seed(wallet_path: str, wallet_name: str, hotkey_name: str) -> str:
     """
-    Read the secret that a Validator's deposit addresses come from; make it at its first start.
+    Read the secret that all deposit addresses come from; make it at the very first start.
 
     It lies in the wallet's folder, because whoever has it has the deposits. Each hotkey has its
-    own: two Validators of one wallet would else watch the same addresses, and both credit what
-    reached them. A wallet of a release that had one for all goes on with that.
+    own: two Validators of one wallet with one secret would both credit a deposit to either.
     """
     folder = Path(wallet_path).expanduser() / wallet_name
-    path = folder / f"{SEED_FILE}.{hotkey_name}"
     folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists() and (folder / SEED_FILE).exists():
-        with suppress(FileExistsError):
-            os.link(folder / SEED_FILE, path)
+    path = folder / f"{SEED_FILE}.{hotkey_name}"
+    if not path.exists():
+        # Until now a wallet had one for all; with it go the deposits of the one who takes it.
+        with suppress(FileNotFoundError):
+            os.rename(folder / SEED_FILE, path)
     if not path.exists():
         # Whole or not at all: gateway and worker may both be at their first start.
-        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        fresh = path.with_name(f"{SEED_FILE}.{secrets.token_hex(4)}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(SEED_BYTES))

@@ -50,8 +50,8 @@ class Context:
 
     @cached_property
     def deposit_seed(self) -> str:
-        own = self.settings
-        return load_seed(own.wallet_path, own.wallet_name, own.hotkey_name)
+        s = self.settings
+        return load_seed(s.wallet_path, s.wallet_name, s.hotkey_name)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -1,8 +1,8 @@
 // Values in the units that Grafana's dashboards name.
 const number = (value, digits = 4) => {
   if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(2);
-  const notation = Math.abs(value) >= 1e7 ? "compact" : "standard";
-  return value.toLocaleString("en", { notation, maximumSignificantDigits: Math.abs(value) >= 1e4 ? 7 : digits });
+  const notation = Math.abs(value) >= 1e9 ? "compact" : "standard";
+  return value.toLocaleString("en", { notation, maximumSignificantDigits: Math.abs(value) >= 1e4 ? 9 : digits });
 };
 
 function seconds(value) {
@@ -33,6 +33,7 @@ const NAMED = {
   reqps: (value) => `${number(value)} requests/s`,
   binBps: (value) => `${bytes(value, 1024, ["B", "KiB", "MiB", "GiB"])}/s`,
   Bps: (value) => `${bytes(value, 1000, ["B", "kB", "MB", "GB"])}/s`,
+  locale: (value) => value.toLocaleString("en", { maximumFractionDigits: 9 }),
   bool_yes_no: (value) => (value ? "yes" : "no"),
   dateTimeFromNow: (value) => `${seconds((Date.now() - value) / 1000)} ago`,
 };
