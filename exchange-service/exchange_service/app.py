@@ -119,6 +119,7 @@ def create_app(
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True) as conn:
             recovered, history = recover(conn), History(conn)
+            app.state.switch = Switch(switch_repository.find_status(conn))
             settle_runtime()
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
@@ -128,7 +129,6 @@ def create_app(
             engine.start()
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
-            app.state.switch = Switch(switch_repository.find_status(conn))
             app.state.history, app.state.hub = history, hub
             app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
