@@ -163,7 +163,7 @@ function lineOptions(element, told) {
   const unit = element.dataset.unit;
   const span = told.times_s.at(-1) - told.times_s[0];
   const lines = told.lines.map((line, i) => ({
-    label: line.label || document.getElementById(`panel-${element.dataset.panel}`).textContent,
+    label: line.label.trim() || document.getElementById(`panel-${element.dataset.panel}`).textContent,
     stroke: colour(`--line-${(i % COLOURS) + 1}`), width: 1.5, dash: i >= COLOURS ? [4, 3] : undefined,
     points: { show: false }, spanGaps: false, value: (_, value) => write(value, unit),
   }));

@@ -46,5 +46,5 @@ export function write(value, unit) {
   if (NAMED[unit]) return NAMED[unit](value);
   if (unit.startsWith("suffix:")) return `${number(value, 6)} ${unit.slice(7).trim()}`;
   if (unit.startsWith("prefix:")) return `${unit.slice(7).trim()} ${number(value, 6)}`;
-  return number(value, 6);
+  return number(value);
 }
