@@ -49,7 +49,7 @@ from exchange_service.switch.operations import Switch
 from exchange_service.turnstile import Turnstile
 from exchange_service.watching import ExchangeState, watch_reserves
 from exchange_service.web import now_ms
-from taonet.kit.db import begin, open_pool
+from taonet.kit.db import WIRE, begin, open_pool
 from taonet.kit.web import create_app as create_web_app
 
 ENGINE_FAILED: Final = 70
@@ -117,7 +117,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
-        with psycopg.connect(settings.database_url, autocommit=True) as conn:
+        with psycopg.connect(settings.database_url, autocommit=True, **WIRE) as conn:
             recovered, history = recover(conn), History(conn)
             app.state.switch = Switch(switch_repository.find_status(conn))
             settle_runtime()
