@@ -3,8 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FLAGS = [
@@ -29,6 +31,17 @@ def open_browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+
+
+def list_barriers(page: Page, rules: Any = ("wcag2a", "wcag2aa")) -> list[str]:
+    """Return which rules of WCAG that a program can check a page breaks, and where."""
+    only = rules if isinstance(rules, dict) else list(rules)
+    told = Axe().run(page, options={"runOnly": only, "resultTypes": ["violations"]})
+    return [
+        f"{page.url}: {broken['id']}: {node['html'][:200]}"
+        for broken in told.response["violations"]
+        for node in broken["nodes"]
+    ]
 
 
 class Visit:
