@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -316,8 +317,13 @@ def test_stateless_parts_are_replaced_without_a_failed_request(box: Box) -> None
             consumers.wait_for_answers()
 
     assert consumers.failures == []
-    with GatewayClient(box.address("gateway")) as gateway:
-        wait_until(lambda: gateway.audit().balanced, BACK_SECONDS)
+    for name in (GATEWAY, "validator-2-gateway"):
+        wait_until(partial(books_agree, f"http://127.0.0.1:{box.port(name)}"), BACK_SECONDS)
+
+
+def books_agree(url: str) -> bool:
+    with GatewayClient(url) as gateway:
+        return gateway.audit().balanced
 
 
 def test_every_process_may_be_killed(box: Box) -> None:

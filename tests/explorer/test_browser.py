@@ -99,7 +99,13 @@ def the_playground_streams_an_answer(page: Page) -> None:
     page.get_by_label("API key").fill("tao-key-1")
     page.get_by_label("Model").fill("taonet")
     page.get_by_role("button", name="Continue it").click()
-    expect(page.locator("#answer")).to_contain_text("the items in order.")
+    expect(page.locator(".turn")).to_contain_text("Return a list ofthe items in order.")
+    page.get_by_role("button", name="Chat").click()
+    for number in (1, 2):
+        page.get_by_label("Your message").fill("And then?")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator(".turn output")).to_have_count(number)
+        expect(page.locator(".turn output").last).to_have_text(f"after {2 * number - 1} messages")
     page.get_by_role("link", name="Your account").click()
     expect(page.get_by_role("button", name="Show my account")).to_be_visible()
 
@@ -111,6 +117,8 @@ def dashboards_draw_what_prometheus_says(page: Page) -> None:
     page.locator(".hits a").first.click()
     expect(page.locator(".drawn canvas").first).to_be_visible()
     page.get_by_role("link", name="6h").click()
+    expect(page.locator(".drawn canvas").first).to_be_visible()
+    page.get_by_role("button", name="Change between light and dark").click()
     expect(page.locator(".drawn canvas").first).to_be_visible()
     expect(page.locator("#dashboard-problem")).to_be_hidden()
 
