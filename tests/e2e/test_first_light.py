@@ -41,6 +41,11 @@ PAYOUT_SECONDS = 240
 QUESTIONS_AT_ONCE = 20
 PROMTOOL = find_program("promtool")
 MODELS = Path(server_service.__file__).parents[1] / "models"
+NO_DOORS = {
+    *("postgres", "valkey", "prometheus", "alertmanager"),
+    *("chain-author", "chain-follower", "market-maker", "treasury"),
+}
+"""Programs of others, and loops of ours that tell nothing but their metrics."""
 SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
 """What others on the machine may see of a process, more easily than its memory."""
 QUESTION: Any = {
@@ -232,6 +237,21 @@ def test_no_secret_is_in_a_log_an_environment_or_a_command_line(box: Box) -> Non
         for secret in secrets
         if secret.encode() in file.read_bytes()
     ] == []
+
+
+def test_every_door_tells_browsers_to_be_careful(box: Box) -> None:
+    """Another site's page may not read an answer, nor frame it, nor ask for what needs leave."""
+    foreign = {"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
+    processes = [one for one in box.status()["processes"] if one["name"] not in NO_DOORS]
+    doors = {one["name"]: f"http://127.0.0.1:{one['port']}" for one in processes if one["port"]}
+
+    for name, url in doors.items():
+        for method in ("GET", "OPTIONS"):
+            headers = httpx.request(method, f"{url}/healthz", headers=foreign).headers
+            assert headers["x-content-type-options"] == "nosniff", name
+            assert headers["x-frame-options"] == "DENY", name
+            assert not [one for one in headers if one.startswith("access-control-")], name
+    assert len(doors) > 10
 
 
 def private_keys(box: Box) -> list[Path]:
