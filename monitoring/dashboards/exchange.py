@@ -24,9 +24,9 @@ def _market() -> list[Panel]:
     return [
         figure(
             "Last price",
-            "taonet_exchange_last_price_btc.",
+            "taonet_exchange_last_price_btc; 0 is none, and left out.",
             "suffix: BTC",
-            f"max({now('taonet_exchange_last_price_btc')})",
+            f"max({now('taonet_exchange_last_price_btc')}) > 0",
         ),
         figure(
             "Spread",
@@ -49,9 +49,9 @@ def _market() -> list[Panel]:
         ),
         graph(
             "Best bid and ask",
-            f"{BID}, {ASK}.",
+            f"{BID}, {ASK}; 0 is none, and left out.",
             "suffix: BTC",
-            {"bid": f"max({now(BID)})", "ask": f"max({now(ASK)})"},
+            {"bid": f"max({now(BID)}) > 0", "ask": f"max({now(ASK)}) > 0"},
         ),
         graph(
             "Depth",
@@ -104,7 +104,7 @@ def _engine() -> list[Panel]:
             "Commands of a commit",
             "taonet_exchange_batch_commands: mean.",
             "short",
-            {"mean": mean("taonet_exchange_batch_commands", "process")},
+            {"{{process}}": mean("taonet_exchange_batch_commands", "process")},
         ),
         graph(
             "Lag",

@@ -75,7 +75,7 @@ def _network() -> list[Panel]:
             "Last price",
             "taonet_exchange_last_price_btc: of the newest trade.",
             "suffix: BTC",
-            f"max({now('taonet_exchange_last_price_btc')})",
+            f"max({now('taonet_exchange_last_price_btc')}) > 0",
         ),
         graph(
             "Time between blocks",

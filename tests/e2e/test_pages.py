@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from tests.conftest import wait_until
-from tests.explorer.browsing import Visit, open_browser, visiting
+from tests.explorer.browsing import Visit, list_barriers, open_browser, visiting
 
 from .conftest import Box
 
@@ -34,6 +34,7 @@ def visit(browser: Browser, box: Box) -> Iterator[Visit]:
     with visiting(browser, box.address("explorer")) as opened:
         yield opened
         opened.check_calm()
+        assert not list_barriers(opened.page)
 
 
 def is_drawn(picture: Locator) -> bool:

@@ -5,6 +5,7 @@ As in `facts.py`, what is made for nearly every command has an `__init__` that m
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from exchange_service.domain.commands import PlaceOrder
 from exchange_service.domain.facts import (
@@ -37,6 +38,13 @@ class OrderStatus(StrEnum):
     EXPIRED = "EXPIRED"
     EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
     """Ended so as not to trade with its own account."""
+
+
+# An enumeration's members are looked up by a function of Python.
+NEW: Final = OrderStatus.NEW
+PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+FILLED: Final = OrderStatus.FILLED
+CANCELED: Final = OrderStatus.CANCELED
 
 
 @dataclass(init=False, slots=True)
@@ -174,7 +182,7 @@ class Projection:
             case Traded():
                 self._trade(fact)
             case OrderCancelled():
-                self._end(fact.terms.order_id, OrderStatus.CANCELED, fact.time_ms)
+                self._end(fact.terms.order_id, CANCELED, fact.time_ms)
             case OrderExpired():
                 self._end(fact.terms.order_id, status_of(fact), fact.time_ms)
             case OrderTriggered():
@@ -216,7 +224,7 @@ class Projection:
     def _accept(self, fact: OrderAccepted) -> None:
         terms = fact.terms
         self.orders[terms.order_id] = describe_order(
-            terms, fact.quantity_rao, 0, 0, 0, OrderStatus.NEW, terms.time_ms
+            terms, fact.quantity_rao, 0, 0, 0, NEW, terms.time_ms
         )
 
     def _trade(self, fact: Traded) -> None:
@@ -228,7 +236,7 @@ class Projection:
             row = self._row(order_id)
             row.executed_rao += fact.quantity_rao
             row.executed_sat += fact.quote_sat
-            row.status = OrderStatus.PARTIALLY_FILLED if leaves_rao else OrderStatus.FILLED
+            row.status = PARTIALLY_FILLED if leaves_rao else FILLED
             row.updated_ms = fact.time_ms
 
     def _prevent(self, fact: MatchPrevented) -> None:
@@ -298,14 +306,14 @@ def describe_cancelled(fact: OrderCancelled) -> OrderRecord:
         fact.executed_rao,
         fact.executed_sat,
         fact.prevented_rao,
-        OrderStatus.CANCELED,
+        CANCELED,
         fact.time_ms,
     )
 
 
 def describe_amended(fact: OrderAmended) -> OrderRecord:
     """Return the record of an order that was just made smaller."""
-    status = OrderStatus.PARTIALLY_FILLED if fact.executed_rao else OrderStatus.NEW
+    status = PARTIALLY_FILLED if fact.executed_rao else NEW
     return describe_order(
         fact.terms,
         fact.quantity_rao,

@@ -9,7 +9,7 @@ const tao = (rao, digits = 6) =>
   (Number(rao) / RAO_PER_TAO).toLocaleString("en", { maximumFractionDigits: digits });
 const exact = (rao) => (Number(rao) / RAO_PER_TAO).toFixed(9);
 const whole = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
-const clock = (text) => text.slice(0, 16).replace("T", " ");
+const clock = (text) => text.slice(5, 16).replace("T", " ");
 let usage = [];
 let chart = null;
 

@@ -7,6 +7,8 @@ const REFRESH_MS = 10_000;
 const HEIGHT = 190;
 const COLOURS = 8;
 const LETTERS = 32;
+// What moves that little is drawn without the way up from zero: prices.
+const NARROW = 0.8;
 const board = document.getElementById("board");
 const problem = document.getElementById("dashboard-problem");
 const inSight = new Set();
@@ -161,14 +163,14 @@ function lineOptions(element, told) {
   const unit = element.dataset.unit;
   const span = told.times_s.at(-1) - told.times_s[0];
   const lines = told.lines.map((line, i) => ({
-    label: line.label || document.getElementById(`panel-${element.dataset.panel}`).textContent,
+    label: line.label.trim() || document.getElementById(`panel-${element.dataset.panel}`).textContent,
     stroke: colour(`--line-${(i % COLOURS) + 1}`), width: 1.5, dash: i >= COLOURS ? [4, 3] : undefined,
     points: { show: false }, spanGaps: false, value: (_, value) => write(value, unit),
   }));
   return {
     width: element.clientWidth, height: HEIGHT, cursor: { y: false, drag: { x: false, y: false }, sync: { key: "board" } },
     legend: { show: true, live: true }, hooks: { ready: [tellNewest], setCursor: [tellNewest] },
-    scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high || 1) * 1.08] } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => (low > NARROW * high ? [low - (high - low) * 0.1 - 1e-9, high + (high - low) * 0.1 + 1e-9] : [Math.min(low ?? 0, 0), (high || 1) * 1.08]) } },
     axes: [
       { ...axis, size: 28, space: 80, incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400], grid: { show: false }, values: (_, at) => at.map((x) => clock(x, span)) },
       { ...axis, size: widthOf, space: 34, values: (_, at) => at.map((y) => write(y, unit)) },
