@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
-.PHONY: adversaries api-pages bench bench-peers browser build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-kubernetes check-monitoring compile compose-secrets compose-test down env-example exchange-clients help kill-payments lock logs monitoring-tools parameters setup simulate-faults soak-server status test up
+.PHONY: adversaries api-pages bench bench-peers browser build-models chaos chaos-alerts chaos-chain chaos-exchange check check-dashboards check-kubernetes check-monitoring compile compose-secrets compose-test down env-example exchange-clients help kill-payments lock logs monitoring-tools namespaces parameters setup simulate-faults soak-server status test up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: $(DEV_STAMP) $(if $(filter engine exchange recovery,$(NAME)),compile) $(i
 chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
 	$(BIN)/python -m tests.chaos.chain $(ARGS)
+
+namespaces: $(DEV_STAMP)  ## a Server and a worker on machines of their own: namespaces, slow wires, cuts (root)
+	unshare --net $(BIN)/python -m tests.namespaces
 
 simulate-faults: $(DEV_STAMP)  ## thousands of histories of the ledgers' cores, with crashes and lost messages
 	$(BIN)/python -m tests.simulation $(ARGS)

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 Outcome = Any
 """What is answered; an exception is raised where it is awaited."""
@@ -14,22 +14,31 @@ class Unanswered:
     """Nobody asked."""
 
 
-Answer = Future[Any] | asyncio.Future[Any] | Unanswered
+class Reply(NamedTuple):
+    """A function that an event loop calls with the outcome: for those who do not await."""
+
+    loop: asyncio.AbstractEventLoop
+    take: Callable[[Outcome], None]
+
+
+Answer = Future[Any] | asyncio.Future[Any] | Reply | Unanswered
 
 
 def is_wanted(answer: Answer) -> bool:
     """Tell whether somebody still waits."""
     if isinstance(answer, Future):
         return answer.set_running_or_notify_cancel()
-    return isinstance(answer, Unanswered) or not answer.cancelled()
+    return isinstance(answer, Reply | Unanswered) or not answer.cancelled()
 
 
 def deliver(outcomes: Iterable[tuple[Answer, Outcome]]) -> None:
     """Give every answer its outcome, from the engine's thread."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any] | Reply, Outcome]]] = {}
     for answer, outcome in outcomes:
         if isinstance(answer, Future):
             _settle(answer, outcome)
+        elif isinstance(answer, Reply):
+            by_loop.setdefault(answer.loop, []).append((answer, outcome))
         elif not isinstance(answer, Unanswered):
             by_loop.setdefault(answer.get_loop(), []).append((answer, outcome))
     for loop, waiting in by_loop.items():
@@ -38,9 +47,12 @@ def deliver(outcomes: Iterable[tuple[Answer, Outcome]]) -> None:
             loop.call_soon_threadsafe(_settle_all, waiting)
 
 
-def _settle_all(waiting: Sequence[tuple[asyncio.Future[Any], Outcome]]) -> None:
+def _settle_all(waiting: Sequence[tuple[asyncio.Future[Any] | Reply, Outcome]]) -> None:
     for answer, outcome in waiting:
-        _settle(answer, outcome)
+        if isinstance(answer, Reply):
+            answer.take(outcome)
+        else:
+            _settle(answer, outcome)
 
 
 def _settle(answer: Future[Any] | asyncio.Future[Any], outcome: Outcome) -> None:

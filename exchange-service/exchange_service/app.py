@@ -48,7 +48,7 @@ from exchange_service.switch.operations import Switch
 from exchange_service.turnstile import Turnstile
 from exchange_service.watching import ExchangeState, watch_reserves
 from exchange_service.web import now_ms
-from taonet.kit.db import begin, open_pool
+from taonet.kit.db import WIRE, begin, open_pool
 from taonet.kit.garbage import collect_rarely
 from taonet.kit.web import create_app as create_web_app
 
@@ -114,8 +114,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
-        with psycopg.connect(settings.database_url, autocommit=True) as conn:
+        with psycopg.connect(settings.database_url, autocommit=True, **WIRE) as conn:
             recovered, history = recover(conn), History(conn)
+            app.state.switch = Switch(switch_repository.find_status(conn))
             settle_runtime()
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
@@ -125,7 +126,6 @@ def create_app(
             engine.start()
             app.state.pool, app.state.engine = pool, engine
             app.state.keyring = load_keyring(pool, settings)
-            app.state.switch = Switch(switch_repository.find_status(conn))
             app.state.history, app.state.hub = history, hub
             app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())

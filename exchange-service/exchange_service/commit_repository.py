@@ -1,14 +1,16 @@
 """A commit as one statement: all that a batch writes, or nothing of it.
 
 One statement is its own transaction and one round trip: the engine waits for Postgres once, and not
-between a dozen steps, after each of which it would have to wait for the interpreter as well. Rows
-travel as one array for each column.
+between a dozen steps, after each of which it would have to wait for the interpreter as well. It has
+a part for each table that the batch has rows for. Rows travel as an array of the table's own row
+type, each with its columns in the table's order.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, LiteralString
+from collections.abc import Iterable
+from typing import Final
 
-from psycopg import Connection, Rollback, sql
+import psycopg
+from psycopg import Connection, Rollback, pq, sql
 
 from exchange_service.domain.facts import Traded
 from exchange_service.domain.ledger import Transfer
@@ -16,90 +18,57 @@ from exchange_service.domain.projection import OrderChange, OrderRecord, Project
 from exchange_service.projection_repository import has_others, save_others
 from exchange_service.repository import Balance, Entry
 
-ENTRY: Final = "sequence bigint, payload text, hash bytea"
-ORDER: Final = (
-    "order_id bigint, account_id bigint, client_order_id text, side text, kind text,"
-    " time_in_force text, self_trade text, price_sat bigint, quantity_rao bigint,"
-    " asked_sat bigint, executed_rao bigint, executed_sat bigint, status text, created_ms bigint,"
-    " updated_ms bigint, stop_price_sat bigint, iceberg_rao bigint, list_id bigint,"
-    " prevented_rao bigint, working_ms bigint"
-)
-CHANGE: Final = (
-    "order_id bigint, executed_rao bigint, executed_sat bigint, prevented_rao bigint,"
-    " amended_rao bigint, client_order_id text, status text, working_ms bigint, updated_ms bigint"
-)
-TRADE: Final = (
-    "time_ms bigint, trade_id bigint, price_sat bigint, quantity_rao bigint, quote_sat bigint,"
-    " taker_side text, taker_order_id bigint, taker_account_id bigint, taker_fee_sat bigint,"
-    " maker_order_id bigint, maker_account_id bigint, maker_fee_sat bigint"
-)
-TRANSFER: Final = (
-    "sequence bigint, asset text, source_account bigint, source_pocket text,"
-    " target_account bigint, target_pocket text, amount bigint, reason text, reference bigint"
-)
-BALANCE: Final = (
-    "account_id bigint, free_sat bigint, locked_sat bigint, free_rao bigint, locked_rao bigint"
-)
-
-
-def _name(columns: LiteralString) -> sql.Composed:
-    """Return the names of columns."""
-    return sql.SQL(", ").join(
-        [sql.SQL(column.split()[0]) for column in columns.split(", ")]
-    )  # fmt: skip
-
-
-def _unnest(columns: LiteralString) -> sql.Composed:
-    """Return rows called `new`, made of one array for each column."""
-    arrays = [sql.SQL("%s::" + column.split()[1] + "[]") for column in columns.split(", ")]
-    return sql.SQL("unnest({}) AS new ({})").format(sql.SQL(", ").join(arrays), _name(columns))
-
-
 # Every part reads from the claim: where a later engine has taken over there is none, and no row.
-STATEMENT: Final = (
-    sql.SQL(
-        "WITH claim AS (UPDATE engine SET sequence = %s, alive_at = now()"
-        "  WHERE epoch = %s AND sequence < %s RETURNING epoch, sequence AS last),"
-        " written AS (INSERT INTO journal (epoch, {entry})"
-        "  SELECT epoch, {entry} FROM claim, {entries}),"
-        " placed AS (INSERT INTO trade_order ({order}) SELECT {order} FROM claim, {orders}),"
-        " changed AS (UPDATE trade_order AS o SET"
-        "  executed_rao = o.executed_rao + new.executed_rao,"
-        "  executed_sat = o.executed_sat + new.executed_sat,"
-        "  prevented_rao = o.prevented_rao + new.prevented_rao,"
-        "  quantity_rao = COALESCE(NULLIF(new.amended_rao, 0), o.quantity_rao),"
-        "  client_order_id = COALESCE(NULLIF(new.client_order_id, ''), o.client_order_id),"
-        "  status = COALESCE(new.status, o.status),"
-        "  working_ms = COALESCE(NULLIF(new.working_ms, 0), o.working_ms),"
-        "  updated_ms = new.updated_ms"
-        "  FROM claim, {changes} WHERE o.order_id = new.order_id),"
-        " traded AS (INSERT INTO trade ({trade}) SELECT {trade} FROM claim, {trades}),"
-        " moved AS (INSERT INTO transfer ({transfer}) SELECT {transfer} FROM claim, {transfers}),"
-        " saved AS (INSERT INTO balance ({balance}) SELECT {balance} FROM claim, {balances}"
-        "  ON CONFLICT (account_id) DO UPDATE SET free_sat = EXCLUDED.free_sat,"
-        "   locked_sat = EXCLUDED.locked_sat, free_rao = EXCLUDED.free_rao,"
-        "   locked_rao = EXCLUDED.locked_rao)"
-        " INSERT INTO ledger_seal (sequence, hash) SELECT last, %s FROM claim"
-    )
-    .format(
-        entry=_name(ENTRY),
-        entries=_unnest(ENTRY),
-        order=_name(ORDER),
-        orders=_unnest(ORDER),
-        changes=_unnest(CHANGE),
-        trade=_name(TRADE),
-        trades=_unnest(TRADE),
-        transfer=_name(TRANSFER),
-        transfers=_unnest(TRANSFER),
-        balance=_name(BALANCE),
-        balances=_unnest(BALANCE),
-    )
-    .as_bytes(None)
+CLAIM: Final = (
+    "WITH claim AS (UPDATE engine SET sequence = $1, alive_at = now()"
+    " WHERE epoch = $2 AND sequence < $1 RETURNING epoch, sequence AS last)"
 )
+SEAL: Final = " INSERT INTO ledger_seal (sequence, hash) SELECT last, $3 FROM claim"
+PARTS: Final = {
+    "entries": (
+        "INSERT INTO journal (sequence, epoch, payload, hash)"
+        " SELECT new.sequence, claim.epoch, new.payload, new.hash"
+        " FROM claim, unnest({}::journal[]) AS new"
+    ),
+    "placed": ("INSERT INTO trade_order SELECT new.* FROM claim, unnest({}::trade_order[]) AS new"),
+    "changed": (
+        "UPDATE trade_order AS o SET"
+        " executed_rao = o.executed_rao + new.executed_rao,"
+        " executed_sat = o.executed_sat + new.executed_sat,"
+        " prevented_rao = o.prevented_rao + new.prevented_rao,"
+        " quantity_rao = COALESCE(NULLIF(new.quantity_rao, 0), o.quantity_rao),"
+        " client_order_id = COALESCE(NULLIF(new.client_order_id, ''), o.client_order_id),"
+        " status = COALESCE(new.status, o.status),"
+        " working_ms = COALESCE(NULLIF(new.working_ms, 0), o.working_ms),"
+        " updated_ms = new.updated_ms"
+        " FROM claim, unnest({}::trade_order[]) AS new WHERE o.order_id = new.order_id"
+    ),
+    "traded": "INSERT INTO trade SELECT new.* FROM claim, unnest({}::trade[]) AS new",
+    "moved": (
+        "INSERT INTO transfer (sequence, asset, source_account, source_pocket, target_account,"
+        "  target_pocket, amount, reason, reference)"
+        " SELECT sequence, asset, source_account, source_pocket, target_account, target_pocket,"
+        "  amount, reason, reference FROM claim, unnest({}::transfer[]) AS new"
+    ),
+    "saved": (
+        "INSERT INTO balance SELECT new.* FROM claim, unnest({}::balance[]) AS new"
+        " ON CONFLICT (account_id) DO UPDATE SET"
+        " free_sat = EXCLUDED.free_sat, locked_sat = EXCLUDED.locked_sat,"
+        " free_rao = EXCLUDED.free_rao, locked_rao = EXCLUDED.locked_rao"
+    ),
+}
+
+
+def write_statement(names: Iterable[str]) -> str:
+    """Return the statement with these parts; $1 to $3 are sequence, epoch and the ledger's seal."""
+    parts = [
+        f", {name} AS ({PARTS[name].format(f'${place}')})" for place, name in enumerate(names, 4)
+    ]
+    return CLAIM + "".join(parts) + SEAL
 
 
 def settle_session(conn: Connection) -> None:
-    """Have the statement planned once, and such that it stays right while the tables grow.
+    """Have each statement planned once, and such that it stays right while the tables grow.
 
     Planned anew it would take longer than it runs; planned for the empty tables of a first day it
     would read them from end to end.
@@ -109,128 +78,122 @@ def settle_session(conn: Connection) -> None:
         conn.execute(sql.SQL("SET enable_{} = off").format(sql.SQL(way)))
 
 
-def save_commit(
-    conn: Connection,
-    epoch: int,
-    entries: list[Entry],
-    projection: Projection,
-    balances: list[Balance],
-    ledger_hash: bytes,
-) -> bool:
-    """Write a batch; False if a later engine has taken over: then none of it is written."""
-    sequence = entries[-1].sequence
-    parameters = [
-        *(sequence, epoch, sequence),
-        *_list_entries(entries),
-        *_list_orders(list(projection.orders.values())),
-        *_list_changes(projection.changes),
-        *_list_trades(projection.trades),
-        *_list_transfers(projection.transfers),
-        *_transpose(balances, len(Balance._fields)),
-        ledger_hash,
-    ]
-    if not has_others(projection):
-        return _write(conn, parameters)
-    written = False
-    with conn.transaction():
-        save_others(conn, projection)
-        written = _write(conn, parameters)
-        if not written:
-            raise Rollback
-    return written
+class Committer:
+    """Writes batches over a connection that nobody else uses meanwhile.
+
+    It speaks to libpq itself: one call that sends, waits and receives without the interpreter,
+    which other threads need in the meantime.
+    """
+
+    def __init__(self, conn: Connection, epoch: int) -> None:
+        self._conn = conn
+        self._epoch = epoch
+        self._prepared: dict[tuple[str, ...], bytes] = {}
+        """The statements known to this session, by their parts."""
+
+    def save(
+        self,
+        entries: list[Entry],
+        projection: Projection,
+        balances: list[Balance],
+        ledger_hash: bytes,
+    ) -> bool:
+        """Write a batch; False if a later engine has taken over: then none of it is written."""
+        rows = {
+            "entries": [_write_entry(entry) for entry in entries],
+            "placed": [_write_order(order) for order in projection.orders.values()],
+            "changed": [_write_change(*change) for change in projection.changes.items()],
+            "traded": [_write_trade(trade) for trade in projection.trades],
+            "moved": [_write_transfer(*moved) for moved in projection.transfers],
+            "saved": [_write_balance(balance) for balance in balances],
+        }
+        parts = {name: _array(records) for name, records in rows.items() if records}
+        head = [b"%d" % entries[-1].sequence, b"%d" % self._epoch, _bytea(ledger_hash).encode()]
+        if not has_others(projection):
+            return self._run(head, parts)
+        written = False
+        with self._conn.transaction():
+            save_others(self._conn, projection)
+            written = self._run(head, parts)
+            if not written:
+                raise Rollback
+        return written
+
+    def _run(self, head: list[bytes], parts: dict[str, bytes]) -> bool:
+        name = self._prepare(tuple(parts))
+        result = self._conn.pgconn.exec_prepared(name, [*head, *parts.values()])
+        _check(result)
+        return result.command_tuples == 1
+
+    def _prepare(self, parts: tuple[str, ...]) -> bytes:
+        name = self._prepared.get(parts)
+        if name is None:
+            name = b"commit_%d" % len(self._prepared)
+            _check(self._conn.pgconn.prepare(name, write_statement(parts).encode()))
+            self._prepared[parts] = name
+        return name
 
 
-def _write(conn: Connection, parameters: Sequence[Any]) -> bool:
-    return conn.execute(STATEMENT, parameters, prepare=True).rowcount == 1
+def _check(result: pq.abc.PGresult) -> None:
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.DatabaseError(result.get_error_message())
 
 
-def _array(values: Iterable[object]) -> str:
-    """Return numbers, or words of our own, as Postgres reads an array."""
-    return "{" + ",".join(map(str, values)) + "}"
+def _quote(text: str) -> str:
+    """Return a text as Postgres reads it inside a row, or a row as it reads it in an array."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _quoted_array(values: Iterable[str | None]) -> str:
-    """Return any texts as Postgres reads an array."""
-    quoted = [
-        "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        for text in values
-    ]
-    return "{" + ",".join(quoted) + "}"
+def _array(rows: list[str]) -> bytes:
+    return ("{" + ",".join([_quote(row) for row in rows]) + "}").encode()
 
 
-def _transpose(rows: Sequence[tuple[object, ...]], columns: int) -> list[str]:
-    """Return rows of numbers and words of our own, column by column."""
-    return [_array(column) for column in zip(*rows, strict=True)] or ["{}"] * columns
+def _bytea(raw: bytes) -> str:
+    return "\\x" + raw.hex()
 
 
-def _list_entries(entries: list[Entry]) -> list[str]:
-    return [
-        _array([entry.sequence for entry in entries]),
-        _quoted_array([entry.payload.decode() for entry in entries]),
-        _quoted_array(["\\x" + entry.hash.hex() for entry in entries]),
-    ]
+# Numbers, and words of our own, need no quotes; what is left out is NULL.
 
 
-def _list_orders(orders: list[OrderRecord]) -> list[str]:
-    return [
-        _array([order.order_id for order in orders]),
-        _array([order.account_id for order in orders]),
-        _quoted_array([order.client_order_id for order in orders]),
-        _array([order.side for order in orders]),
-        _array([order.kind for order in orders]),
-        _array([order.time_in_force for order in orders]),
-        _array([order.self_trade for order in orders]),
-        _array([order.price_sat for order in orders]),
-        _array([order.quantity_rao for order in orders]),
-        _array([order.asked_sat for order in orders]),
-        _array([order.executed_rao for order in orders]),
-        _array([order.executed_sat for order in orders]),
-        _array([order.status for order in orders]),
-        _array([order.created_ms for order in orders]),
-        _array([order.updated_ms for order in orders]),
-        _array([order.stop_price_sat for order in orders]),
-        _array([order.iceberg_rao for order in orders]),
-        _array([order.list_id for order in orders]),
-        _array([order.prevented_rao for order in orders]),
-        _array([order.working_ms for order in orders]),
-    ]
+def _write_entry(entry: Entry) -> str:
+    return f"({entry.sequence},,{_quote(entry.payload.decode())},{_quote(_bytea(entry.hash))})"
 
 
-def _list_changes(changes: dict[int, OrderChange]) -> list[str]:
-    rows = changes.values()
-    return [
-        _array(changes),
-        _array([change.executed_rao for change in rows]),
-        _array([change.executed_sat for change in rows]),
-        _array([change.prevented_rao for change in rows]),
-        _array([change.amended_rao for change in rows]),
-        _quoted_array([change.client_order_id for change in rows]),
-        _quoted_array([change.status for change in rows]),
-        _array([change.working_ms for change in rows]),
-        _array([change.updated_ms for change in rows]),
-    ]
+def _write_order(order: OrderRecord) -> str:
+    return (
+        f"({order.order_id},{order.account_id},{_quote(order.client_order_id)},{order.side},"
+        f"{order.kind},{order.time_in_force},{order.self_trade},{order.price_sat},"
+        f"{order.quantity_rao},{order.asked_sat},{order.executed_rao},{order.executed_sat},"
+        f"{order.status},{order.created_ms},{order.updated_ms},{order.stop_price_sat},"
+        f"{order.iceberg_rao},{order.list_id},{order.prevented_rao},{order.working_ms})"
+    )
 
 
-def _list_trades(trades: list[Traded]) -> list[str]:
-    rows = [
-        (
-            trade.time_ms,
-            trade.trade_id,
-            trade.price_sat,
-            trade.quantity_rao,
-            trade.quote_sat,
-            trade.taker_side,
-            trade.taker_order_id,
-            trade.taker_account_id,
-            trade.taker_fee_sat,
-            trade.maker_order_id,
-            trade.maker_account_id,
-            trade.maker_fee_sat,
-        )
-        for trade in trades
-    ]
-    return _transpose(rows, 12)
+def _write_change(order_id: int, change: OrderChange) -> str:
+    return (
+        f"({order_id},,{_quote(change.client_order_id)},,,,,,{change.amended_rao},,"
+        f"{change.executed_rao},{change.executed_sat},{change.status or ''},,{change.updated_ms},"
+        f",,,{change.prevented_rao},{change.working_ms})"
+    )
 
 
-def _list_transfers(transfers: list[tuple[int, Transfer]]) -> list[str]:
-    return _transpose([(sequence, *transfer) for sequence, transfer in transfers], 9)
+def _write_trade(trade: Traded) -> str:
+    return (
+        f"({trade.trade_id},{trade.time_ms},{trade.price_sat},{trade.quantity_rao},"
+        f"{trade.quote_sat},{trade.taker_side},{trade.taker_order_id},{trade.taker_account_id},"
+        f"{trade.taker_fee_sat},{trade.maker_order_id},{trade.maker_account_id},"
+        f"{trade.maker_fee_sat})"
+    )
+
+
+def _write_transfer(sequence: int, transfer: Transfer) -> str:
+    asset, source, source_pocket, target, target_pocket, amount, reason, reference = transfer
+    return (
+        f"(,{sequence},{asset},{source},{source_pocket},{target},{target_pocket},{amount},"
+        f"{reason},{reference})"
+    )
+
+
+def _write_balance(balance: Balance) -> str:
+    account_id, free_sat, locked_sat, free_rao, locked_rao = balance
+    return f"({account_id},{free_sat},{locked_sat},{free_rao},{locked_rao})"

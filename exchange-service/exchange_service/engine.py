@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 from psycopg import Connection
 
 from exchange_service import repository
-from exchange_service.answers import Answer, Unanswered, deliver, is_wanted
-from exchange_service.commit_repository import save_commit, settle_session
+from exchange_service.answers import Answer, Outcome, Reply, Unanswered, deliver, is_wanted
+from exchange_service.commit_repository import Committer, settle_session
 from exchange_service.domain.commands import Command, PassDeadlines
 from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
@@ -100,6 +100,7 @@ class Engine:
         self._conn = conn
         self._exchange = recovered.exchange
         self._epoch = recovered.epoch
+        self._committer = Committer(conn, recovered.epoch)
         self._next_sequence = recovered.sequence
         self._hash = recovered.hash
         self._ledger_hash = recovered.ledger_hash
@@ -137,6 +138,13 @@ class Engine:
         answer: asyncio.Future[list[Fact]] = asyncio.get_running_loop().create_future()
         self._enqueue(_Waiting(command, answer))
         return answer
+
+    def submit_with(self, command: Command, take: Callable[[Outcome], None]) -> None:
+        """Hand over a command from an event loop, which calls `take` with what became of it.
+
+        That is the durable facts, or an exception: `read_outcome` tells them apart.
+        """
+        self._enqueue(_Waiting(command, Reply(asyncio.get_running_loop(), take)))
 
     def ask(self, question: Callable[[Exchange], Any]) -> "Future[Any]":
         """Have a question answered by the whole state, between two batches."""
@@ -236,9 +244,7 @@ class Engine:
         lines = write_lines(projection.transfers)
         self._ledger_hash = seal_lines(self._ledger_hash, lines)
         with COMMIT_SECONDS.time():
-            if not save_commit(
-                self._conn, self._epoch, entries, projection, balances, self._ledger_hash
-            ):
+            if not self._committer.save(entries, projection, balances, self._ledger_hash):
                 raise Fenced("a later engine writes to this database now")
         self.sequence = self._next_sequence
         BATCH.observe(len(entries))
@@ -297,15 +303,19 @@ class Engine:
 
 async def execute(engine: Engine, command: Command) -> list[Fact]:
     """Return the durable facts of a command, or raise its refusal; for asynchronous callers."""
-    return _check(await engine.submit_from_loop(command))
+    return read_outcome(await engine.submit_from_loop(command))
 
 
 def execute_and_wait(engine: Engine, command: Command) -> list[Fact]:
     """Return the durable facts of a command, or raise its refusal; for threads."""
-    return _check(engine.submit(command).result(ANSWER_SECONDS))
+    return read_outcome(engine.submit(command).result(ANSWER_SECONDS))
 
 
-def _check(facts: list[Fact]) -> list[Fact]:
+def read_outcome(outcome: Outcome) -> list[Fact]:
+    """Return the facts of a command, or raise why there are none."""
+    if isinstance(outcome, Exception):
+        raise outcome
+    facts: list[Fact] = outcome
     if isinstance(facts[0], Rejected):
         raise BinanceRefusal(facts[0].reason)
     return facts

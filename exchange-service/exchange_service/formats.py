@@ -1,5 +1,10 @@
 """Numbers as Binance writes them: decimal strings with a fixed number of places."""
 
+from functools import lru_cache
+from typing import Final
+
+NUMBERS_KEPT: Final = 10_000
+"""Prices, quantities and nothing at all come again and again."""
 SAT_PLACES = 8
 RAO_PLACES = 9
 
@@ -14,6 +19,7 @@ def tao(amount_rao: int) -> str:
     return decimal(amount_rao, RAO_PLACES)
 
 
+@lru_cache(NUMBERS_KEPT)
 def decimal(amount: int, places: int) -> str:
     whole, fraction = divmod(abs(amount), 10**places)
     return f"{'-' if amount < 0 else ''}{whole}.{fraction:0{places}d}"

@@ -1,12 +1,16 @@
-"""The hot path: placing and cancelling orders as plain ASGI, past everything that takes time.
+"""The hot path: placing and cancelling orders past everything that takes time.
 
-The answers are made by the same functions as those of the other doors (`orders/routes.py`); what is
-left out is the framework around them. Every other request goes on to the application.
+A request is read, checked and handed to the engine in one go, and answered by a function that the
+engine has called: no task, no future, no framework. What is asked and answered is made by the same
+functions as at the other doors (`orders/routes.py`). Under `exchange_service.serving` the
+connection itself calls `begin` (`http_wire.py`); under any other server the gate is plain ASGI.
+Every other request goes on to the application.
 """
 
+import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -14,10 +18,12 @@ from fastapi import FastAPI
 from prometheus_client import Histogram
 from starlette.types import Receive, Scope, Send
 
-from exchange_service.authentication import Permission, SignedRequest, verify
+from exchange_service.answers import Outcome
+from exchange_service.authentication import Permission, verify
 from exchange_service.charging import Headers
+from exchange_service.domain.facts import Fact
 from exchange_service.domain.weights import find_weight
-from exchange_service.engine import Engine
+from exchange_service.engine import read_outcome
 from exchange_service.limits import Throttled
 from exchange_service.orders import routes as orders
 from exchange_service.turnstile import find_address
@@ -35,27 +41,35 @@ HEADERS: Final = [
     (b"content-type", b"application/json"),
     *SAFE_HEADERS,
 ]
+STATE: Final = "taonet.gate"
+"""Under which name the server's connections find the gate, in the state of ASGI's lifespan."""
 
 log = get_logger(__name__)
 
 
 class Hot(NamedTuple):
-    """What answers a request, what it weighs, and how many new orders it counts as."""
+    """What reads a request, what it weighs, and how many new orders it counts as."""
 
-    answer: Callable[[SignedRequest, Engine], Awaitable[dict[str, Any]]]
+    prepare: orders.Prepare
     weight: int
     orders: int
 
 
+class Answer(NamedTuple):
+    status: int
+    headers: Headers
+    body: bytes
+
+
 PATH: Final = "/api/v3/order"
 HOT: Final = {
-    ("POST", PATH): Hot(orders.place_order, find_weight("POST", PATH, {}), 1),
-    ("DELETE", PATH): Hot(orders.cancel_order, find_weight("DELETE", PATH, {}), 0),
+    ("POST", PATH): Hot(orders.prepare_order, find_weight("POST", PATH, {}), 1),
+    ("DELETE", PATH): Hot(orders.prepare_cancellation, find_weight("DELETE", PATH, {}), 0),
 }
 
 
 class Gate:
-    """Plain ASGI before the application."""
+    """Stands before the application."""
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
@@ -66,65 +80,101 @@ class Gate:
         self._histograms: dict[tuple[str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hot = HOT.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if hot is None:
+        if scope["type"] == "lifespan" and "state" in scope:
+            scope["state"][STATE] = self
+        if scope["type"] != "http" or (scope["method"], scope["path"]) not in HOT:
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
-        request_id = f"{self._run}-{next(self._numbers):x}"
-        status, headers, answer = await self._answer(hot, scope, receive, request_id)
-        body = orjson.dumps(answer)
-        headers += [
-            *HEADERS,
-            (b"content-length", str(len(body)).encode()),
-            (REQUEST_ID.encode(), request_id.encode()),
-        ]
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.begin(scope, await read_body(receive), answered.set_result)
+        status, headers, body = await answered
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._measure(scope["method"], status, time.perf_counter() - started)
 
-    def _measure(self, method: str, status: int, seconds: float) -> None:
+    def begin(self, scope: Scope, body: bytes, reply: Callable[[Answer], None]) -> None:
+        """Begin a hot request; `reply` gets its answer, now or once it is durable."""
+        request_id = f"{self._run}-{next(self._numbers):x}"
+        request = HotRequest(self, HOT[scope["method"], scope["path"]], request_id, reply)
+        request.begin(scope, body)
+
+    def measure(self, method: str, status: int, seconds: float) -> None:
         histogram = self._histograms.get((method, status))
         if histogram is None:
             histogram = REQUEST_SECONDS.labels(method, PATH, str(status))
             self._histograms[method, status] = histogram
         histogram.observe(seconds)
 
-    async def _answer(
-        self, hot: Hot, scope: Scope, receive: Receive, request_id: str
-    ) -> tuple[int, Headers, dict[str, Any]]:
-        """Return status, headers and body; refusals and mistakes become answers, too."""
-        headers: Headers = []
+
+class HotRequest:
+    """One request, from its bytes to its answer; refusals and mistakes become answers, too."""
+
+    __slots__ = ("_gate", "_headers", "_hot", "_id", "_method", "_reply", "_started", "_write")
+
+    def __init__(
+        self, gate: Gate, hot: Hot, request_id: str, reply: Callable[[Answer], None]
+    ) -> None:
+        self._gate, self._hot, self._id, self._reply = gate, hot, request_id, reply
+        self._headers: Headers = []
+        self._started = time.perf_counter()
+
+    def begin(self, scope: Scope, body: bytes) -> None:
+        self._method = scope["method"]
         try:
-            address = find_address(scope)
-            headers += self.state.charge(address, 0, hot.weight, 0)
-            body = await read_body(receive)
-            api_key = dict(scope["headers"]).get(KEY, b"").decode("latin-1")
-            query = scope["query_string"]
-            trade = Permission.TRADE
-            signed = verify(self.state.keyring, api_key, query, body, now_ms(), address, trade)
-            if hot.orders:
-                self.state.switch.check_open()
-                headers += self.state.limits.count(signed.account_id, hot.orders)
-            return 200, headers, await hot.answer(signed, self.state.engine)
-        except Refusal as refusal:
-            REFUSALS.labels(refusal.code).inc()
-            if isinstance(refusal, Throttled):
-                headers.append((b"retry-after", str(refusal.wait_seconds).encode()))
-            return refusal.status, headers, refusal.as_json()
+            self._begin(scope, body)
         except Exception as error:
-            log.error("unexpected", request_id=request_id, exc_info=error)
-            unknown = {"code": -1000, "msg": f"This is our mistake; the log tells of {request_id}."}
-            return 500, headers, unknown
+            self._refuse(error)
+
+    def _begin(self, scope: Scope, body: bytes) -> None:
+        hot, state, address = self._hot, self._gate.state, find_address(scope)
+        self._headers += state.charge(address, 0, hot.weight, 0)
+        if len(body) > BODY_BYTES_MAX:
+            raise TOO_LARGE
+        api_key = dict(scope["headers"]).get(KEY, b"").decode("latin-1")
+        query, trade = scope["query_string"], Permission.TRADE
+        signed = verify(state.keyring, api_key, query, body, now_ms(), address, trade)
+        if hot.orders:
+            state.switch.check_open()
+            self._headers += state.limits.count(signed.account_id, hot.orders)
+        prepared = hot.prepare(signed)
+        self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
+        state.engine.submit_with(prepared.command, self._finish)
+
+    def _finish(self, outcome: Outcome) -> None:
+        try:
+            content = self._write(read_outcome(outcome))
+        except Exception as error:
+            self._refuse(error)
+        else:
+            self._answer(200, content)
+
+    def _refuse(self, error: Exception) -> None:
+        if isinstance(error, Refusal):
+            REFUSALS.labels(error.code).inc()
+            if isinstance(error, Throttled):
+                self._headers.append((b"retry-after", b"%d" % error.wait_seconds))
+            self._answer(error.status, error.as_json())
+            return
+        log.error("unexpected", request_id=self._id, exc_info=error)
+        unknown = {"code": -1000, "msg": f"This is our mistake; the log tells of {self._id}."}
+        self._answer(500, unknown)
+
+    def _answer(self, status: int, content: dict[str, Any]) -> None:
+        body = orjson.dumps(content)
+        headers = [
+            *self._headers,
+            *HEADERS,
+            (b"content-length", b"%d" % len(body)),
+            (REQUEST_ID.encode(), self._id.encode()),
+        ]
+        self._reply(Answer(status, headers, body))
+        self._gate.measure(self._method, status, time.perf_counter() - self._started)
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Return the whole body; refuse one that is too large for an order."""
+    """Return the whole body, or so much of it that it is too large for an order."""
     body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            raise TOO_LARGE
-        if not message.get("more_body"):
+        if not message.get("more_body") or len(body) > BODY_BYTES_MAX:
             return body

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import cache
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -88,10 +89,11 @@ class Parameters:
             return default
         if not value:
             raise missing(name)
-        if value not in kind.__members__:
+        choice: Choice | None = list_choices(kind).get(value)
+        if choice is None:
             reason = Reason(-1130, f"Data sent for parameter '{name}' is not valid.")
             raise BinanceRefusal(INVALID_CHOICES.get(name, reason))
-        return kind(value)
+        return choice
 
     def client_id(self, name: str) -> str:
         """Return an id of the client's own making, or an empty text."""
@@ -119,6 +121,12 @@ class Parameters:
         if INTEGER.fullmatch(value) is None:
             raise illegal(name, "^[0-9]{1,20}$")
         return int(value)
+
+
+@cache
+def list_choices(kind: type[Choice]) -> dict[str, Choice]:
+    """Return an enumeration's members by their text."""
+    return {str(member): member for member in kind}
 
 
 def missing(name: str) -> BinanceRefusal:

@@ -1,13 +1,14 @@
 """uvicorn for the exchange: `python -m exchange_service.serving --factory` and its application.
 
-The same program with the same options, whose WebSockets know the short way (`streams/wire.py`).
+The same program with the same options, whose connections know the short ways (`http_wire.py`,
+`streams/wire.py`).
 Under another ASGI server the exchange does the same, and each message costs more.
 """
 
 import sys
 from typing import Final
 
-from uvicorn.config import WS_PROTOCOLS
+from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 from uvicorn.main import main
 
 SOCKETS: Final = ("--ws-per-message-deflate", "false", "--ws-ping-timeout", "60")
@@ -15,5 +16,6 @@ SOCKETS: Final = ("--ws-per-message-deflate", "false", "--ws-ping-timeout", "60"
 Binance. Options given by hand come later, and win."""
 
 if __name__ == "__main__":
+    HTTP_PROTOCOLS["auto"] = "exchange_service.http_wire:HttpWire"
     WS_PROTOCOLS["auto"] = "exchange_service.streams.wire:Wire"
     main([*SOCKETS, *sys.argv[1:]])

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from monitoring.dashboards.panels import Panel, board, exact, figure, graph, rows_of
-from monitoring.dashboards.queries import mean, named, now, quantile, rate
+from monitoring.dashboards.queries import mean, named, now, quantile, rate, tao
 
 INTERVAL, PHASE = "taonet_chain_block_interval_seconds", "taonet_chain_phase_seconds"
 REFUSED = "taonet_chain_failed_extrinsics_total"
@@ -136,9 +136,10 @@ def _emission() -> list[Panel]:
         ),
         rows_of(
             "Emission per era",
-            "block, exact: what each era minted so far, in rao.",
+            "block: what each era minted so far.",
             "SELECT (height - 1) / (parameters ->> 'blocks_per_era')::bigint AS era, "
-            "max(height) AS last_block, max(issuance_rao) - min(issuance_rao) AS minted_rao "
+            f'max(height) AS "last block", '
+            f'{tao("(max(issuance_rao) - min(issuance_rao))")} AS "minted, TAO" '
             "FROM chain.block, chain.genesis WHERE height > 0 GROUP BY 1 ORDER BY 1",
             unit="locale",
         ),
@@ -194,8 +195,10 @@ def _neurons() -> list[Panel]:
     ]
     metagraph = rows_of(
         "Metagraph",
-        "neuron, exact: the hundred with the highest stake; amounts in rao.",
-        "SELECT uid, name, hotkey, stake_rao, emission_rao, last_update_block, active "
+        "neuron: the hundred with the highest stake.",
+        f'SELECT uid, name, {tao("stake_rao")} AS "stake, TAO", '
+        f'{tao("emission_rao")} AS "emission, TAO", '
+        'last_update_block AS "last update", active, hotkey '
         "FROM chain.neuron ORDER BY stake_rao DESC, uid LIMIT 100",
         unit="locale",
     )

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from monitoring.dashboards.panels import Panel, board, exact, figure, graph, rows_of
-from monitoring.dashboards.queries import mean, now, quantile, rate
+from monitoring.dashboards.queries import mean, now, quantile, rate, tao
 
 COMMANDS, COMMIT = "taonet_exchange_commands_total", "taonet_exchange_commit_seconds"
 BID, ASK = "taonet_exchange_best_bid_btc", "taonet_exchange_best_ask_btc"
@@ -24,9 +24,9 @@ def _market() -> list[Panel]:
     return [
         figure(
             "Last price",
-            "taonet_exchange_last_price_btc.",
+            "taonet_exchange_last_price_btc; 0 is none, and left out.",
             "suffix: BTC",
-            f"max({now('taonet_exchange_last_price_btc')})",
+            f"max({now('taonet_exchange_last_price_btc')}) > 0",
         ),
         figure(
             "Spread",
@@ -49,9 +49,9 @@ def _market() -> list[Panel]:
         ),
         graph(
             "Best bid and ask",
-            f"{BID}, {ASK}.",
+            f"{BID}, {ASK}; 0 is none, and left out.",
             "suffix: BTC",
-            {"bid": f"max({now(BID)})", "ask": f"max({now(ASK)})"},
+            {"bid": f"max({now(BID)}) > 0", "ask": f"max({now(ASK)}) > 0"},
         ),
         graph(
             "Depth",
@@ -67,9 +67,10 @@ def _market() -> list[Panel]:
         ),
         rows_of(
             "Newest trades",
-            "trade, exact: price in satoshi per TAO, quantity in rao.",
-            "SELECT trade_id, to_timestamp(time_ms / 1000.0) AS time, price_sat, quantity_rao, "
-            "taker_side FROM exchange.trade ORDER BY trade_id DESC LIMIT 50",
+            "trade, exact: the fifty newest.",
+            "SELECT trade_id AS trade, to_timestamp(time_ms / 1000.0) AS time, "
+            f'price_sat / 1e8 AS "price, BTC", {tao("quantity_rao")} AS "amount, TAO", '
+            "taker_side AS taker FROM exchange.trade ORDER BY trade_id DESC LIMIT 50",
             unit="locale",
         ),
     ]
@@ -103,7 +104,7 @@ def _engine() -> list[Panel]:
             "Commands of a commit",
             "taonet_exchange_batch_commands: mean.",
             "short",
-            {"mean": mean("taonet_exchange_batch_commands", "process")},
+            {"{{process}}": mean("taonet_exchange_batch_commands", "process")},
         ),
         graph(
             "Lag",

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from monitoring.dashboards.panels import Panel, board, exact, figure, graph, rows_of
-from monitoring.dashboards.queries import now, quantile, rate
+from monitoring.dashboards.queries import now, quantile, rate, tao
 
 CALLS, TOKENS = "taonet_validator_inference_calls_total", "taonet_validator_inference_tokens_total"
 FIRST, PACE = "taonet_validator_first_token_seconds", "taonet_validator_token_seconds"
@@ -40,7 +40,8 @@ def _money() -> list[Panel]:
     )
     newest = " UNION ALL ".join(
         f"SELECT '{owner}' AS gateway, payment.id, payment.state, count(payout.id) AS servers, "
-        f"sum(payout.amount_rao) AS rao FROM {owner}.payment "
+        f'{tao("sum(payout.amount_rao)", 9)} AS "paid, TAO" '
+        f"FROM {owner}.payment "
         f"JOIN {owner}.payout ON payout.payment_id = payment.id GROUP BY payment.id"
         for owner in VALIDATORS
     )
@@ -85,10 +86,10 @@ def _money() -> list[Panel]:
         ),
         rows_of(
             "By model",
-            "call, exact: settled calls, their tokens and cost in rao.",
-            "SELECT model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens, "
-            "sum(completion_tokens) AS completion_tokens, sum(cost_rao) AS rao "
-            f"FROM ({models}) AS settled GROUP BY model ORDER BY rao DESC",
+            "call, exact: settled calls, their tokens and cost.",
+            'SELECT model, count(*) AS calls, sum(prompt_tokens) AS "tokens in", '
+            f'sum(completion_tokens) AS "tokens out", {tao("sum(cost_rao)", 9)} AS "cost, TAO" '
+            f"FROM ({models}) AS settled GROUP BY model ORDER BY 5 DESC",
             unit="locale",
         ),
         rows_of(

@@ -126,8 +126,9 @@ def _postgres() -> list[Panel]:
         rows_of(
             "Largest tables",
             "pg_stat_user_tables: rows, and rows that are dead.",
-            "SELECT schemaname, relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) "
-            "AS bytes FROM pg_stat_user_tables ORDER BY bytes DESC LIMIT 30",
+            "SELECT schemaname AS schema, relname AS table, n_live_tup AS rows, "
+            "n_dead_tup AS dead, pg_total_relation_size(relid) AS bytes "
+            "FROM pg_stat_user_tables ORDER BY bytes DESC LIMIT 30",
             unit="locale",
             span=1,
         ),

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from monitoring.dashboards.panels import Panel, board, exact, figure, graph, rows_of
-from monitoring.dashboards.queries import CHOSEN, now, quantile, rate
+from monitoring.dashboards.queries import CHOSEN, now, quantile, rate, tao
 
 REQUESTS = "taonet_http_request_seconds"
 FAULT = 'status=~"5.."'
@@ -75,7 +75,7 @@ def _network() -> list[Panel]:
             "Last price",
             "taonet_exchange_last_price_btc: of the newest trade.",
             "suffix: BTC",
-            f"max({now('taonet_exchange_last_price_btc')})",
+            f"max({now('taonet_exchange_last_price_btc')}) > 0",
         ),
         graph(
             "Time between blocks",
@@ -88,8 +88,9 @@ def _network() -> list[Panel]:
         ),
         rows_of(
             "Who earns most",
-            "neuron: the ten with the highest emission of the last payout, in rao.",
-            "SELECT uid, name, emission_rao, stake_rao FROM chain.neuron "
+            "neuron: the ten whom the last payout gave most.",
+            f'SELECT uid, name, {tao("emission_rao")} AS "emission, TAO", '
+            f'{tao("stake_rao")} AS "stake, TAO" FROM chain.neuron '
             "ORDER BY emission_rao DESC, uid LIMIT 10",
             unit="locale",
         ),

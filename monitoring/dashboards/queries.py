@@ -36,3 +36,8 @@ def named(expression: str) -> str:
     """Join a neuron's name to a series that has its uid."""
     info = "taonet_neuron_info"
     return f"({expression}) * on (uid) group_left (name) max by (uid, name) ({now(info)})"
+
+
+def tao(amount_rao: str, digits: int = 4) -> str:
+    """Return SQL that gives an amount of rao in TAO, rounded."""
+    return f"round({amount_rao} / 1e9, {digits})"

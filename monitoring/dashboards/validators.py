@@ -85,8 +85,8 @@ def _servers() -> list[Panel]:
     standing = rows_of(
         "Disagreement",
         "standing: losses in nats as both Validators know them, the largest difference first.",
-        "SELECT uid, first.loss_total / first.loss_weight AS loss_1, "
-        "second.loss_total / second.loss_weight AS loss_2 "
+        'SELECT uid, first.loss_total / first.loss_weight AS "loss by 1", '
+        'second.loss_total / second.loss_weight AS "loss by 2" '
         "FROM validator_1.standing AS first JOIN validator_2.standing AS second "
         "USING (uid, hotkey) WHERE first.loss_weight > 0 AND second.loss_weight > 0 "
         "ORDER BY abs(first.loss_total / first.loss_weight "
@@ -95,8 +95,8 @@ def _servers() -> list[Panel]:
     worth = rows_of(
         "Newest round",
         "server_round: of the first Validator; who answered alike is in one cluster.",
-        "SELECT uid, number, worth, synergy, cluster_uid FROM validator_1.server_round "
-        "ORDER BY worth DESC, uid LIMIT 100",
+        'SELECT uid, number AS round, worth, synergy, cluster_uid AS "like uid" '
+        "FROM validator_1.server_round ORDER BY worth DESC, uid LIMIT 100",
     )
     return [*graphs, failures, standing, worth]
 

@@ -1,9 +1,16 @@
-"""Starting from the journal: rows per second, checked and applied: `make bench NAME=recovery`."""
+"""Starting from the journal: rows per second, checked and applied: `make bench NAME=recovery`.
 
+Each start is measured in a process of its own, as every start is: in one that has recovered before,
+the state is scattered over what the one before has left of the memory.
+"""
+
+import multiprocessing
 import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,29 +82,40 @@ def measure() -> Times:
         with psycopg.connect(url, autocommit=True) as conn:
             rows, snapshot, fingerprint = fill(conn)
             conn.execute("ANALYZE journal")
-            genesis, late = [], []
-            for _ in tqdm(range(ROUNDS), desc="replays"):
-                genesis.append(
-                    replay_from(conn, Replayed(Exchange(), 0, GENESIS_HASH), fingerprint)
-                )
+            genesis = measure_alone(start_from_genesis, url, fingerprint)
             started = time.perf_counter()
             conn.execute("UPDATE engine SET epoch = 1")
             assert repository.save_snapshot(conn, 1, snapshot)
             saved = time.perf_counter() - started
-            for _ in tqdm(range(ROUNDS), desc="snapshot and tail"):
-                started = time.perf_counter()
-                with conn.transaction():
-                    start = recovery.load_snapshot(conn)
-                replay_from(conn, start, fingerprint)
-                late.append(time.perf_counter() - started)
+            late = measure_alone(start_from_snapshot, url, fingerprint)
             return Times(rows, genesis, late, len(snapshot.state), saved)
 
 
-def replay_from(conn: psycopg.Connection, start: Replayed, fingerprint: str) -> float:
-    started = time.perf_counter()
-    with conn.transaction():
-        replayed = recovery.replay(conn, start)
-    taken = time.perf_counter() - started
+def measure_alone(start: Callable[[str, str], float], url: str, fingerprint: str) -> list[float]:
+    """Return the seconds of several starts, each in a fresh process."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as pool:
+        rounds = tqdm(range(ROUNDS), desc=start.__name__)
+        return [pool.submit(start, url, fingerprint).result() for _ in rounds]
+
+
+def start_from_genesis(url: str, fingerprint: str) -> float:
+    return measure_start(url, fingerprint, lambda _: Replayed(Exchange(), 0, GENESIS_HASH))
+
+
+def start_from_snapshot(url: str, fingerprint: str) -> float:
+    return measure_start(url, fingerprint, recovery.load_snapshot)
+
+
+def measure_start(
+    url: str, fingerprint: str, find_start: Callable[[psycopg.Connection], Replayed]
+) -> float:
+    """Return the seconds of one start, whose state must have the hash given."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        started = time.perf_counter()
+        with conn.transaction():
+            replayed = recovery.replay(conn, find_start(conn))
+        taken = time.perf_counter() - started
     assert calculate_fingerprint(replayed.exchange) == fingerprint
     return taken
 
@@ -112,7 +130,7 @@ def write(times: Times) -> str:
 orders of {ACCOUNTS} accounts) is read from Postgres, its chain of hashes computed anew and compared
 entry by entry, each command decoded and applied; the state's hash then equals the one before.
 {os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()}, the engine \
-{how}; median of {ROUNDS} rounds.
+{how}; median of {ROUNDS} rounds, each in a fresh process, as a start is.
 
 | start | median | range | asked for |
 | --- | --- | --- | --- |

@@ -12,12 +12,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+from tests.chaos import supervise
 from tests.chaos.life import Signs
 from tests.chaos.links import Link, find_link, find_targets
 from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Fault, Kind
-from tests.chaos.supervise import describe
 
 from taonet.local.home import Home, ProcessState
 from taonet.local.kinship import signal_group
@@ -50,13 +51,15 @@ class Suffered:
 class Box:
     """The cluster's processes by name, and the links between them."""
 
-    def __init__(self, settings: LocalSettings) -> None:
+    def __init__(self, settings: LocalSettings, supervisor: ModuleType = supervise) -> None:
+        """`supervisor` is a module that describes a box, and that supervises it when it is run."""
         self.settings = settings
+        self.supervisor = supervisor.__name__
         self.home: Home = settings.data_directory()
         self.home.create()
         self.specs: Sequence[ProcessSpec]
         self.links: list[Link]
-        self.specs, self.links = describe(settings, self.home)
+        self.specs, self.links = supervisor.describe(settings, self.home)
         self.proxies = {link: Proxy(link) for link in self.links}
         self.signs = Signs(settings, self.home)
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -76,7 +79,7 @@ class Box:
             await proxy.start()
         with self.home.log_file("supervisor").open("ab") as log:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.supervise"],
+                [sys.executable, "-m", self.supervisor],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -167,9 +170,11 @@ class Box:
 
 
 @contextlib.asynccontextmanager
-async def running_box(settings: LocalSettings) -> AsyncIterator[Box]:
+async def running_box(
+    settings: LocalSettings, supervisor: ModuleType = supervise
+) -> AsyncIterator[Box]:
     """Run a box in the home that the settings name."""
-    box = Box(settings)
+    box = Box(settings, supervisor)
     try:
         await box.start()
         yield box

@@ -18,8 +18,9 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 class Proxy:
     """One link: open, until it is told to fail for a while."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, host: str = HOST) -> None:
         self.link = link
+        self.host = host
         self._refuses = False
         self._delay_seconds = 0.0
         self._passable = asyncio.Event()
@@ -29,7 +30,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, HOST, self.link.port)
+        self._server = await asyncio.start_server(self._accept, self.host, self.link.port)
 
     def point_to(self, port: int) -> None:
         """Lead new connections elsewhere; those that stand stay where they are."""

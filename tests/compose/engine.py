@@ -9,21 +9,22 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 STAND_INS = Path(__file__).parent / "stand_ins"
-INFRASTRUCTURE = ("postgres", "valkey", "prometheus", "alertmanager")
+INFRASTRUCTURE = ("postgres", "valkey", "prometheus", "alertmanager", "caddy")
 """What docker-compose.yml takes from others; stand-ins of the same name exist for each."""
 COMMAND_SECONDS = 900
+ALL = ("--profile", "monitoring", "--profile", "tls")
 
 
 class EngineFailed(Exception):
     """A docker command ended badly; the message holds its last words."""
 
 
-def run(*command: str, seconds: float = COMMAND_SECONDS, **environment: str) -> str:
-    """Return what the command printed."""
+def run(*command: str, seconds: float = COMMAND_SECONDS, given: str = "") -> str:
+    """Return what the command printed; it reads what is given."""
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | environment,
+        input=given,
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -58,6 +59,9 @@ def build(target: str) -> None:
     for name in ("PIP_INDEX_URL", "PIP_TRUSTED_HOST", "TORCH_INDEX_URL"):
         if name in os.environ:
             arguments += ["--build-arg", f"{name}={os.environ[name]}"]
+            if "//127.0.0.1" in os.environ[name]:
+                # An index on this machine: a build's own loopback would be another.
+                arguments += ["--network", "host"]
     authority = os.environ.get("PIP_CERT")
     if authority:
         arguments += ["--secret", f"id=ca,src={authority}"]
@@ -71,7 +75,7 @@ def choose_infrastructure() -> dict[str, str]:
 
 def choose_image(name: str) -> str:
     variable = f"{name.upper()}_IMAGE"
-    services = json.loads(compose("--profile", "monitoring", "config", "--format", "json"))
+    services = json.loads(compose(*ALL, "config", "--format", "json"))
     real = str(services["services"][name]["image"])
     if variable in os.environ or is_at_hand(real):
         return real

@@ -72,6 +72,25 @@ def trade() -> str:
         return str(trader.market_order("BUY", "0.10")["status"])
 
 
+def check_tls() -> str:
+    """Ask each door by Caddy: what is for all is there, by HTTPS alone; what is not, is not."""
+    doors = ("localhost", "api.localhost", "exchange.localhost", "chain.localhost")
+    # Caddy signs for `localhost` by an authority of its own, in a volume that no browser knows.
+    with httpx.Client(verify=False) as http:
+
+        def ask(scheme: str, door: str, path: str) -> httpx.Response:
+            named = {"sni_hostname": door}
+            url = f"{scheme}://127.0.0.1{path}"
+            return http.get(url, headers={"Host": door}, extensions=named)
+
+        for door in doors:
+            assert ask("http", door, "/healthz").headers["location"].startswith("https://"), door
+            assert ask("https", door, "/metrics").status_code == httpx.codes.NOT_FOUND, door
+            healthy = ask("https", door, "/healthz").raise_for_status()
+            assert "strict-transport-security" in healthy.headers, door
+    return f"{len(doors)} doors by HTTPS; /metrics is not there; plain HTTP is sent on"
+
+
 def check_books() -> None:
     """Hold chain, gateway and exchange to their own invariants."""
     with ChainClient(CHAIN) as chain:

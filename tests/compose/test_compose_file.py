@@ -9,7 +9,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-STEPS = {"migrate", "wallets", "corpus"}
+STEPS = {"migrate", "wallets", "corpus", "keys"}
 LOOPS = {"chain-author", "chain-follower-worker", "market-maker", "treasury"}
 """These have no door to ask: the engine restarts one that ended."""
 WRITES_ITS_ROOT = {"postgres", "grafana"}
@@ -18,7 +18,7 @@ OPEN_TO_THE_MACHINE = {
     *("chain", "chain-follower", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
     *("prometheus", "grafana", "caddy"),
 }
-HERE = ("127.0.0.1:", "${TAONET_TLS_BIND:-127.0.0.1}:")
+HERE = {"127.0.0.1", "${TAONET_TLS_BIND:-127.0.0.1}"}
 """Where a port is published: on this machine; for TLS's door, unless its operator says where."""
 
 every_service = pytest.mark.parametrize("name", SERVICES)
@@ -54,7 +54,7 @@ def test_only_doors_are_published_and_only_on_this_machine(name: str) -> None:
     ports = SERVICES[name].get("ports", [])
 
     assert bool(ports) == (name in OPEN_TO_THE_MACHINE)
-    assert all(port.startswith(HERE) for port in ports)
+    assert {interface_of(port) for port in ports} <= HERE
     assert ("edge" in SERVICES[name]["networks"]) == (bool(ports) or name == "alertmanager")
 
 
@@ -75,15 +75,33 @@ def test_an_image_can_be_replaced_and_is_not_the_latest(name: str) -> None:
 
 def test_a_server_sees_one_folder_of_hotkeys_and_no_coldkey() -> None:
     assert SERVICES["server"]["volumes"] == ["server-keys:/data/wallets:ro"]
-    assert {name for name in SERVICES if mounts(name, "wallets")} == {"wallets", "treasury"}
+    assert {name for name in SERVICES if mounts(name, "wallets")} == {
+        *("wallets", "treasury", "keys")
+    }
 
 
 def test_who_holds_coldkeys_gets_what_opens_them_as_a_file() -> None:
     opens = {"source": "wallet_password", "target": "taonet_wallet_password"}
 
-    assert {n for n in SERVICES if opens in SERVICES[n].get("secrets", [])} == {
-        *("wallets", "treasury")
+    openers = {name for name in SERVICES if opens in SERVICES[name].get("secrets", [])}
+    assert openers == {"wallets", "treasury"}
+    # Deriving the key takes 512 MiB; an engine kills who takes more than he may.
+    limits = [SERVICES[name]["deploy"]["resources"]["limits"]["memory"] for name in openers]
+    assert all(int(limit.removesuffix("M")) > 512 + 128 for limit in limits), limits
+
+
+def test_a_backup_of_the_keys_holds_every_volume_that_has_any() -> None:
+    ledgers_and_what_is_made_anew = {
+        *("postgres", "valkey", "corpus"),
+        *("caddy", "prometheus", "alertmanager", "grafana"),
     }
+
+    held = {volume.partition(":")[0] for volume in SERVICES["keys"]["volumes"]}
+    assert held == COMPOSE["volumes"].keys() - ledgers_and_what_is_made_anew
+
+
+def interface_of(port: str | dict[str, Any]) -> str:
+    return port.partition(":")[0] if isinstance(port, str) else str(port["host_ip"])
 
 
 def mounts(service: str, volume: str) -> bool:

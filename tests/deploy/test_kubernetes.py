@@ -15,6 +15,7 @@ SHARED = {"TAONET_CHAIN_PRESET", "TAONET_HANDOUTS"}
 ONLY_IN_CONTAINERS = {
     *("gateway-2", "worker-2", "beat-2"),  # one Validator more is the first one's files again
     *("treasury", "market-maker", "server-gpu"),  # the demonstration's, and another image
+    "keys",  # a cluster's volumes have snapshots
     *("postgres", "valkey"),  # the overlays'
     *("prometheus", "alertmanager", "grafana", "caddy"),  # a cluster has its own
 }
@@ -54,6 +55,14 @@ def test_it_reads_the_same_secrets_under_the_same_names(name: str) -> None:
     here = {(item["key"], item["path"]) for item in items}
 
     assert here == {(s["source"], s["target"]) for s in COMPOSE[name].get("secrets", [])}
+
+
+@every_workload
+def test_it_may_take_as_much_memory(name: str) -> None:
+    here = main_container(name)["resources"]["limits"]["memory"]
+    there = COMPOSE[name]["deploy"]["resources"]["limits"]["memory"]
+
+    assert int(here.removesuffix("Mi")) >= int(there.removesuffix("M"))
 
 
 @every_workload

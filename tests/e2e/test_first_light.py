@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ BACK_SECONDS = 60
 PAYOUT_SECONDS = 240
 QUESTIONS_AT_ONCE = 20
 PROMTOOL = find_program("promtool")
+NO_DOORS = {
+    *("postgres", "valkey", "prometheus", "alertmanager"),
+    *("chain-author", "chain-follower", "market-maker", "treasury"),
+}
+"""Programs of others, and loops of ours that tell nothing but their metrics."""
 SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
 """What others on the machine may see of a process, more easily than its memory."""
 QUESTION: Any = {
@@ -232,6 +238,21 @@ def test_no_secret_is_in_a_log_an_environment_or_a_command_line(box: Box) -> Non
     ] == []
 
 
+def test_every_door_tells_browsers_to_be_careful(box: Box) -> None:
+    """Another site's page may not read an answer, nor frame it, nor ask for what needs leave."""
+    foreign = {"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
+    processes = [one for one in box.status()["processes"] if one["name"] not in NO_DOORS]
+    doors = {one["name"]: f"http://127.0.0.1:{one['port']}" for one in processes if one["port"]}
+
+    for name, url in doors.items():
+        for method in ("GET", "OPTIONS"):
+            headers = httpx.request(method, f"{url}/healthz", headers=foreign).headers
+            assert headers["x-content-type-options"] == "nosniff", name
+            assert headers["x-frame-options"] == "DENY", name
+            assert not [one for one in headers if one.startswith("access-control-")], name
+    assert len(doors) > 10
+
+
 def private_keys(box: Box) -> list[Path]:
     wallets = box.home / "wallets"
     found = [*wallets.glob("*/coldkey"), *wallets.glob("*/hotkeys/*")]
@@ -315,8 +336,13 @@ def test_stateless_parts_are_replaced_without_a_failed_request(box: Box) -> None
             consumers.wait_for_answers()
 
     assert consumers.failures == []
-    with GatewayClient(box.address("gateway")) as gateway:
-        wait_until(lambda: gateway.audit().balanced, BACK_SECONDS)
+    for name in (GATEWAY, "validator-2-gateway"):
+        wait_until(partial(books_agree, f"http://127.0.0.1:{box.port(name)}"), BACK_SECONDS)
+
+
+def books_agree(url: str) -> bool:
+    with GatewayClient(url) as gateway:
+        return gateway.audit().balanced
 
 
 def test_every_process_may_be_killed(box: Box) -> None:

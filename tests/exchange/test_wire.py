@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -105,6 +106,37 @@ def test_the_server_that_is_started_offers_the_wire(exchange: str) -> None:
         assert json.loads(client.recv(10)) == {"result": [], "id": 1}
         client.send(iter(['{"id": 2, "method":', ' "LIST_SUBSCRIPTIONS"}']))  # In pieces.
         assert json.loads(client.recv(10)) == {"result": [], "id": 2}
+
+
+def test_frames_are_heard_however_they_arrive(exchange: str) -> None:
+    """Byte by byte, two together, in pieces with a ping between, and after one that is long."""
+    with connect(exchange.replace("http", "ws") + "/ws/0") as client:
+
+        def ask(number: int) -> bytes:
+            text = json.dumps({"id": number, "method": "LIST_SUBSCRIPTIONS"}).encode()
+            mask = b"\x01\x02\x03\x04"
+            masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(text))
+            return bytes((0x81, 0x80 | len(text))) + mask + masked
+
+        for byte in ask(1):
+            client.socket.sendall(bytes((byte,)))
+            time.sleep(0.001)
+        client.socket.sendall(ask(2) + ask(3))
+        assert [json.loads(client.recv(10))["id"] for _ in range(3)] == [1, 2, 3]
+        assert client.ping().wait(10)
+        client.send('{"id": 4, "method": "LIST_SUBSCRIPTIONS", "x": "%s"}' % ("y" * 300))
+        client.send('{"id": 5, "method": "LIST_SUBSCRIPTIONS", "x": "%s"}' % ("y" * 70_000))
+        client.socket.sendall(ask(6))
+        assert [json.loads(client.recv(10))["id"] for _ in range(3)] == [4, 5, 6]
+
+
+def test_a_text_inside_another_ends_the_connection(exchange: str) -> None:
+    with connect(exchange.replace("http", "ws") + "/ws/0") as client:
+        client.socket.sendall(b"\x01\x81\0\0\0\0{" + b"\x81\x81\0\0\0\0{")
+        with pytest.raises(ConnectionClosedError) as ended:
+            client.recv(10)
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1002
 
 
 def test_text_that_is_no_utf8_ends_the_connection(exchange: str) -> None:

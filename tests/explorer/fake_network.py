@@ -281,9 +281,18 @@ def _add_gateway(app: FastAPI) -> None:
                 {"error": {"code": "Unauthenticated", "message": "no such key"}}, 401
             )
         words = ["the ", "items ", "in ", "order."]
-        pieces = [json.dumps({"choices": [{"text": word}]}) for word in words]
-        lines = [f"data: {piece}\n\n" for piece in [*pieces, "[DONE]"]]
-        return StreamingResponse(iter(lines), media_type="text/event-stream")
+        return _tell([{"text": word} for word in words])
+
+    @app.post("/v1/chat/completions")
+    def chat(body: dict[str, Any]) -> Any:
+        words = ["after ", str(len(body["messages"])), " messages"]
+        return _tell([{"delta": {"content": word}} for word in words])
+
+
+def _tell(choices: list[dict[str, Any]]) -> StreamingResponse:
+    pieces = [json.dumps({"choices": [choice]}) for choice in choices]
+    lines = [f"data: {piece}\n\n" for piece in [*pieces, "[DONE]"]]
+    return StreamingResponse(iter(lines), media_type="text/event-stream")
 
 
 @contextlib.contextmanager

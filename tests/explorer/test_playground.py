@@ -14,6 +14,18 @@ def test_the_answer_streams_through(explorer: Running) -> None:
     assert answer.text.endswith("data: [DONE]\n\n")
 
 
+def test_a_conversation_is_answered_as_one(explorer: Running) -> None:
+    messages = [{"role": "user", "content": "Return a list of"}]
+    chat = {"model": "taonet", "messages": messages}
+
+    answer = explorer.browser.post("/playground/completions", json=chat, headers=KEY)
+    both = explorer.browser.post("/playground/completions", json={**QUESTION, **chat}, headers=KEY)
+    neither = explorer.browser.post("/playground/completions", json={"model": "x"}, headers=KEY)
+
+    assert '"content": "after "' in answer.text
+    assert (both.status_code, neither.status_code) == (422, 422)
+
+
 def test_the_gateways_refusal_reaches_the_person(explorer: Running) -> None:
     wrong = {**KEY, "authorization": "Bearer wrong"}
 

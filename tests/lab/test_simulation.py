@@ -45,6 +45,14 @@ def test_a_server_that_knows_nothing_of_its_own_earns_nothing(report: Report, at
     assert paid(report, f"server: {attack}") < 0.02
 
 
+def test_a_relay_gains_nothing_when_the_one_it_asks_is_replaced() -> None:
+    report = simulate(
+        Plan(servers=60, validators=2, epochs=20, attacks=("relay",), share=0.2, churn=0.1)
+    )
+
+    assert paid(report, "server: relay") < 0.02
+
+
 def test_a_model_and_its_copies_earn_what_one_earns() -> None:
     report = simulate(Plan(servers=40, validators=4, epochs=10, attacks=("copy",), share=0.2))
 

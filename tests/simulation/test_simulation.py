@@ -27,6 +27,11 @@ def test_a_seed_names_one_history(core: Core) -> None:
     assert core(3) == core(3) != core(4)
 
 
+def test_orders_go_through_after_a_trouble_that_let_none_pass() -> None:
+    """In this history the writing engine is frozen from the first second to the last of it."""
+    simulate_exchange(1003903)
+
+
 def finds_a_fault(core: Core) -> bool:
     for seed in range(HISTORIES):
         try:

@@ -90,7 +90,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         name=settings.validator_name,
         hotkey=hotkey.ss58_address,
         prices=settings.prices(),
-        deposit_seed=load_seed(settings.wallet_path, settings.wallet_name),
+        deposit_seed=load_seed(settings.wallet_path, settings.wallet_name, settings.hotkey_name),
         redis=redis.Redis.from_url(settings.redis_url),
         pool=pool,
     )

@@ -22,14 +22,7 @@ from exchange_service.domain.facts import (
     OrderExpired,
     Traded,
 )
-from exchange_service.domain.ledger import FREE, Transfer
-
-COLUMNS = {
-    (Asset.BTC, True): 0,
-    (Asset.BTC, False): 1,
-    (Asset.TAO, True): 2,
-    (Asset.TAO, False): 3,
-}
+from exchange_service.domain.ledger import BTC, FREE, Pocket, Transfer
 
 
 class Unsound(Exception):
@@ -69,10 +62,10 @@ class Countercheck:
         if amount <= 0:
             raise Unsound(f"I1: a transfer of {amount}")
         balances = self._balances
-        balances[source][COLUMNS[asset, source_pocket is FREE]] -= amount
+        balances[source][_find_column(asset, source_pocket)] -= amount
         if target not in balances:
             balances[target] = [0, 0, 0, 0]
-        balances[target][COLUMNS[asset, target_pocket is FREE]] += amount
+        balances[target][_find_column(asset, target_pocket)] += amount
 
     def _compare(self, number: int) -> None:
         account = self._exchange.accounts[number]
@@ -92,7 +85,7 @@ class Countercheck:
             needs[0 if order.buying else 1] += order.reserved
         for request in self._exchange.custody.withdrawals.values():
             if request.account_id == account.account_id:
-                needs[0 if request.asset is Asset.BTC else 1] += request.amount
+                needs[0 if request.asset is BTC else 1] += request.amount
         return needs
 
     def _follow(self, fact: Fact) -> None:
@@ -118,3 +111,8 @@ class Countercheck:
             raise Unsound(f"I6: order {order_id} has {leaves_rao} left of {order}")
         if not leaves_rao:
             del self._orders[order_id]
+
+
+def _find_column(asset: Asset, pocket: Pocket) -> int:
+    """Return where an amount stands among free and locked satoshi, free and locked rao."""
+    return (0 if asset is BTC else 2) + (0 if pocket is FREE else 1)

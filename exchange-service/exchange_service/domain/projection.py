@@ -1,7 +1,11 @@
-"""Facts as rows: what a batch of facts adds to the tables that people and programs ask."""
+"""Facts as rows: what a batch of facts adds to the tables that people and programs ask.
 
-from dataclasses import dataclass, field
+As in `facts.py`, what is made for nearly every command has an `__init__` that mypyc compiles.
+"""
+
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from exchange_service.domain.commands import PlaceOrder
 from exchange_service.domain.facts import (
@@ -36,7 +40,14 @@ class OrderStatus(StrEnum):
     """Ended so as not to trade with its own account."""
 
 
-@dataclass(slots=True)
+# An enumeration's members are looked up by a function of Python.
+NEW: Final = OrderStatus.NEW
+PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+FILLED: Final = OrderStatus.FILLED
+CANCELED: Final = OrderStatus.CANCELED
+
+
+@dataclass(init=False, slots=True)
 class OrderRecord:
     """An order as the tables know it, for ever."""
 
@@ -56,51 +67,101 @@ class OrderRecord:
     status: str
     created_ms: int
     updated_ms: int
-    stop_price_sat: int = 0
-    iceberg_rao: int = 0
-    list_id: int = 0
+    stop_price_sat: int
+    iceberg_rao: int
+    list_id: int
     """The pair it is a leg of; 0: none."""
-    prevented_rao: int = 0
+    prevented_rao: int
     """Not executed so as not to trade with its own account."""
-    working_ms: int = 0
+    working_ms: int
     """When it entered the book; 0: it waits for its trigger, or ended before it came."""
 
+    def __init__(
+        self,
+        order_id: int,
+        account_id: int,
+        client_order_id: str,
+        side: str,
+        kind: str,
+        time_in_force: str,
+        self_trade: str,
+        price_sat: int,
+        quantity_rao: int,
+        asked_sat: int,
+        executed_rao: int,
+        executed_sat: int,
+        status: str,
+        created_ms: int,
+        updated_ms: int,
+        stop_price_sat: int = 0,
+        iceberg_rao: int = 0,
+        list_id: int = 0,
+        prevented_rao: int = 0,
+        working_ms: int = 0,
+    ) -> None:
+        self.order_id = order_id
+        self.account_id = account_id
+        self.client_order_id = client_order_id
+        self.side = side
+        self.kind = kind
+        self.time_in_force = time_in_force
+        self.self_trade = self_trade
+        self.price_sat = price_sat
+        self.quantity_rao = quantity_rao
+        self.asked_sat = asked_sat
+        self.executed_rao = executed_rao
+        self.executed_sat = executed_sat
+        self.status = status
+        self.created_ms = created_ms
+        self.updated_ms = updated_ms
+        self.stop_price_sat = stop_price_sat
+        self.iceberg_rao = iceberg_rao
+        self.list_id = list_id
+        self.prevented_rao = prevented_rao
+        self.working_ms = working_ms
 
-@dataclass(slots=True)
+
+@dataclass(init=False, slots=True)
 class OrderChange:
     """What a batch adds to an order that was there before."""
 
-    executed_rao: int = 0
-    executed_sat: int = 0
-    prevented_rao: int = 0
-    amended_rao: int = 0
+    executed_rao: int
+    executed_sat: int
+    prevented_rao: int
+    amended_rao: int
     """The new total quantity; 0: as it was."""
-    client_order_id: str = ""
+    client_order_id: str
     """The new name; empty: as it was."""
-    status: OrderStatus | None = None
-    working_ms: int = 0
-    updated_ms: int = 0
+    status: OrderStatus | None
+    working_ms: int
+    updated_ms: int
+
+    def __init__(self) -> None:
+        self.executed_rao = self.executed_sat = self.prevented_rao = self.amended_rao = 0
+        self.client_order_id = ""
+        self.status = None
+        self.working_ms = self.updated_ms = 0
 
 
-@dataclass(slots=True)
 class Projection:
     """All that a batch of facts changes."""
 
-    orders: dict[int, OrderRecord] = field(default_factory=dict)
-    changes: dict[int, OrderChange] = field(default_factory=dict)
-    trades: list[Traded] = field(default_factory=list)
-    prevented: list[MatchPrevented] = field(default_factory=list)
-    amendments: list[OrderAmended] = field(default_factory=list)
-    transfers: list[tuple[int, Transfer]] = field(default_factory=list)
-    """With the journal's sequence number of the command behind each."""
-    pairs: list[PairOpened] = field(default_factory=list)
-    pairs_done: list[PairDone] = field(default_factory=list)
-    opened: list[AccountOpened] = field(default_factory=list)
-    fee_rates: list[FeeRatesSet] = field(default_factory=list)
-    deposits: list[DepositCredited] = field(default_factory=list)
-    withdrawals: list[WithdrawalRequested] = field(default_factory=list)
-    settled: list[WithdrawalSettled] = field(default_factory=list)
-    failed: list[WithdrawalFailed] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.orders: dict[int, OrderRecord] = {}
+        self.changes: dict[int, OrderChange] = {}
+        self.trades: list[Traded] = []
+        self.prevented: list[MatchPrevented] = []
+        self.amendments: list[OrderAmended] = []
+        self.transfers: list[tuple[int, Transfer]] = []
+        """With the journal's sequence number of the command behind each."""
+        self.pairs: list[PairOpened] = []
+        self.pairs_done: list[PairDone] = []
+        self.opened: list[AccountOpened] = []
+        self.fee_rates: list[FeeRatesSet] = []
+        self.deposits: list[DepositCredited] = []
+        self.withdrawals: list[WithdrawalRequested] = []
+        self.settled: list[WithdrawalSettled] = []
+        self.failed: list[WithdrawalFailed] = []
 
     def record(self, sequence: int, facts: list[Fact]) -> None:
         """Add the facts of one command."""
@@ -121,7 +182,7 @@ class Projection:
             case Traded():
                 self._trade(fact)
             case OrderCancelled():
-                self._end(fact.terms.order_id, OrderStatus.CANCELED, fact.time_ms)
+                self._end(fact.terms.order_id, CANCELED, fact.time_ms)
             case OrderExpired():
                 self._end(fact.terms.order_id, status_of(fact), fact.time_ms)
             case OrderTriggered():
@@ -163,7 +224,7 @@ class Projection:
     def _accept(self, fact: OrderAccepted) -> None:
         terms = fact.terms
         self.orders[terms.order_id] = describe_order(
-            terms, fact.quantity_rao, 0, 0, 0, OrderStatus.NEW, terms.time_ms
+            terms, fact.quantity_rao, 0, 0, 0, NEW, terms.time_ms
         )
 
     def _trade(self, fact: Traded) -> None:
@@ -175,7 +236,7 @@ class Projection:
             row = self._row(order_id)
             row.executed_rao += fact.quantity_rao
             row.executed_sat += fact.quote_sat
-            row.status = OrderStatus.PARTIALLY_FILLED if leaves_rao else OrderStatus.FILLED
+            row.status = PARTIALLY_FILLED if leaves_rao else FILLED
             row.updated_ms = fact.time_ms
 
     def _prevent(self, fact: MatchPrevented) -> None:
@@ -245,14 +306,14 @@ def describe_cancelled(fact: OrderCancelled) -> OrderRecord:
         fact.executed_rao,
         fact.executed_sat,
         fact.prevented_rao,
-        OrderStatus.CANCELED,
+        CANCELED,
         fact.time_ms,
     )
 
 
 def describe_amended(fact: OrderAmended) -> OrderRecord:
     """Return the record of an order that was just made smaller."""
-    status = OrderStatus.PARTIALLY_FILLED if fact.executed_rao else OrderStatus.NEW
+    status = PARTIALLY_FILLED if fact.executed_rao else NEW
     return describe_order(
         fact.terms,
         fact.quantity_rao,

@@ -1,15 +1,18 @@
 """`/api/v3/order` and its kin: placing, cancelling, changing and asking about one's own orders."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter
 
+from exchange_service.authentication import SignedRequest
 from exchange_service.domain.admission import check_terms
-from exchange_service.domain.commands import CancelAllOrders, Kind, PlaceOrder
-from exchange_service.domain.facts import OrderAmended
+from exchange_service.domain.commands import CancelAllOrders, CancelOrder, Kind, PlaceOrder
+from exchange_service.domain.facts import Fact, OrderAmended
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.symbol import SYMBOL
-from exchange_service.engine import execute
+from exchange_service.engine import Engine, execute
 from exchange_service.errors import UNKNOWN_ORDER, BinanceRefusal
 from exchange_service.formats import decimal
 from exchange_service.orders import repository
@@ -50,11 +53,36 @@ NO_MATCH_NAMED: Final = Reason(
 router = APIRouter(prefix="/api/v3", tags=["orders"])
 
 
-@router.post("/order")
-async def place_order(signed: Ordering, engine: RunningEngine) -> dict[str, Any]:
+class Prepared(NamedTuple):
+    """What a request comes to: a command, and how its facts are answered."""
+
+    command: PlaceOrder | CancelOrder
+    write: Callable[[list[Fact]], dict[str, Any]]
+
+
+Prepare = Callable[[SignedRequest], Prepared]
+"""Reads a request, or refuses it."""
+
+
+def prepare_order(signed: SignedRequest) -> Prepared:
     order = read_order(signed.account_id, signed.parameters)
     kind = read_response_kind(order, signed.parameters)
-    return write_new_order(await execute(engine, order), kind)
+    return Prepared(order, partial(write_new_order, kind=kind))
+
+
+def prepare_cancellation(signed: SignedRequest) -> Prepared:
+    command = read_cancellation(signed.account_id, signed.parameters)
+    cancel_id = signed.parameters.client_id("newClientOrderId")
+    return Prepared(command, partial(write_named, command, cancel_id))
+
+
+async def execute_prepared(engine: Engine, prepared: Prepared) -> dict[str, Any]:
+    return prepared.write(await execute(engine, prepared.command))
+
+
+@router.post("/order")
+async def place_order(signed: Ordering, engine: RunningEngine) -> dict[str, Any]:
+    return await execute_prepared(engine, prepare_order(signed))
 
 
 @router.post("/order/test")
@@ -73,10 +101,12 @@ def test_order(signed: Trading, engine: RunningEngine, conn: Transaction) -> dic
 
 @router.delete("/order")
 async def cancel_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
-    command = read_cancellation(signed.account_id, signed.parameters)
-    cancel_id = signed.parameters.client_id("newClientOrderId")
-    answers = write_cancelled_all(await execute(engine, command), cancel_id)
-    # With one leg of a pair goes the other; the answer is about the one that was named.
+    return await execute_prepared(engine, prepare_cancellation(signed))
+
+
+def write_named(command: CancelOrder, cancel_id: str, facts: list[Fact]) -> dict[str, Any]:
+    """Return the answer to a cancellation: with one leg of a pair goes the other, unnamed."""
+    answers = write_cancelled_all(facts, cancel_id)
     wanted = command.order_id, command.client_order_id
     named = (one for one in answers if one["orderId"] == wanted[0] or not wanted[0])
     return next(one for one in named if wanted[1] in ("", one["origClientOrderId"]))

@@ -12,6 +12,7 @@ import orjson
 from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
+from exchange_service.answers import Outcome
 from exchange_service.authentication import (
     Key,
     Permission,
@@ -22,8 +23,10 @@ from exchange_service.authentication import (
 )
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.weights import find_weight
+from exchange_service.engine import read_outcome
 from exchange_service.errors import BinanceRefusal, Overloaded
 from exchange_service.limits import Limits
+from exchange_service.orders.routes import Prepare
 from exchange_service.parameters import Parameters, missing
 from exchange_service.streams.api_methods import METHODS, Method
 from exchange_service.streams.connection import MessageRate, serve
@@ -90,6 +93,8 @@ class Session:
         self._subscriptions: dict[int, tuple[int, Any]] = {}
         self._next_subscription = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._commands = 0
+        """How many the engine has yet to answer."""
         self._own = {
             "session.logon": self._log_on,
             "session.status": self._show_status,
@@ -114,9 +119,12 @@ class Session:
             self._handle_own(name, identity, parameters)
             return
         method = METHODS.get(name)
-        if method is None or len(self._tasks) >= IN_FLIGHT_MAX:
+        if method is None or len(self._tasks) + self._commands >= IN_FLIGHT_MAX:
             refusal = BinanceRefusal(UNKNOWN_METHOD) if method is None else Overloaded()
             self._reply(identity, parameters, error=refusal)
+            return
+        if method.prepare is not None:
+            self._begin(method, method.prepare, identity, parameters, values)
             return
         task = asyncio.create_task(self._run(method, identity, parameters, values))
         self._tasks.add(task)
@@ -135,22 +143,63 @@ class Session:
         self, method: Method, identity: Any, parameters: Parameters, values: dict[str, str]
     ) -> None:
         try:
-            weight = find_weight(method.verb, method.path, values)
-            self._limits.charge(self.address, 0, weight, 0)
-            signed = None
-            if method.permission is not None:
-                signed = self._authenticate(parameters, values, method.permission)
-                if method.orders:
-                    self.state.switch.check_open()
-                    self._limits.count(signed.account_id, method.orders)
+            signed = self._admit(method, parameters, values)
             result = await method.run(self.state, parameters, signed)
-        except BinanceRefusal as refusal:
-            self._reply(identity, parameters, error=refusal)
         except Exception as error:
-            log.error("unexpected", method=method.path, exc_info=error)
-            self._reply(identity, parameters, error=BinanceRefusal(MISTAKE, 500))
+            self._refuse(method, identity, parameters, error)
         else:
             self._reply(identity, parameters, result=result)
+
+    def _begin(
+        self,
+        method: Method,
+        prepare: Prepare,
+        identity: Any,
+        parameters: Parameters,
+        values: dict[str, str],
+    ) -> None:
+        """Hand a command to the engine, which calls back with what became of it."""
+
+        def finish(outcome: Outcome) -> None:
+            self._commands -= 1
+            try:
+                result = prepared.write(read_outcome(outcome))
+            except Exception as error:
+                self._refuse(method, identity, parameters, error)
+            else:
+                self._reply(identity, parameters, result=result)
+
+        try:
+            signed = self._admit(method, parameters, values)
+            assert signed is not None, "whoever gives commands has signed them"
+            prepared = prepare(signed)
+            self.state.engine.submit_with(prepared.command, finish)
+        except Exception as error:
+            self._refuse(method, identity, parameters, error)
+        else:
+            self._commands += 1
+
+    def _admit(
+        self, method: Method, parameters: Parameters, values: dict[str, str]
+    ) -> SignedRequest | None:
+        """Count a request and return who signed it, if it needs to be signed; or refuse it."""
+        weight = find_weight(method.verb, method.path, values)
+        self._limits.charge(self.address, 0, weight, 0)
+        if method.permission is None:
+            return None
+        signed = self._authenticate(parameters, values, method.permission)
+        if method.orders:
+            self.state.switch.check_open()
+            self._limits.count(signed.account_id, method.orders)
+        return signed
+
+    def _refuse(
+        self, method: Method, identity: Any, parameters: Parameters, error: Exception
+    ) -> None:
+        if not isinstance(error, BinanceRefusal):
+            log.error("unexpected", method=method.path, exc_info=error)
+            error = BinanceRefusal(MISTAKE, 500)
+        self._reply(identity, parameters, error=error)
 
     def _authenticate(
         self, parameters: Parameters, values: dict[str, str], permission: Permission

@@ -11,13 +11,21 @@ from typing import Final
 
 from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Request
+from websockets.protocol import OPEN
 
 EXTENSION: Final = "taonet.wire"
 WHOLE_TEXT: Final = 0x81
 """First byte of a text that is one frame (RFC 6455, 5.2)."""
+SHORT_LENGTH: Final = 0x7F
+"""The bits of a frame's second byte that are its length, or say where that stands."""
 SHORT_MAX: Final = 125
+MEDIUM: Final = 126
+"""The length stands in the next two bytes; one more: in the next eight."""
 MEDIUM_MAX: Final = 0xFFFF
+MASKED: Final = 0x80
+"""In a frame's second byte: the four bytes before its payload are a mask, as clients must have."""
 
 
 class Wire(WebSocketsSansIOProtocol):
@@ -26,6 +34,11 @@ class Wire(WebSocketsSansIOProtocol):
     hear: Callable[[str], None] | None = None
     """Takes each text that arrives; None: ASGI's `receive` does."""
 
+    _rest: bytes = b""
+    """The beginning of a frame that is not whole yet."""
+    _in_frames = True
+    """Whether what arrives is taken apart here; no longer, once a long frame has come."""
+
     @property
     def is_free(self) -> bool:
         """Whether what is written now is sent at once, as far as we can see."""
@@ -33,6 +46,37 @@ class Wire(WebSocketsSansIOProtocol):
 
     def write(self, frame: bytes) -> None:
         self.transport.write(frame)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrives frame by frame: plain texts the short way, anything else uvicorn's."""
+        if not self.handshake_initiated or not self._in_frames:
+            super().data_received(data)
+            return
+        data, start = self._rest + data, 0
+        while (end := find_end(data, start)) is not None and end <= len(data):
+            if not self._hear_plain(data, start, end):
+                super().data_received(data[start:end])
+            start = end
+        self._rest = data[start:]
+        if end is not None and end - start > MEDIUM_MAX:
+            # uvicorn says how long is too long, and reads the rest as it comes.
+            self._in_frames, self._rest = False, b""
+            super().data_received(data[start:])
+
+    def _hear_plain(self, data: bytes, start: int, end: int) -> bool:
+        """Have a frame heard if it is a whole text; False if it is anything else."""
+        unfragmented = data[start] == WHOLE_TEXT and self.conn.current_size is None
+        if self.hear is None or not unfragmented or not data[start + 1] & MASKED:
+            return False
+        if self.close_sent or self.conn.state is not OPEN:
+            return False
+        payload = start + 6 + (2 if data[start + 1] & SHORT_LENGTH == MEDIUM else 0)
+        try:
+            text = apply_mask(data[payload:end], data[payload - 4 : payload]).decode()
+        except UnicodeDecodeError:
+            return False
+        self.hear(text)
+        return True
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -52,6 +96,23 @@ class Wire(WebSocketsSansIOProtocol):
         self.hear(text)
 
 
+def find_end(data: bytes, start: int) -> int | None:
+    """Return where the frame ends that starts there; None as long as its head is not whole."""
+    available = len(data) - start
+    if available < 2:
+        return None
+    length, head = data[start + 1] & SHORT_LENGTH, 2
+    if length >= MEDIUM:
+        size = 2 if length == MEDIUM else 8
+        head += size
+        if available < head:
+            return None
+        length = int.from_bytes(data[start + 2 : start + head], "big")
+    if data[start + 1] & MASKED:
+        head += 4
+    return start + head + length
+
+
 def find_wire(scope: Scope) -> Wire | None:
     """Return the connection's wire, where the server offers one."""
     wire: Wire | None = scope.get("extensions", {}).get(EXTENSION)
@@ -64,5 +125,5 @@ def frame_text(text: bytes) -> bytes:
     if length <= SHORT_MAX:
         return bytes((WHOLE_TEXT, length)) + text
     if length <= MEDIUM_MAX:
-        return struct.pack("!BBH", WHOLE_TEXT, 126, length) + text
-    return struct.pack("!BBQ", WHOLE_TEXT, 127, length) + text
+        return struct.pack("!BBH", WHOLE_TEXT, MEDIUM, length) + text
+    return struct.pack("!BBQ", WHOLE_TEXT, MEDIUM + 1, length) + text

@@ -59,9 +59,9 @@ class Board:
 
 
 def load_boards(folder: Path) -> list[Board]:
-    """Read every board of a folder by its title; a file that is none is left out, and said."""
+    """Read a folder's boards, the overview first; a file that is none is left out, and said."""
     boards = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda path: (path.stem != "overview", path)):
         try:
             boards.append(read_board(json.loads(path.read_text())))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

@@ -5,12 +5,12 @@ The page may talk to its own site only, so the explorer relays. The key is never
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 import httpx
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from taonet.explorer.pages import TheNetwork
 from taonet.explorer.settings import ExplorerSettings
@@ -18,17 +18,41 @@ from taonet.kit.errors import Unauthenticated, Unavailable
 
 PROMPT_LENGTH_MAX = 8_000
 TOKENS_MAX = 512
+MESSAGES_MAX = 64
 ANSWER_SECONDS_MAX = 120.0
 
 router = APIRouter(tags=["playground"])
 
 
+Text = Annotated[str, Field(min_length=1, max_length=PROMPT_LENGTH_MAX)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(max_length=PROMPT_LENGTH_MAX)]
+
+
 class Question(BaseModel):
+    """Either a text to continue, or a conversation to answer."""
+
     model_config = ConfigDict(extra="forbid")
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
-    prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_LENGTH_MAX)]
+    prompt: Text | None = None
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MESSAGES_MAX)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=TOKENS_MAX)] = 64
+
+    @model_validator(mode="after")
+    def check_form(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("a question is either a prompt or messages")
+        return self
+
+    @property
+    def path(self) -> str:
+        return "/v1/completions" if self.messages is None else "/v1/chat/completions"
 
 
 @router.post("/playground/completions")
@@ -44,9 +68,9 @@ async def complete(
     settings: ExplorerSettings = request.app.state.settings
     asked = network.http.build_request(
         "POST",
-        f"{settings.gateway_url}/v1/completions",
+        f"{settings.gateway_url}{question.path}",
         json={
-            **question.model_dump(),
+            **question.model_dump(exclude_none=True),
             "stream": True,
             "stream_options": {"include_usage": True},
         },

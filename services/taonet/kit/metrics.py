@@ -8,9 +8,9 @@ metrics show rates and health. What Postgres knows is read from there at each sc
 (`exposition`), so that it is right whichever process counted it; see docs/decisions/0035.
 """
 
-from importlib.metadata import version
-
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+
+from taonet.kit.version import VERSION
 
 # When a counter began is what Prometheus finds out by itself.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -23,7 +23,7 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 """What a label may say of a request's method; whatever else somebody sends is `other`."""
 
 BUILD = Gauge("taonet_build_info", "The running version, as a label; always 1.", ["version"])
-BUILD.labels(version("taonet")).set(1)
+BUILD.labels(VERSION).set(1)
 REQUEST_SECONDS = Histogram(
     "taonet_http_request_seconds",
     "Time to answer a request.",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,25 +181,43 @@ class Simulation:
             yield from self.run_epochs(network, bench)
 
     def run_epochs(self, network: Network, bench: Bench) -> Iterator[Epoch]:
-        random = np.random.default_rng([self.plan.seed, 1])
-        roles, models = np.array(self.crowd.roles), self.crowd.models.copy()
-        colluders = self.plan.validators + np.flatnonzero(roles == "collude")
-        honest = np.flatnonzero(roles == HONEST)
+        colluders = self.plan.validators + self.find("collude")
         waiting: list[Row] = [()] * self.plan.validators
+        tasks = self.tasks()
+        bench.give(task := next(tasks))
+        for following in chain(tasks, [None]):
+            started = time.perf_counter()
+            seen = bench.take()
+            # What Validators see doesn't hang on the payout: they ask on while the chain steps.
+            if following is not None:
+                bench.give(following)
+            if task.epoch >= 0:
+                chosen = network.cheat(seen, colluders)
+                # Committed now, they count from the step after the next on.
+                counting = waiting if self.plan.commit_reveal and task.epoch else chosen
+                network.shown = counting
+                waiting = chosen
+                yield network.step(task.epoch, counting, task.replaced, started)
+            task = following or task
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield what Validators see before each epoch: who came, and what each answers from."""
+        random = np.random.default_rng([self.plan.seed, 1])
+        models, honest, relays = self.crowd.models.copy(), self.find(HONEST), self.find("relay")
         # Servers are known when the clock starts, as in a network that has run before.
         for early in range(1, self.plan.rules.probation_rounds):
-            bench.work(Task(-early, models, honest[:0]))
+            yield Task(-early, models.copy(), honest[:0])
         for number in range(self.plan.epochs):
-            started = time.perf_counter()
             leaving = random.random(len(honest)) < self.plan.churn
             replaced = honest[leaving] if number else honest[:0]
             models[replaced] = random.choice(self.crowd.spare, len(replaced))
-            chosen = network.cheat(bench.work(Task(number, models, replaced)), colluders)
-            # Committed now, they count from the step after the next on.
-            counting = waiting if self.plan.commit_reveal and number else chosen
-            network.shown = counting
-            waiting = chosen
-            yield network.step(number, counting, replaced, started)
+            # Whoever holds the slot that a relay asks is whom it repeats.
+            models[relays] = models[self.crowd.victims[relays]]
+            yield Task(number, models.copy(), replaced)
+
+    def find(self, role: str) -> Uids:
+        """Return the rows of the Servers that play this role."""
+        return np.flatnonzero(np.array(self.crowd.roles) == role)
 
 
 def prepare(

@@ -17,18 +17,17 @@ Rows = list[PackedRow]
 class Bench:
     """Judges at work; the order of what they return is theirs, however many processes there are."""
 
-    def __init__(self, shares: Sequence[Sequence[Judge]], pipes: Sequence["Connection"]) -> None:
-        self.shares = shares
+    def __init__(self, pipes: Sequence[Connection]) -> None:
         self.pipes = pipes
 
-    def work(self, task: Task) -> Rows:
+    def give(self, task: Task) -> None:
+        """Let all begin; what they were given before must have been taken."""
         for pipe in self.pipes:
             pipe.send(task)
-        # The first share is this process's own.
-        found = [judge.work(task) for judge in self.shares[0]]
-        for pipe in self.pipes:
-            found += [PackedRow(*columns) for columns in pipe.recv()]
-        return found
+
+    def take(self) -> Rows:
+        """Wait for what they were given last, and return each judge's weights."""
+        return [PackedRow(*columns) for pipe in self.pipes for columns in pipe.recv()]
 
 
 @contextmanager
@@ -36,17 +35,16 @@ def seat(judges: Sequence[Judge], processes: int) -> Iterator[Bench]:
     """Give each process its share of the judges, for the time of a block."""
     context = multiprocessing.get_context("fork")
     cuts = [len(judges) * part // processes for part in range(processes + 1)]
-    shares = [judges[low:high] for low, high in pairwise(cuts)]
     pipes, children = [], []
-    for share in shares[1:]:
+    for low, high in pairwise(cuts):
         ours, theirs = context.Pipe()
-        child = context.Process(target=serve, args=(share, theirs), daemon=True)
+        child = context.Process(target=serve, args=(judges[low:high], theirs), daemon=True)
         child.start()
         theirs.close()
         pipes.append(ours)
         children.append(child)
     try:
-        yield Bench(shares, pipes)
+        yield Bench(pipes)
     finally:
         for pipe in pipes:
             pipe.close()
@@ -55,12 +53,12 @@ def seat(judges: Sequence[Judge], processes: int) -> Iterator[Bench]:
             child.kill()
 
 
-def serve(judges: Sequence[Judge], pipe: "Connection") -> None:
+def serve(judges: Sequence[Judge], pipe: Connection) -> None:
     """Answer tasks until the other end is gone."""
     try:
         while True:
             task = pipe.recv()
             rows = [judge.work(task) for judge in judges]
             pipe.send([(np.asarray(row.uids), np.asarray(row.values)) for row in rows])
-    except EOFError:
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         return

@@ -1,6 +1,7 @@
 """A step of every start: the operators' and the demonstration's wallets, made where missing."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from taonet.kit.keys import ensure_hotkeys, ensure_wallet
@@ -25,8 +26,15 @@ def main() -> None:
     for name, hotkeys in WALLETS.items():
         handed_out = settings.handouts and name == OPERATOR
         ensure_wallet(path, name, [] if handed_out else hotkeys, settings.wallet_password)
+    keep_deposits(path / OPERATOR)
     for folder, hotkeys in settings.handouts.items():
         hand_out(path, Path(folder), hotkeys)
+
+
+def keep_deposits(folder: Path) -> None:
+    """Leave the secret of deposits that both Validators shared to the one that had the deposits."""
+    with suppress(FileNotFoundError):
+        (folder / "deposit_seed").rename(folder / "deposit_seed.validator-1")
 
 
 def hand_out(path: Path, folder: Path, hotkeys: list[str]) -> None:

@@ -14,7 +14,11 @@ from taonet.kit.db import begin, open_pool
 from validator_service.domain.keys import digest_key
 from validator_service.ledger import operations, repository
 from validator_service.ledger.books import Books
-from validator_service.ledger.deposits import derive_deposit_keypair, load_seed
+from validator_service.ledger.deposits import (
+    derive_deposit_keypair,
+    derive_treasury_keypair,
+    load_seed,
+)
 from validator_service.ledger.errors import AlreadyMade, InsufficientBalance
 from validator_service.ledger.key_repository import Caller, KeyRules
 from validator_service.ledger.operations import Deposit
@@ -174,13 +178,28 @@ def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) 
 
 
 def test_deposit_addresses_come_from_one_secret_that_is_kept(tmp_path: Any) -> None:
-    seed = load_seed(str(tmp_path), "wallet")
+    seed = load_seed(str(tmp_path), "wallet", "first")
 
-    assert load_seed(str(tmp_path), "wallet") == seed
-    assert (tmp_path / "wallet" / "deposit_seed").stat().st_mode & 0o777 == 0o600
+    assert load_seed(str(tmp_path), "wallet", "first") == seed
+    assert (tmp_path / "wallet" / "deposit_seed.first").stat().st_mode & 0o777 == 0o600
     addresses = {derive_deposit_keypair(seed, number).ss58_address for number in range(5)}
     assert len(addresses) == 5
     assert derive_deposit_keypair(seed, 1).ss58_address in addresses
+
+
+def test_two_validators_of_one_wallet_have_addresses_of_their_own(tmp_path: Any) -> None:
+    seeds = {load_seed(str(tmp_path), "wallet", name) for name in ("first", "second")}
+
+    assert len(seeds) == 2
+    assert len({derive_treasury_keypair(seed).ss58_address for seed in seeds}) == 2
+
+
+def test_the_first_takes_the_secret_along_that_the_wallet_had(tmp_path: Any) -> None:
+    (tmp_path / "wallet").mkdir()
+    (tmp_path / "wallet" / "deposit_seed").write_text("ab" * 32)
+
+    assert load_seed(str(tmp_path), "wallet", "first") == "ab" * 32
+    assert load_seed(str(tmp_path), "wallet", "second") != "ab" * 32
 
 
 def test_movements_of_one_batch_have_each_their_own_outcome(

@@ -26,14 +26,20 @@ RETRY_SECONDS = 2.0
 log = get_logger(__name__)
 
 
-def load_seed(wallet_path: str, wallet_name: str) -> str:
+def load_seed(wallet_path: str, wallet_name: str, hotkey_name: str) -> str:
     """
     Read the secret that all deposit addresses come from; make it at the very first start.
 
-    It lies in the wallet's folder, because whoever has it has the deposits.
+    It lies in the wallet's folder, because whoever has it has the deposits. Each hotkey has its
+    own: two Validators of one wallet with one secret would both credit a deposit to either.
     """
-    path = Path(wallet_path).expanduser() / wallet_name / SEED_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(wallet_path).expanduser() / wallet_name
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{SEED_FILE}.{hotkey_name}"
+    if not path.exists():
+        # Until now a wallet had one for all; with it go the deposits of the one who takes it.
+        with suppress(FileNotFoundError):
+            os.rename(folder / SEED_FILE, path)
     if not path.exists():
         # Whole or not at all: gateway and worker may both be at their first start.
         fresh = path.with_name(f"{SEED_FILE}.{secrets.token_hex(4)}")

@@ -50,7 +50,8 @@ class Context:
 
     @cached_property
     def deposit_seed(self) -> str:
-        return load_seed(self.settings.wallet_path, self.settings.wallet_name)
+        s = self.settings
+        return load_seed(s.wallet_path, s.wallet_name, s.hotkey_name)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -1,12 +1,15 @@
 // A consumer's account: signed in by an API key, which only this page ever holds.
+import { paint, widthOf } from "/static/charts.js";
+
 const RAO_PER_TAO = 1e9;
 const DAYS = 7;
 const HOURS_PER_DAY = 24;
 const field = (id) => document.getElementById(id);
 const tao = (rao, digits = 6) =>
   (Number(rao) / RAO_PER_TAO).toLocaleString("en", { maximumFractionDigits: digits });
+const exact = (rao) => (Number(rao) / RAO_PER_TAO).toFixed(9);
 const whole = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
-const clock = (text) => text.slice(0, 16).replace("T", " ");
+const clock = (text) => text.slice(5, 16).replace("T", " ");
 let usage = [];
 let chart = null;
 
@@ -94,9 +97,9 @@ function showKeys(keys) {
 function showCalls(calls) {
   field("calls-none").hidden = calls.length > 0;
   fill("call-rows", calls.map((call) => [
-    [clock(call.created_at), "text"], [call.model, "text"], [call.server_uid, "number"],
-    [whole(call.prompt_tokens), "number"], [whole(call.completion_tokens), "number"],
-    [tao(call.cost_rao, 9), "number"], [tao(call.share_rao, 9), "number"],
+    [clock(call.created_at), "text"], [call.model, "text minor"], [call.server_uid, "number"],
+    [whole(call.prompt_tokens), "number minor"], [whole(call.completion_tokens), "number"],
+    [exact(call.cost_rao), "number"], [exact(call.share_rao), "number minor"],
   ]));
 }
 
@@ -138,12 +141,7 @@ function sumHours() {
 }
 
 function options(element, hours) {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  const axis = {
-    stroke: colour("--quiet"), font: "12px Inter, system-ui, sans-serif",
-    grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false },
-  };
+  const { colour, axis } = paint();
   const say = (at) => new Date(at * 1000).toISOString().slice(5, 16).replace("T", " ");
   return {
     ...size(element), legend: { show: false },
@@ -151,7 +149,7 @@ function options(element, hours) {
     scales: { x: { time: false, range: [hours[0][0] - 1800, hours.at(-1)[0] + 1800] }, y: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
     axes: [
       { ...axis, size: 28, space: 90, grid: { show: false }, incrs: [3600, 7200, 14_400, 21_600, 43_200, 86_400], values: (_, at) => at.map(say) },
-      { ...axis, size: 78, space: 30, values: (_, at) => at.map((value) => value.toLocaleString("en", { maximumSignificantDigits: 3 })) },
+      { ...axis, size: widthOf, space: 30, values: (_, at) => at.map((value) => value.toLocaleString("en", { maximumSignificantDigits: 3 })) },
     ],
     series: [{}, { width: 0, fill: colour("--accent"), points: { show: false }, paths: uPlot.paths.bars({ size: [0.66, 24], align: 0 }) }],
     hooks: { setCursor: [(plot) => {

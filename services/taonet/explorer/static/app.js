@@ -29,6 +29,7 @@ async function refresh() {
       callbacks: { beforeNodeMorphed: (old) => !old.dataset || !("keep" in old.dataset) },
     });
     tick();
+    labelCards();
     await drawCharts();
   } catch {
     again = true;
@@ -50,6 +51,16 @@ function describe(seconds) {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 120) return `${minutes} min ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h`;
+}
+
+// On a phone a table of many columns becomes a list of cards; each cell says what it is.
+function labelCards() {
+  for (const table of document.querySelectorAll("table.cards")) {
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    for (const row of table.tBodies[0].rows) {
+      for (const [i, cell] of [...row.cells].entries()) if (cell.colSpan === 1) cell.dataset.label = names[i];
+    }
+  }
 }
 
 function listen() {
@@ -104,6 +115,8 @@ startPlayground();
 startAccount();
 setInterval(tick, TICK_MS);
 tick();
+labelCards();
+new MutationObserver(labelCards).observe(main, { childList: true, subtree: true });
 drawCharts();
 if (wanted.size || document.querySelector("[data-chart], [data-hears]")) listen();
 document.addEventListener("visibilitychange", () => {

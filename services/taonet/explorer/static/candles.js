@@ -14,7 +14,7 @@ export function startCandles(element) {
     timeScale: { timeVisible: true, borderVisible: false }, rightPriceScale: { borderVisible: false },
   });
   candles = chart.addSeries(CandlestickSeries, { priceFormat: PRICE });
-  volume = chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, priceScaleId: "" });
+  volume = chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, priceScaleId: "", lastValueVisible: false, priceLineVisible: false });
   volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
   paintCandles();
   for (const button of document.querySelectorAll("[data-interval]")) {

@@ -6,6 +6,9 @@ const tao = (value, digits = 3) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const whole = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
 const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+const BAR_ROOM = 7;
+const AXIS_LEAST = 30;
+const LETTER_WIDTH = 7;
 const COMPACT_FROM = 100_000;
 const compact = (value) =>
   value.toLocaleString("en", {
@@ -83,7 +86,7 @@ export async function drawCharts() {
 export async function refreshCharts(news) {
   for (const [element, chart] of charts) {
     const kind = KINDS[element.dataset.chart];
-    if (kind.news === news) chart.setData(await kind.read(element));
+    if (kind.news === news) chart.setData(await read(element, kind));
   }
 }
 
@@ -98,7 +101,7 @@ export function redrawCharts() {
 async function draw(element) {
   const kind = KINDS[element.dataset.chart];
   charts.set(element, { destroy() {}, setData() {} });
-  const data = await kind.read(element);
+  const data = await read(element, kind);
   const chart = new uPlot(options(element, kind), data, element);
   charts.set(element, chart);
   new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: kind.height }))
@@ -116,6 +119,21 @@ export function paint() {
   return { colour, axis };
 }
 
+// Of bars the newest that find room beside each other.
+async function read(element, kind) {
+  const data = await kind.read(element);
+  if (kind.shape !== "bars") return data;
+  const most = Math.max(Math.floor(element.clientWidth / BAR_ROOM), 2);
+  return data.map((values) => values.slice(-most));
+}
+
+// As wide as the longest of its numbers; asked again with the widths it leads to, it stays.
+export function widthOf(plot, values, index, cycle) {
+  if (cycle > 1) return plot.axes[index]._size;
+  const longest = Math.max(0, ...(values ?? []).map((value) => value.length));
+  return Math.max(AXIS_LEAST, 14 + LETTER_WIDTH * longest);
+}
+
 function options(element, kind) {
   const { colour, axis } = paint();
   return {
@@ -126,7 +144,7 @@ function options(element, kind) {
     scales: { x: { time: false, range: kind.zero ? besides : undefined }, y: { range: kind.zero ? fromZero : around } },
     axes: [
       { ...axis, show: !kind.bare, incrs: kind.stepsX, size: 28, space: 90, grid: { show: false }, values: (_, at) => at.map((v) => (Number.isInteger(v) ? kind.axisX(v) : "")) },
-      { ...axis, show: !kind.bare, size: 62, space: 30, values: (_, at) => at.map(kind.axisY) },
+      { ...axis, show: !kind.bare, size: widthOf, space: 30, values: (_, at) => at.map(kind.axisY) },
     ],
     series: [{}, series(kind, colour)],
     hooks: kind.readout ? { setCursor: [(chart) => tell(chart, kind)] } : {},

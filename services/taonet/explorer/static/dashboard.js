@@ -1,11 +1,14 @@
 // Draws Grafana's panels: the explorer asks Prometheus what each panel's JSON says. Only panels in
 // sight are asked for, again every few seconds.
-import { paint } from "/static/charts.js";
+import { paint, widthOf } from "/static/charts.js";
 import { write } from "/static/units.js";
 
 const REFRESH_MS = 10_000;
 const HEIGHT = 190;
 const COLOURS = 8;
+const LETTERS = 32;
+// What moves that little is drawn without the way up from zero: prices.
+const NARROW = 0.8;
 const board = document.getElementById("board");
 const problem = document.getElementById("dashboard-problem");
 const inSight = new Set();
@@ -24,7 +27,8 @@ function start() {
   for (const element of board.querySelectorAll("[data-panel]")) watch.observe(element);
   setInterval(() => document.hidden || inSight.forEach(refresh), REFRESH_MS);
   addEventListener("repaint", () => {
-    for (const [element, { told }] of drawn) draw(element, told);
+    // A copy: drawing puts each back into the map, behind the last.
+    for (const [element, { told }] of [...drawn]) draw(element, told);
   });
 }
 
@@ -114,20 +118,22 @@ function drawTable(element, told) {
 }
 
 function fillTable(element, columns, rows) {
-  const cell = (value, tag = "td") => Object.assign(document.createElement(tag), {
-    textContent: tag === "th" ? value : write(value, element.dataset.unit),
-    className: typeof value === "number" ? "number" : "text",
+  const kinds = rows[0].map((_, i) => (rows.some((row) => typeof row[i] === "number") ? "number" : "text"));
+  const cell = (tag, text, i) => Object.assign(document.createElement(tag), {
+    textContent: shorten(text), title: shorten(text) === text ? "" : text, className: kinds[i],
   });
   const table = document.createElement("table");
-  if (columns) table.createTHead().insertRow().append(...columns.map((name) => cell(name, "th")));
+  if (columns) table.createTHead().insertRow().append(...columns.map((name, i) => cell("th", name, i)));
   const body = table.createTBody();
-  for (const values of rows) body.insertRow().append(...values.map((value) => cell(value)));
+  for (const values of rows) body.insertRow().append(...values.map((value, i) => cell("td", write(value, element.dataset.unit), i)));
   const scroll = Object.assign(document.createElement("div"), { className: "scroll short", tabIndex: 0 });
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-labelledby", `panel-${element.dataset.panel}`);
   scroll.append(table);
   element.replaceChildren(scroll);
 }
+
+const shorten = (text) => (text.length > LETTERS && !text.includes(" ") ? `${text.slice(0, 8)}…${text.slice(-4)}` : text);
 
 function drawLines(element, told) {
   const data = [told.times_s, ...told.lines.map((line) => line.values)];
@@ -157,17 +163,17 @@ function lineOptions(element, told) {
   const unit = element.dataset.unit;
   const span = told.times_s.at(-1) - told.times_s[0];
   const lines = told.lines.map((line, i) => ({
-    label: line.label || document.getElementById(`panel-${element.dataset.panel}`).textContent,
+    label: line.label.trim() || document.getElementById(`panel-${element.dataset.panel}`).textContent,
     stroke: colour(`--line-${(i % COLOURS) + 1}`), width: 1.5, dash: i >= COLOURS ? [4, 3] : undefined,
     points: { show: false }, spanGaps: false, value: (_, value) => write(value, unit),
   }));
   return {
     width: element.clientWidth, height: HEIGHT, cursor: { y: false, drag: { x: false, y: false }, sync: { key: "board" } },
     legend: { show: true, live: true }, hooks: { ready: [tellNewest], setCursor: [tellNewest] },
-    scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high || 1) * 1.08] } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => (low > NARROW * high ? [low - (high - low) * 0.1 - 1e-9, high + (high - low) * 0.1 + 1e-9] : [Math.min(low ?? 0, 0), (high || 1) * 1.08]) } },
     axes: [
       { ...axis, size: 28, space: 80, incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400], grid: { show: false }, values: (_, at) => at.map((x) => clock(x, span)) },
-      { ...axis, size: 74, space: 34, values: (_, at) => at.map((y) => write(y, unit)) },
+      { ...axis, size: widthOf, space: 34, values: (_, at) => at.map((y) => write(y, unit)) },
     ],
     series: [{ label: "UTC", value: (_, x) => (x == null ? "" : clock(x, span)) }, ...lines],
   };

@@ -108,11 +108,11 @@ async function refreshAccount() {
   ]);
   rows("balances", account.balances.map((one) => [one.asset, number(one.free), number(one.locked)]), "");
   rows("orders", orders.map((one) => [
-    word(one.side), KINDS[one.type] ?? one.type.toLowerCase(), number(one.price), number(one.origQty), number(one.executedQty),
+    word(one.side), KINDS[one.type] ?? one.type.toLowerCase(), price(one.price), number(one.origQty), number(one.executedQty),
     button("Cancel", () => attempt("account-problem", () => cancel(one.orderId))),
   ]), "No order of yours is open.");
   rows("fills", fills.reverse().map((one) => [
-    clock(one.time), word(one.isBuyer ? "BUY" : "SELL"), number(one.price), number(one.qty), number(one.commission),
+    clock(one.time), word(one.isBuyer ? "BUY" : "SELL"), price(one.price), number(one.qty), Number(one.commission).toFixed(8),
   ]), "You have not traded yet.");
   rows("deposits", deposits.map((one) => [clock(one.insertTime), `${number(one.amount)} ${one.coin}`, "credited"]), "Nothing was deposited yet.");
   rows("withdrawals", withdrawals.map((one) => [
@@ -148,6 +148,7 @@ function emptyLine(text, width) {
 
 const word = (given) => (given === "BUY" ? "buy" : "sell");
 const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
+const price = (text) => Number(text).toFixed(6);
 const number = (text) => text.replace(/(\.\d\d\d*?)0+$/, "$1");
 
 function button(label, work) {
@@ -171,6 +172,7 @@ function describeOrder() {
   field("price-field").hidden = kind === "MARKET";
   field("stop-field").hidden = kind !== "STOP_LOSS_LIMIT";
   field("place").textContent = side === "BUY" ? "Buy" : "Sell";
+  field("place").classList.toggle("sell", side === "SELL");
   const total = Number(field("price").value) * Number(field("quantity").value);
   field("total").textContent = kind === "MARKET" ? "At the best prices the book has, inside its price band."
     : total > 0 ? `${total.toFixed(8)} BTC in all, and a fee.` : "";

@@ -1,8 +1,9 @@
+const INSTANT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\+00:00$/;
 // Values in the units that Grafana's dashboards name.
 const number = (value, digits = 4) => {
-  if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(2);
-  const notation = Math.abs(value) >= 1e7 ? "compact" : "standard";
-  return value.toLocaleString("en", { notation, maximumSignificantDigits: Math.abs(value) >= 1e4 ? 7 : digits });
+  if (value !== 0 && Math.abs(value) < 1e-9) return value.toExponential(2);
+  const notation = Math.abs(value) >= 1e9 ? "compact" : "standard";
+  return value.toLocaleString("en", { notation, maximumSignificantDigits: Math.abs(value) >= 1e4 ? 9 : digits });
 };
 
 function seconds(value) {
@@ -33,6 +34,7 @@ const NAMED = {
   reqps: (value) => `${number(value)} requests/s`,
   binBps: (value) => `${bytes(value, 1024, ["B", "KiB", "MiB", "GiB"])}/s`,
   Bps: (value) => `${bytes(value, 1000, ["B", "kB", "MB", "GB"])}/s`,
+  locale: (value) => value.toLocaleString("en", { maximumFractionDigits: 9 }),
   bool_yes_no: (value) => (value ? "yes" : "no"),
   dateTimeFromNow: (value) => `${seconds((Date.now() - value) / 1000)} ago`,
 };
@@ -40,9 +42,9 @@ for (const unit of ["cps", "ops", "wps", "rps", "iops", "eps", "mps", "rowsps"])
 
 export function write(value, unit) {
   if (value == null) return "–";
-  if (typeof value !== "number") return String(value);
+  if (typeof value !== "number") return String(value).replace(INSTANT, "$1 $2");
   if (NAMED[unit]) return NAMED[unit](value);
   if (unit.startsWith("suffix:")) return `${number(value, 6)} ${unit.slice(7).trim()}`;
   if (unit.startsWith("prefix:")) return `${unit.slice(7).trim()} ${number(value, 6)}`;
-  return number(value, 6);
+  return number(value);
 }

@@ -1,0 +1,1 @@
+"""A cluster over several machines, tried in network namespaces: `make namespaces`."""
