@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import server_service
 from server_service.batcher import STREAMS_MAX
 from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
 from server_service.conversion import (
@@ -23,11 +22,11 @@ from server_service.pretrained import choose_device, choose_dtype, load_engine
 from server_service.quantizing import choose_compute_type
 from server_service.reference import TransformersEngine
 from server_service.settings import ServerSettings
+from server_service.starters import NETWORK_TOKENIZER
 from server_service.tokenizer import NetworkTokenizer, load_tokenizer
 from server_service.writing import FastWriter
 from taonet.kit.logging import get_logger
 
-NETWORK_TOKENIZER = Path(server_service.__file__).parents[1] / "models" / "tokenizer.json"
 ENGINES = ("auto", "torch", "ctranslate2")
 CUDA_STREAMS_MAX = 64
 """Texts that torch writes at once on a GPU, where a step takes as long for many as for one."""

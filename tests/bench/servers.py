@@ -22,14 +22,14 @@ from tests.server_service.serving import free_port, serving
 from tqdm import tqdm
 
 from server_service.client import ServerAddress
-from server_service.commands import DEFAULT_MODELS
 from server_service.schemas import RequestKind
+from server_service.starters import STARTER_MODELS
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, ensure_wallet, load_hotkey
 from taonet.local.command import Command
 from taonet.local.valkey import prepare_valkey, valkey_url
 
-MODEL = DEFAULT_MODELS / "oak"
+MODEL = STARTER_MODELS / "oak"
 NEW_TOKENS = 64
 AT_ONCE = {1: 31, 8: 11, 32: 7}
 """Streams at once, and rounds of them."""

@@ -21,9 +21,9 @@ import pytest
 from openai import APIStatusError, OpenAI
 from tests.conftest import free_port, wait_until
 
-import server_service
 from chain_service.client import ChainClient
 from exchange_service.client import ExchangeClient
+from server_service.starters import STARTER_MODELS
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
@@ -40,7 +40,6 @@ BACK_SECONDS = 60
 PAYOUT_SECONDS = 240
 QUESTIONS_AT_ONCE = 20
 PROMTOOL = find_program("promtool")
-MODELS = Path(server_service.__file__).parents[1] / "models"
 NO_DOORS = {
     *("postgres", "valkey", "prometheus", "alertmanager"),
     *("chain-author", "chain-follower", "market-maker", "treasury"),
@@ -58,7 +57,7 @@ QUESTION: Any = {
 def heldout_loss(address: str) -> float:
     """Return the loss on the card of the model that a Server says it holds."""
     model = httpx.get(f"{address}/info").json()["model"]
-    card = json.loads((MODELS / Path(model).name / "training.json").read_text())
+    card = json.loads((STARTER_MODELS / Path(model).name / "training.json").read_text())
     return float(card["measured"]["heldout_nats"])
 
 
@@ -292,7 +291,7 @@ def check_dashboards(box: Box) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "monitoring.check_dashboards"],
         env=box.environment,
-        cwd=MODELS.parents[1],
+        cwd=STARTER_MODELS.parents[1],
         capture_output=True,
         text=True,
         check=False,

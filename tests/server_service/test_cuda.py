@@ -17,15 +17,15 @@ from tests.server_service.serving import RunningServer, Surroundings
 from tests.server_service.test_prefixes import CONVERSATION, PLENTY, write
 
 from server_service.client import NextPhrases, ServerClient, ServerFailure
-from server_service.commands import DEFAULT_MODELS
 from server_service.pretrained import load_engine
 from server_service.quantizing import LOSS_MOVES_MAX
 from server_service.reference import TransformersEngine
 from server_service.schemas import GenerateRequest
+from server_service.starters import STARTER_MODELS
 from server_service.tokenizer import load_tokenizer
 
 DEVICE = torch.device(os.environ.get("TAONET_TEST_DEVICE", "cuda"))
-OAK = DEFAULT_MODELS / "oak"
+OAK = STARTER_MODELS / "oak"
 VOCABULARY = 2048
 STEPS = 64
 PROMPTS = [list(range(start, start + 3 + 5 * row)) for row, start in enumerate(range(9, 400, 50))]
