@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import psutil
 import uvloop
 from tqdm import tqdm
 
@@ -33,6 +34,7 @@ ROUNDS = 3
 ACCOUNTS = 240
 OPEN_MAX = 190
 """Orders one account places in a round: fewer than it may have open."""
+WORKERS = ("exchange", "Postgres", "load generator")
 LIMITS = {128: 4_500, 32: 3_000}
 LATENCY_MS_MAX = 1.5
 PAGE = Path(__file__).parents[2] / "docs/benchmarks/exchange.md"
@@ -43,6 +45,8 @@ class Round(NamedTuple):
     median_ms: float
     p99_ms: float
     refused: int
+    work_us: dict[str, float]
+    """Processor time per order, by who spent it."""
 
 
 class Connection(asyncio.Protocol):
@@ -145,11 +149,27 @@ def prepare(keys: list[KeyView], connection: int, connections: int) -> Iterator[
     return iter(requests)
 
 
+def count_work() -> dict[str, float]:
+    """Return the seconds of processor time until now of all who share the machine."""
+    work = dict.fromkeys(WORKERS, 0.0) | {"load generator": time.process_time()}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            name = "Postgres" if process.name() == "postgres" else "exchange"
+            work[name] += times.user + times.system
+    return work
+
+
+def share_work(before: dict[str, float], orders: int) -> dict[str, float]:
+    """Return the microseconds per order that were spent since."""
+    return {name: 1e6 * (spent - before[name]) / orders for name, spent in count_work().items()}
+
+
 async def load(url: str, keys: list[KeyView], connections: int) -> Round:
     host, _, port = url.removeprefix("http://").partition(":")
     loop = asyncio.get_running_loop()
     requests = [prepare(keys, number, connections) for number in range(connections)]
-    started = time.perf_counter()
+    work, started = count_work(), time.perf_counter()
     protocols = []
     for sent in requests:
         open_one = partial(Connection, sent, started + SECONDS)
@@ -162,6 +182,7 @@ async def load(url: str, keys: list[KeyView], connections: int) -> Round:
         statistics.median(taken) * 1_000,
         taken[len(taken) * 99 // 100] * 1_000,
         sum(protocol.refused for protocol in protocols),
+        share_work(work, len(taken)),
     )
 
 
@@ -195,10 +216,12 @@ def write(rounds: dict[int, list[Round]]) -> str:
         rates = sorted(one.per_second for one in measured)
         median_ms = statistics.median(one.median_ms for one in measured)
         p99_ms = statistics.median(one.p99_ms for one in measured)
+        shares = [statistics.median(one.work_us[name] for one in measured) for name in WORKERS]
         limit = f"≥ {LIMITS[count]:,}/s" if count in LIMITS else f"median ≤ {LATENCY_MS_MAX} ms"
         lines.append(
             f"| {count} | {statistics.median(rates):,.0f} | {rates[0]:,.0f} – {rates[-1]:,.0f} | "
-            f"{median_ms:.2f} | {p99_ms:.1f} | {limit} |"
+            f"{median_ms:.2f} | {p99_ms:.1f} | {' + '.join(f'{share:.0f}' for share in shares)} | "
+            f"{limit} |"
         )
     refused = sum(one.refused for measured in rounds.values() for one in measured)
     table = "\n".join(lines)
@@ -210,9 +233,10 @@ balances are committed to Postgres with its defaults (fsync on). Exchange, Postg
 generator share one machine of {os.cpu_count()} cores ({platform.python_implementation()} \
 {platform.python_version()}). Median of {ROUNDS} rounds of {SECONDS:.0f} s each, keep-alive
 connections, one request at a time on each. Refused: {refused}. Afterwards the books are audited.
+The work is processor time per order, in µs: of {", ".join(WORKERS)}.
 
-| connections | orders/s | range | median ms | p99 ms | asked for |
-| --- | --- | --- | --- | --- | --- |
+| connections | orders/s | range | median ms | p99 ms | work µs | asked for |
+| --- | --- | --- | --- | --- | --- | --- |
 {table}
 """
 

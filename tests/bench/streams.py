@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import uvloop
-from tests.bench.exchange import Connection, Round, running_exchange
+from tests.bench.exchange import (
+    WORKERS,
+    Connection,
+    Round,
+    count_work,
+    running_exchange,
+    share_work,
+)
 from tests.bench.stores import make_schema, running_postgres
 from tqdm import tqdm
 
@@ -203,23 +210,24 @@ async def load(url: str, keys: list[KeyView], tag: str) -> Round:
     host, _, port = url.removeprefix("http://").partition(":")
     loop = asyncio.get_running_loop()
     requests = [prepare_http(key, tag, ORDERS_MAX // len(keys)) for key in keys]
-    started = time.perf_counter()
+    work, started = count_work(), time.perf_counter()
     connections = [Connection(sent, started + SECONDS) for sent in requests]
     for connection in connections:
         await loop.create_connection(partial(itself, connection), host, int(port))
     await asyncio.gather(*(connection.done for connection in connections))
     taken = [seconds for connection in connections for seconds in connection.taken]
     refused = sum(connection.refused for connection in connections)
-    return summarise(taken, time.perf_counter() - started, refused)
+    return summarise(taken, time.perf_counter() - started, refused, work)
 
 
-def summarise(taken: list[float], elapsed: float, refused: int) -> Round:
+def summarise(taken: list[float], elapsed: float, refused: int, work: dict[str, float]) -> Round:
     taken = sorted(taken)
     return Round(
         len(taken) / elapsed,
         statistics.median(taken) * 1_000,
         taken[len(taken) * 99 // 100] * 1_000,
         refused,
+        share_work(work, len(taken)),
     )
 
 
@@ -234,7 +242,7 @@ async def call(url: str, keys: list[KeyView], tag: str, depth: int) -> Round:
         await loop.create_connection(partial(itself, caller), host, int(port))
         callers.append(caller)
     await asyncio.gather(*(caller.open for caller in callers))
-    started = time.perf_counter()
+    work, started = count_work(), time.perf_counter()
     for caller in callers:
         caller.deadline = started + SECONDS
         caller.begin()
@@ -243,7 +251,7 @@ async def call(url: str, keys: list[KeyView], tag: str, depth: int) -> Round:
     for caller in callers:
         caller.transport.close()
     taken = [seconds for caller in callers for seconds in caller.taken]
-    return summarise(taken, elapsed, sum(caller.refused for caller in callers))
+    return summarise(taken, elapsed, sum(caller.refused for caller in callers), work)
 
 
 class FanOut(NamedTuple):
@@ -331,10 +339,12 @@ def write(fanned: FanOut, rounds: dict[tuple[str, int], list[Round]]) -> str:
             measured = rounds[way, count]
             rates = sorted(one.per_second for one in measured)
             rate = statistics.median(rates)
+            shares = [statistics.median(one.work_us[name] for one in measured) for name in WORKERS]
             lines.append(
                 f"| {count} | {way} | {rate:,.0f} | {rates[0]:,.0f} – {rates[-1]:,.0f} | "
                 f"{statistics.median(one.median_ms for one in measured):.2f} | "
-                f"{statistics.median(one.p99_ms for one in measured):.1f} | {rate / http:.2f} |"
+                f"{statistics.median(one.p99_ms for one in measured):.1f} | "
+                f"{' + '.join(f'{share:.0f}' for share in shares)} | {rate / http:.2f} |"
             )
     refused = sum(one.refused for measured in rounds.values() for one in measured)
     table = "\n".join(lines)
@@ -362,10 +372,11 @@ The lag is from the event's stamp to its arrival in the subscribers' process.
 Limit orders that meet nothing (IOC), each signed (HMAC-SHA256, checked by the server) and answered
 after its commit: `POST /api/v3/order`, and `order.place` on connections that stay open, one request
 at a time on each, or eight. Median of {ROUNDS} rounds of {SECONDS:.0f} s. Refused: {refused}.
+The work is processor time per order, in µs: of {", ".join(WORKERS)}.
 Asked for: WebSocket at least {RATIO_MIN} × HTTP. Afterwards the books are audited.
 
-| connections | by | orders/s | range | median ms | p99 ms | × HTTP |
-| --- | --- | --- | --- | --- | --- | --- |
+| connections | by | orders/s | range | median ms | p99 ms | work µs | × HTTP |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {table}
 """
 
