@@ -30,6 +30,7 @@ from chain_service.metrics import PHASE_SECONDS, PHASES
 from chain_service.orders import restore_order
 from chain_service.replay import without_collector
 from taonet.kit import outbox
+from taonet.kit.db import WIRE
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
@@ -61,7 +62,7 @@ def write_blocks(
     pause = RETRY_SECONDS_FIRST
     while not stop.is_set():
         try:
-            with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
+            with psycopg.connect(database_url, autocommit=True, **WIRE) as conn:
                 pause = RETRY_SECONDS_FIRST
                 _take_turns(conn, bell, parameters, keypair, stop)
         except (psycopg.Error, ledger_repository.NotLeading) as error:

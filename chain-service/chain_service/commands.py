@@ -69,15 +69,23 @@ def metagraph(chain: ChainOption = CHAIN_URL, as_json: JsonOption = False) -> No
 
 def transfer(
     receiver: Annotated[str, typer.Argument(help="The receiver's address.")],
-    amount: AmountArgument,
+    amount: Annotated[str | None, typer.Argument(help="In TAO, such as 1.5.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Send all there is after the fee; nothing stays.")
+    ] = False,
     chain: ChainOption = CHAIN_URL,
     wallet: WalletOption = "default",
     wallet_path: PathOption = WALLET_PATH,
     as_json: JsonOption = False,
 ) -> None:
     """Send TAO from a wallet's coldkey to an address."""
-    arguments = {"receiver": check_address(receiver), "amount_rao": _read_tao(amount)}
-    _execute(chain, _load_coldkey(wallet_path, wallet), "transfer", arguments, as_json)
+    if (amount is None) != everything:
+        raise Malformed("give an amount in TAO, or --all")
+    arguments: dict[str, Any] = {"receiver": check_address(receiver)}
+    if amount is not None:
+        arguments["amount_rao"] = _read_tao(amount)
+    name = "transfer_all" if everything else "transfer"
+    _execute(chain, _load_coldkey(wallet_path, wallet), name, arguments, as_json)
 
 
 @stake_app.command("add")
@@ -115,6 +123,9 @@ def remove_stake(
 
 
 def register(
+    burn: Annotated[
+        bool, typer.Option("--burn", help="Pay for the slot from the coldkey instead of working.")
+    ] = False,
     chain: ChainOption = CHAIN_URL,
     wallet: WalletOption = "default",
     hotkey: Annotated[
@@ -123,27 +134,32 @@ def register(
     wallet_path: PathOption = WALLET_PATH,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a hotkey by proof of work; it costs computing time and no money."""
+    """Register a hotkey by proof of work, which costs computing time and no money, or --burn."""
     keypair = load_hotkey(wallet_path, wallet, hotkey)
-    coldkey = _load_coldkey(wallet_path, wallet).ss58_address
+    coldkey = _load_coldkey(wallet_path, wallet)
+    with ChainClient(chain) as client:
+        if burn:
+            client.execute(coldkey, "burned_register", {"hotkey": keypair.ss58_address})
+        uid = _register_by_work(client, keypair, coldkey.ss58_address)
+    if as_json:
+        typer.echo(json.dumps({"uid": uid, "hotkey": keypair.ss58_address}))
+    else:
+        typer.echo(f"{keypair.ss58_address} is registered as uid {uid}")
+
+
+def _register_by_work(client: ChainClient, keypair: Keypair, coldkey: str) -> int:
+    """Return a hotkey's uid; where it has none, work for one, and show how far that is."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with (
-        ChainClient(chain) as client,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
-    ):
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         difficulty = client.parameters().difficulty
         task = progress.add_task(f"working: {difficulty:,} hashes on average")
-        uid = client.register_by_work(
+        return client.register_by_work(
             keypair,
             coldkey,
             lambda tried: progress.update(
                 task, description=f"{tried:,} hashes tried, {difficulty:,} on average"
             ),
         )
-    if as_json:
-        typer.echo(json.dumps({"uid": uid, "hotkey": keypair.ss58_address}))
-    else:
-        typer.echo(f"{keypair.ss58_address} is registered as uid {uid}")
 
 
 @chain_app.command("supply")

@@ -21,6 +21,7 @@ from chain_service.replay import STOPS, Replay, start_replay, without_collector
 from chain_service.sealed import WORKERS, SealedBlock, check_chunks, cut_chunks
 from chain_service.sources import read_chain
 from chain_service.sync_repository import Followed
+from taonet.kit.db import WIRE
 from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
 
@@ -51,7 +52,7 @@ def follow_chain(database_url: str, url: str, author: str, stop: threading.Event
     pause = RETRY_SECONDS_FIRST
     while not stop.is_set():
         try:
-            with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as conn:
+            with psycopg.connect(database_url, autocommit=True, **WIRE) as conn:
                 if _take_turn(conn, stop):
                     follower = Follower(conn, author)
                     pause = RETRY_SECONDS_FIRST

@@ -148,7 +148,7 @@ def show_neurons(rows: Sequence[NeuronRow]) -> str:
         is_share = not name.endswith("_rao")
         title = f"taonet_neuron_{name}{'_ratio' if is_share else ''}"
         values = ((row.uid, getattr(row, name)) for row in rows)
-        page.series("gauge", title, meaning, ("uid",), values, rounded=is_share)
+        page.series("gauge", title, meaning, ("uid",), values, digits=9 if is_share else None)
     for name in ("stake_rao", "emission_rao"):
         gini = calculate_gini([getattr(row, name) for row in rows])
         title = f"taonet_chain_{name.removesuffix('_rao')}_gini_ratio"

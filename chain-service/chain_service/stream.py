@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chain_service import metrics, repository
 from chain_service.operations import Page
-from taonet.kit.db import begin
+from taonet.kit.db import WIRE, begin
 from taonet.kit.errors import TooMany
 from taonet.kit.logging import get_logger
 
@@ -72,7 +72,9 @@ class BlockWatch:
             raise TooMany(f"{READERS_MAX} programs read this stream already; try again later")
 
     async def _listen(self) -> None:
-        async with await AsyncConnection.connect(self._database_url, autocommit=True) as conn:
+        async with await AsyncConnection.connect(
+            self._database_url, autocommit=True, **WIRE
+        ) as conn:
             channel = await run_in_threadpool(self._load_channel)
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             while True:

@@ -20,7 +20,7 @@ from chain_service.domain.parameters import ChainParameters, choose_parameters
 from chain_service.doorbell import Doorbell
 from chain_service.follower import Halted, OtherAuthor, follow_chain, resume
 from chain_service.settings import ChainSettings
-from taonet.kit.db import open_pool
+from taonet.kit.db import WIRE, open_pool
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.logging import configure_logging, get_logger
@@ -80,7 +80,7 @@ def _load_key(settings: ChainSettings) -> Keypair:
 
 
 def _resume(settings: ChainSettings) -> int:
-    with psycopg.connect(settings.database_url) as conn:
+    with psycopg.connect(settings.database_url, **WIRE) as conn:
         log.info("the follower may go on" if resume(conn) else "the follower had not stopped")
     return 0
 

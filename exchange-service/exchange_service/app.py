@@ -1,7 +1,6 @@
 """The exchange as a web application: the engine, the routes, and who watches the chain."""
 
 import asyncio
-import gc
 import os
 import sys
 import threading
@@ -49,7 +48,8 @@ from exchange_service.switch.operations import Switch
 from exchange_service.turnstile import Turnstile
 from exchange_service.watching import ExchangeState, watch_reserves
 from exchange_service.web import now_ms
-from taonet.kit.db import begin, open_pool
+from taonet.kit.db import WIRE, begin, open_pool
+from taonet.kit.garbage import collect_rarely
 from taonet.kit.web import create_app as create_web_app
 
 ENGINE_FAILED: Final = 70
@@ -59,7 +59,6 @@ EXIT_GRACE_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 3.0
 """How long the end waits for the thread that shares the limits."""
 GIL_SECONDS: Final = 0.0001
-GARBAGE_OBJECTS: Final = 50_000
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 unknown = APIRouter()
@@ -80,9 +79,7 @@ def settle_runtime() -> None:
     """Make the interpreter fit for two busy threads: the engine and the event loop."""
     # After each of its waits for Postgres the engine needs the interpreter back soon.
     sys.setswitchinterval(GIL_SECONDS)
-    # What was loaded until now stays; what orders leave behind is freed without a collector.
-    gc.freeze()
-    gc.set_threshold(GARBAGE_OBJECTS)
+    collect_rarely()
 
 
 @contextmanager
@@ -117,7 +114,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(settings.database_url)
         desk = open_desk(settings, signer)
-        with psycopg.connect(settings.database_url, autocommit=True) as conn:
+        with psycopg.connect(settings.database_url, autocommit=True, **WIRE) as conn:
             recovered, history = recover(conn), History(conn)
             app.state.switch = Switch(switch_repository.find_status(conn))
             settle_runtime()

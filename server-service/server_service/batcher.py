@@ -24,11 +24,17 @@ from taonet.kit.metrics import HTTP_BUCKETS
 MERGED_ROWS_MAX = 64
 """Rows of one forward pass that several callers share."""
 STREAMS_MAX = 16
-"""Texts that go on at once; the others wait."""
+"""Texts that go on at once on a processor; the others wait."""
 PREFILL_TOKENS_MAX = 1024
 """Of the prompts that join in one turn, so that running texts are not held up for long."""
 STOP_SECONDS = 10.0
-OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "cannot allocate", "bad_alloc")
+OUT_OF_MEMORY_SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate",
+    "bad_alloc",
+    "alloc_failed",  # cuBLAS, whose workspace no longer fits
+)
 
 log = get_logger(__name__)
 
@@ -51,15 +57,16 @@ class OutOfMemory(Unavailable):
 class Batcher:
     """Owns the engine's thread. `submit_…` may be called from any thread, and answers at once."""
 
-    def __init__(self, engine: Engine, queue_size: int) -> None:
+    def __init__(self, engine: Engine, queue_size: int, streams_max: int = STREAMS_MAX) -> None:
         self._engine = engine
+        self._most_streams = streams_max
         self._forwards: Waiting[ForwardJob] = Waiting(queue_size)
         self._generations: Waiting[Generation] = Waiting(queue_size)
         self._running: list[Generation] = []
         self._batch = engine.start_batch()
         self._better: Engine | None = None
         self._rows_max = MERGED_ROWS_MAX
-        self._streams_max = STREAMS_MAX
+        self._streams_max = streams_max
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
@@ -190,7 +197,7 @@ class Batcher:
         """One token for every text; those that came to their end leave the batch."""
         self._leave()
         if not self._running:
-            self._streams_max = STREAMS_MAX
+            self._streams_max = self._most_streams
             return
         try:
             with timed(RequestKind.GENERATE):

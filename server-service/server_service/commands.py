@@ -11,15 +11,14 @@ import orjson
 import typer
 from tqdm import tqdm
 
-import server_service
 from server_service.domain.recipe import STARTERS, Recipe
+from server_service.starters import STARTER_MODELS
 from server_service.training.errors import TrainingError
 from taonet.corpus import CorpusError, find_or_build_corpus
 
 if TYPE_CHECKING:
     from server_service.training.build import Places
 
-DEFAULT_MODELS = Path(server_service.__file__).parents[1] / "models"
 DEFAULT_HOME = Path("~/.taonet")
 STEPS_LIMIT = 1_000_000
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -46,7 +45,7 @@ def build(
         int | None, typer.Option(min=1, max=STEPS_LIMIT, help="Steps to learn.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Start and order of the text.")] = None,
-    target: Annotated[Path, typer.Option(help="The folder of models.")] = DEFAULT_MODELS,
+    target: Annotated[Path, typer.Option(help="The folder of models.")] = STARTER_MODELS,
     tokenizer: Annotated[
         Path | None, typer.Option(help="A tokenizer.json of your own, for a new folder of models.")
     ] = None,

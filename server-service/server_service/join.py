@@ -102,8 +102,10 @@ def serve() -> None:
     import uvicorn
 
     from server_service.app import create_app
+    from server_service.memory import return_large_buffers
     from server_service.patience import PatientProtocol
 
+    return_large_buffers()
     # uvicorn sends itself the signal again once it has drained; by then it means success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(

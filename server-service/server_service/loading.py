@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import server_service
+from server_service.batcher import STREAMS_MAX
 from server_service.behaviour import DistortedEngine, LookupEngine, index_heldout_text
 from server_service.conversion import (
     NotConvertible,
@@ -14,24 +14,22 @@ from server_service.conversion import (
     find_folder,
 )
 from server_service.domain.behaviour import Behaviour, Conduct
-from server_service.engine import (
-    Engine,
-    TransformersEngine,
-    choose_device,
-    choose_dtype,
-    load_engine,
-)
+from server_service.engine import Engine
 from server_service.foreign import ForeignEngine, Translation
 from server_service.learning import Learner
 from server_service.model import LANES_MAX, ServedModel
+from server_service.pretrained import choose_device, choose_dtype, load_engine
 from server_service.quantizing import choose_compute_type
+from server_service.reference import TransformersEngine
 from server_service.settings import ServerSettings
+from server_service.starters import NETWORK_TOKENIZER
 from server_service.tokenizer import NetworkTokenizer, load_tokenizer
 from server_service.writing import FastWriter
 from taonet.kit.logging import get_logger
 
-NETWORK_TOKENIZER = Path(server_service.__file__).parents[1] / "models" / "tokenizer.json"
 ENGINES = ("auto", "torch", "ctranslate2")
+CUDA_STREAMS_MAX = 64
+"""Texts that torch writes at once on a GPU, where a step takes as long for many as for one."""
 COMPUTE_TYPES = ("auto", "float32", "int8", "bfloat16", "float16")
 
 log = get_logger(__name__)
@@ -88,7 +86,11 @@ def open_model(settings: ServerSettings, behaviour: Behaviour) -> OpenedModel:
     elif behaviour.conduct is Conduct.LOOKUP:
         corpus = Path(settings.corpus_path).expanduser()
         engine = LookupEngine(engine, index_heldout_text(corpus, network))
-    served = ServedModel(engine, writer, own.decode, settings.server_queue_size, translation)
+    on_cuda = choose_device(settings.server_device).type == "cuda"
+    streams_max = CUDA_STREAMS_MAX if on_cuda else STREAMS_MAX
+    served = ServedModel(
+        engine, writer, own.decode, settings.server_queue_size, translation, streams_max
+    )
     return OpenedModel(served, network, settings, own, translation)
 
 
@@ -127,14 +129,17 @@ def load_writer(
         wanted = settings.server_compute_type
         if wanted == "auto":
             wanted = choose_compute_type(folder, source, Path(settings.corpus_path).expanduser())
-        return FastWriter(
+        writer = FastWriter(
             folder,
             device=engine.device.type,
             compute_type=wanted,
             lanes=LANES_MAX,
             threads=settings.server_threads,
         )
-    except (NotConvertible, OSError) as error:
+        writer.prove()
+        return writer
+    # A RuntimeError says that the device's own libraries are missing, or its memory.
+    except (NotConvertible, OSError, RuntimeError) as error:
         if settings.server_engine == "ctranslate2":
             raise ValueError(f"CTranslate2 cannot serve this model: {error}") from error
         log.warning("torch writes this model's texts, more slowly", reason=str(error))

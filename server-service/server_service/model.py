@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from server_service.batcher import Batcher
+from server_service.batcher import STREAMS_MAX, Batcher
 from server_service.domain.text import Decode
 from server_service.engine import Engine, ModelFacts
 from server_service.foreign import Translation, translate_job
@@ -26,11 +26,12 @@ class ServedModel:
         decode: Decode,
         queue_size: int,
         translation: Translation | None = None,
+        streams_max: int = STREAMS_MAX,
     ) -> None:
         self.facts: ModelFacts = engine.facts
         self._translation = translation
         self._decode = decode
-        self._batcher = Batcher(engine, queue_size)
+        self._batcher = Batcher(engine, queue_size, streams_max)
         self._lanes = Lanes(writer, LANES_MAX, queue_size) if writer else None
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
 """Writing texts by CTranslate2: many times faster than step by step in Python.
 
 It takes the whole loop of choosing tokens into C++, so it writes what that loop can choose exactly
-(`GenerateJob.is_plain`); all else is written step by step by the reference, `engine.py`.
+(`GenerateJob.is_plain`); all else is written step by step by the reference (`reference.py`).
 """
 
 import json
@@ -34,6 +34,10 @@ class FastWriter:
             inter_threads=lanes,
             intra_threads=threads,
         )
+
+    def prove(self) -> None:
+        """Write one token. What a device lacks is first told when it computes, as RuntimeError."""
+        self.write([[0]], Sampling(temperature=0.0, top_p=1.0, top_k=1), 1, lambda *_: True)
 
     def write(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, new_tokens: int, tell: Tell

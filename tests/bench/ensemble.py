@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
-from server_service.engine import load_engine
+from server_service.pretrained import load_engine
 from taonet.corpus import find_or_build_corpus, read_chunks
 from validator_service.domain.ensembles import mix, weigh_voice
 from validator_service.gateway.ensemble import MEMBERS_MAX, TOP_K

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import orjson
 from tests.bench.memory import plot_memory
-from tests.bench.serve import Bench, Running, ask_something, prepare, running_server, sign
+from tests.bench.servers import Bench, Running, ask_something, prepare, running_server, sign
 
 from server_service.schemas import RequestKind
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+ROUND_SECONDS_MAX = 120.0
+
 
 @dataclass(frozen=True)
 class Request:
@@ -69,7 +71,7 @@ def measure_streams(
 
     speeds, firsts = [], []
     for number in range(rounds + 1):
-        seconds, streams = asyncio.run(run())
+        seconds, streams = asyncio.run(asyncio.wait_for(run(), ROUND_SECONDS_MAX))
         if number:
             speeds.append(sum(count_tokens(stream.body) for stream in streams) / seconds)
             firsts += [stream.first_seconds for stream in streams]

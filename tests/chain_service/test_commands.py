@@ -9,8 +9,9 @@ from bittensor_wallet import Wallet
 from tests.chain_service.conftest import RunningChain, enrich, key
 from tests.conftest import wait_until
 
+from chain_service.domain.parameters import RAO_PER_TAO
 from taonet.cli.main import main
-from taonet.kit.keys import ensure_wallet, load_coldkey, load_hotkey
+from taonet.kit.keys import ensure_hotkeys, ensure_wallet, load_coldkey, load_hotkey
 
 BOB = key("Bob")
 
@@ -64,6 +65,28 @@ def test_from_registering_to_sending(
     assert "Transferred" in typed(capsys, "chain", "block", str(receipt["height"]))
     delegate = json.dumps({"hotkey": hotkeys[0].ss58_address, "take": 5000})
     assert "done in block" in typed(capsys, "chain", "call", "become_delegate", delegate)
+
+
+def test_a_slot_is_paid_for_and_the_rest_is_sent(
+    chain: RunningChain, wallets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_hotkeys(wallets, "miner", ["three"])
+    one, two, three = (load_hotkey(str(wallets), "miner", n) for n in ("one", "two", "three"))
+    address = load_coldkey(str(wallets), "miner").ss58_address
+    enrich(chain.client, load_coldkey(str(wallets), "miner"), one, two)
+    by_burning = ("register", "--hotkey", "three", "--burn", "--json")
+    assert "InsufficientBalance" in failed(capsys, *by_burning)
+    wait_until(lambda: chain.client.neuron(0).stake_rao > 2 * RAO_PER_TAO)
+    typed(capsys, "stake", "remove", "2")
+
+    assert json.loads(typed(capsys, *by_burning)) == {"uid": 2, "hotkey": three.ss58_address}
+    assert 0 < chain.client.account(address).free_rao < 2 * RAO_PER_TAO
+    assert "or --all" in failed(capsys, "transfer", BOB.ss58_address)
+    assert "or --all" in failed(capsys, "transfer", BOB.ss58_address, "1", "--all")
+    receipt: Any = json.loads(typed(capsys, "transfer", BOB.ss58_address, "--all", "--json"))
+    assert receipt["status"] == "included"
+    assert chain.client.account(address).free_rao == 0
+    assert chain.client.account(BOB.ss58_address).free_rao > 0
 
 
 def test_an_encrypted_coldkey_signs_and_the_ecosystems_wallet_reads_it(

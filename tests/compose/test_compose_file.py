@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from server_service.settings import ServerSettings
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -18,6 +20,8 @@ OPEN_TO_THE_MACHINE = {
     *("chain", "chain-follower", "gateway", "gateway-2", "bitcoin", "exchange", "explorer"),
     *("prometheus", "grafana", "caddy"),
 }
+DRAIN = "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN"
+"""uvicorn reads its options from the environment too."""
 HERE = {"127.0.0.1", "${TAONET_TLS_BIND:-127.0.0.1}"}
 """Where a port is published: on this machine; for TLS's door, unless its operator says where."""
 
@@ -47,6 +51,17 @@ def test_a_service_says_when_it_is_ready(name: str) -> None:
 
     assert name in STEPS | LOOPS or "test" in service["healthcheck"]
     assert service["restart"] == ("no" if name in STEPS else "unless-stopped")
+
+
+@every_service
+def test_who_serves_has_time_to_finish_what_he_has_begun(name: str) -> None:
+    service = SERVICES[name]
+    patience = ServerSettings.model_fields["server_drain_seconds"].default
+    if "server_service" not in service.get("command", []):
+        patience = int(service.get("environment", {}).get(DRAIN, 0))
+
+    assert int(service.get("stop_grace_period", "10s").removesuffix("s")) > patience
+    assert patience or "uvicorn" not in service.get("command", [])
 
 
 @every_service

@@ -21,9 +21,9 @@ import pytest
 from openai import APIStatusError, OpenAI
 from tests.conftest import free_port, wait_until
 
-import server_service
 from chain_service.client import ChainClient
 from exchange_service.client import ExchangeClient
+from server_service.starters import STARTER_MODELS
 from server_service.tensors import pack_tensors
 from taonet.kit import signing
 from taonet.kit.keys import Keypair, load_coldkey, load_hotkey
@@ -40,7 +40,11 @@ BACK_SECONDS = 60
 PAYOUT_SECONDS = 240
 QUESTIONS_AT_ONCE = 20
 PROMTOOL = find_program("promtool")
-MODELS = Path(server_service.__file__).parents[1] / "models"
+NO_DOORS = {
+    *("postgres", "valkey", "prometheus", "alertmanager"),
+    *("chain-author", "chain-follower", "market-maker", "treasury"),
+}
+"""Programs of others, and loops of ours that tell nothing but their metrics."""
 SHOWN_BY_THE_KERNEL = ("environ", "cmdline")
 """What others on the machine may see of a process, more easily than its memory."""
 QUESTION: Any = {
@@ -53,7 +57,7 @@ QUESTION: Any = {
 def heldout_loss(address: str) -> float:
     """Return the loss on the card of the model that a Server says it holds."""
     model = httpx.get(f"{address}/info").json()["model"]
-    card = json.loads((MODELS / Path(model).name / "training.json").read_text())
+    card = json.loads((STARTER_MODELS / Path(model).name / "training.json").read_text())
     return float(card["measured"]["heldout_nats"])
 
 
@@ -234,6 +238,21 @@ def test_no_secret_is_in_a_log_an_environment_or_a_command_line(box: Box) -> Non
     ] == []
 
 
+def test_every_door_tells_browsers_to_be_careful(box: Box) -> None:
+    """Another site's page may not read an answer, nor frame it, nor ask for what needs leave."""
+    foreign = {"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
+    processes = [one for one in box.status()["processes"] if one["name"] not in NO_DOORS]
+    doors = {one["name"]: f"http://127.0.0.1:{one['port']}" for one in processes if one["port"]}
+
+    for name, url in doors.items():
+        for method in ("GET", "OPTIONS"):
+            headers = httpx.request(method, f"{url}/healthz", headers=foreign).headers
+            assert headers["x-content-type-options"] == "nosniff", name
+            assert headers["x-frame-options"] == "DENY", name
+            assert not [one for one in headers if one.startswith("access-control-")], name
+    assert len(doors) > 10
+
+
 def private_keys(box: Box) -> list[Path]:
     wallets = box.home / "wallets"
     found = [*wallets.glob("*/coldkey"), *wallets.glob("*/hotkeys/*")]
@@ -272,7 +291,7 @@ def check_dashboards(box: Box) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "monitoring.check_dashboards"],
         env=box.environment,
-        cwd=MODELS.parents[1],
+        cwd=STARTER_MODELS.parents[1],
         capture_output=True,
         text=True,
         check=False,

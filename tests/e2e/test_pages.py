@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from tests.conftest import wait_until
-from tests.explorer.browsing import Visit, open_browser, visiting
+from tests.explorer.browsing import Visit, list_barriers, open_browser, visiting
 
 from .conftest import Box
 
@@ -15,6 +15,8 @@ pytestmark = pytest.mark.e2e
 
 TICK = 0.000001
 LIVE_SECONDS = 30
+SUPPLIED_SECONDS = 180
+"""A young box mines what its market maker sells."""
 BILL = re.compile(r"\d+ tokens in, \d+ out · 0\.\d+ TAO · answered by Server uid \d")
 COUNT_PIECES = """
     window.pieces = 0;
@@ -34,6 +36,7 @@ def visit(browser: Browser, box: Box) -> Iterator[Visit]:
     with visiting(browser, box.address("explorer")) as opened:
         yield opened
         opened.check_calm()
+        assert not list_barriers(opened.page)
 
 
 def is_drawn(picture: Locator) -> bool:
@@ -60,9 +63,9 @@ def see_both_deposit_addresses(page: Page) -> None:
 
 
 def place_and_cancel(page: Page) -> None:
-    """Bid just below the best bid; the book shows it, and shows it no more once cancelled."""
-    best = float(page.locator(".bids tr").first.locator("td").first.inner_text())
-    price = f"{best - TICK:.6f}"
+    """Bid where nobody sells; the book shows it, and shows it no more once cancelled."""
+    lowest = float(page.locator(".bids tr").last.locator("td").first.inner_text())
+    price = f"{lowest + TICK:.6f}"
     in_book = page.locator(".bids tr").filter(has_text=price)
     page.get_by_label("Price, BTC for one TAO").fill(price)
     page.get_by_label("Amount, TAO").fill("0.37")
@@ -80,7 +83,13 @@ def place_and_cancel(page: Page) -> None:
     expect(page.locator("#balances tr").first.locator("td").last).to_have_text("0.00")
 
 
+def is_enough_on_sale(page: Page) -> bool:
+    """Whether the market maker has its first TAO, and people left some of it."""
+    return float(page.locator(".asks tr").first.locator("td").last.inner_text()) > 0.5
+
+
 def buy_at_the_market(page: Page) -> None:
+    wait_until(lambda: is_enough_on_sale(page), SUPPLIED_SECONDS)
     candles = page.locator("#candles").screenshot()
     page.get_by_label("Kind").select_option("MARKET")
     page.get_by_label("Amount, TAO").fill("0.23")

@@ -3,9 +3,11 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -31,6 +33,17 @@ def open_browser() -> Iterator[Browser]:
         browser.close()
 
 
+def list_barriers(page: Page, rules: Any = ("wcag2a", "wcag2aa")) -> list[str]:
+    """Return which rules of WCAG that a program can check a page breaks, and where."""
+    only = rules if isinstance(rules, dict) else list(rules)
+    told = Axe().run(page, options={"runOnly": only, "resultTypes": ["violations"]})
+    return [
+        f"{page.url}: {broken['id']}: {node['html'][:200]}"
+        for broken in told.response["violations"]
+        for node in broken["nodes"]
+    ]
+
+
 class Visit:
     """A page in the browser, and all that it complained of."""
 
@@ -38,14 +51,13 @@ class Visit:
         self.page, self.base = page, base
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(f"{page.url}: {message.text}")
-                if message.type in ("error", "warning")
-                else None
-            ),
-        )
+        page.on("console", self._hear)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # A machine that gets another network, as Docker makes them, is no fault of the page.
+        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
+            where = message.location.get("url", "")
+            self.complaints.append(f"{self.page.url}: {message.text} ({where})")
 
     def go(self, path: str) -> Page:
         self.page.goto(self.base + path, wait_until="load")

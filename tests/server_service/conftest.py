@@ -14,7 +14,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from server_service.engine import TransformersEngine, load_engine
+from server_service.pretrained import load_engine
+from server_service.reference import TransformersEngine
 from server_service.tokenizer import NetworkTokenizer, load_tokenizer
 from taonet.kit.keys import Keypair
 

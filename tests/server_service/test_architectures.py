@@ -8,7 +8,7 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
-from server_service.engine import load_engine
+from server_service.pretrained import load_engine
 from server_service.tokenizer import ModelUnreadable
 
 VOCABULARY = 512

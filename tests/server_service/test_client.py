@@ -21,7 +21,7 @@ from server_service.client import (
     ServerClient,
     ServerFailure,
 )
-from server_service.engine import TransformersEngine
+from server_service.reference import TransformersEngine
 from server_service.schemas import FinishReason, RequestKind
 from server_service.tokenizer import NetworkTokenizer
 from taonet.kit.keys import Keypair

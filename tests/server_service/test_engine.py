@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from server_service.engine import TransformersEngine, load_engine
+from server_service.pretrained import load_engine
+from server_service.reference import TransformersEngine
 from server_service.tokenizer import ModelUnreadable, load_tokenizer
 
 PROMPTS = [[5, 6, 7, 8, 9], [300, 301], [1000], [44, 45, 46, 47, 48, 49, 50]]

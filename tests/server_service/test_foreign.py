@@ -18,8 +18,8 @@ from server_service.client import (
     ServerClient,
     ServerFailure,
 )
-from server_service.engine import load_engine
 from server_service.foreign import ForeignEngine, Translation
+from server_service.pretrained import load_engine
 from server_service.tokenizer import NetworkTokenizer, load_tokenizer
 
 VOCABULARY = 900

@@ -10,8 +10,8 @@ from tests.server_service.serving import RunningServer, Surroundings, wait_until
 
 from server_service.client import GenerateEnd, GenerateRequest, ServerClient
 from server_service.domain.recipe import Recipe
-from server_service.engine import choose_device, choose_dtype
 from server_service.learning import Learner
+from server_service.pretrained import choose_device, choose_dtype
 from server_service.training.curve import LossCurve
 from server_service.training.finetune import finetune, load_lesson, split_off
 from taonet.corpus import Source, build_corpus, read_chunks

@@ -12,7 +12,7 @@ from tests.server_service.serving import Surroundings, free_port, wait_until
 from tests.server_service.test_join import ended, is_ready, start
 
 from server_service.client import NextPhrases, ServerAddress, ServerClient, ServerFailure
-from server_service.commands import DEFAULT_MODELS
+from server_service.starters import STARTER_MODELS
 from taonet.kit.keys import load_hotkey
 
 START_SECONDS = 240
@@ -25,7 +25,7 @@ def test_a_pass_too_large_for_the_memory_is_refused_and_the_next_is_answered(
     surroundings: Surroundings, chain: FakeChain
 ) -> None:
     port = free_port()
-    options = ["--chain", surroundings.chain_url, "--model", str(DEFAULT_MODELS / "oak")]
+    options = ["--chain", surroundings.chain_url, "--model", str(STARTER_MODELS / "oak")]
     command = ["join", *options, "--name", "poor", "--port", str(port)]
     with ended(start(surroundings, *command, OMP_NUM_THREADS="1")) as process:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), START_SECONDS)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tests.server_service.test_architectures import STEPS, VOCABULARY, build
 
-from server_service.engine import TransformersEngine, load_engine
 from server_service.prefixes import SHARED_TOKENS_MIN, count_bytes, states_of
+from server_service.pretrained import load_engine
+from server_service.reference import TransformersEngine
 
 TOLD = list(range(40, 140))
 CONVERSATION = [TOLD, [*TOLD, 7, 8, 9], [*TOLD, 7, 8, 9, 10], [*TOLD[:90], 3, 4], [5, *TOLD], TOLD]
@@ -27,11 +28,13 @@ def load(folder: str, prefix_bytes: int) -> TransformersEngine:
     return load_engine(folder, VOCABULARY, threads=1, prefix_bytes=prefix_bytes)
 
 
-def write(engine: TransformersEngine, prompts: list[list[int]]) -> list[list[int]]:
+def write(
+    engine: TransformersEngine, prompts: list[list[int]], steps: int = STEPS
+) -> list[list[int]]:
     """Greedy texts, all in one batch."""
     batch = engine.start_batch()
     texts = [[int(batch.join(prompt)[0].argmax())] for prompt in prompts]
-    for _ in range(STEPS - 1):
+    for _ in range(steps - 1):
         logits = batch.step([text[-1] for text in texts])
         for text, row in zip(texts, logits, strict=True):
             text.append(int(row.argmax()))

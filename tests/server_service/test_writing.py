@@ -13,11 +13,13 @@ from tests.server_service.test_engine import greedy_alone
 
 from server_service.conversion import NotConvertible, convert
 from server_service.domain.sampling import Sampling, log_softmax
-from server_service.engine import TransformersEngine
 from server_service.generation import Finish, GenerateJob, Piece
 from server_service.lanes import Lanes
+from server_service.loading import load_writer
 from server_service.model import ServedModel
+from server_service.reference import TransformersEngine
 from server_service.schemas import FinishReason
+from server_service.settings import ServerSettings
 from server_service.writing import FastWriter
 from taonet.kit.errors import Refusal
 
@@ -207,3 +209,17 @@ def test_an_architecture_without_a_place_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotConvertible, match="foreign"):
         convert(tmp_path / "foreign", tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_where_a_device_lacks_its_libraries_torch_writes(
+    model_folder: Path, cache: Path, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(writer: FastWriter) -> None:
+        raise RuntimeError("Library libcublas.so.12 is not found")
+
+    monkeypatch.setattr(FastWriter, "prove", fail)
+    settings = ServerSettings(server_model=str(model_folder), server_device="cpu")
+    assert load_writer(settings, str(model_folder), engine, cache) is None
+    insisting = settings.model_copy(update={"server_engine": "ctranslate2"})
+    with pytest.raises(ValueError, match="libcublas"):
+        load_writer(insisting, str(model_folder), engine, cache)

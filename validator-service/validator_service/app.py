@@ -19,6 +19,7 @@ from taonet.kit import web
 from taonet.kit.audits import Audits
 from taonet.kit.db import migrate, open_pool
 from taonet.kit.errors import Refusal
+from taonet.kit.garbage import collect_rarely
 from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.metrics import REFUSALS
 from taonet.kit.quick_http import QuickTransport
@@ -89,9 +90,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         name=settings.validator_name,
         hotkey=hotkey.ss58_address,
         prices=settings.prices(),
-        deposit_seed=load_seed(
-            settings.wallet_path, settings.wallet_name, settings.hotkey_name
-        ),
+        deposit_seed=load_seed(settings.wallet_path, settings.wallet_name, settings.hotkey_name),
         redis=redis.Redis.from_url(settings.redis_url),
         pool=pool,
     )
@@ -107,6 +106,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         treasury = app.state.auditor.treasury
         auditing = asyncio.create_task(app.state.auditor.keep_looking())
         with running_beside(settings, pool, hotkey, treasury, gateway), Audits(pool, AUDITS):
+            collect_rarely()
             yield
             await gateway.close()
         auditing.cancel()

@@ -110,7 +110,7 @@ def run() -> None:
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     uvicorn = [sys.executable, "-m", "uvicorn", "--factory", "validator_service.app:create_app"]
     commands = [
-        [*uvicorn, "--host", "127.0.0.1", "--port", str(settings.validator_axon_port)],
+        [*uvicorn, "--host", settings.validator_host, "--port", str(settings.validator_axon_port)],
         [*celery, "worker", "-n", f"{settings.validator_name}@%h", *quiet],
         [*celery, "beat"],
     ]

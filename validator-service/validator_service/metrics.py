@@ -15,8 +15,6 @@ from psycopg_pool import ConnectionPool
 from taonet.kit.db import begin
 from taonet.kit.exposition import Exposition
 from taonet.kit.metrics import HTTP_BUCKETS, WORK_BUCKETS
-from validator_service.domain.averages import Averages
-from validator_service.domain.scores import Standings
 from validator_service.domain.weights import U32_MAXIMUM
 from validator_service.payouts import statement_repository
 from validator_service.rounds import repository, watch_repository
@@ -45,6 +43,8 @@ for outcome in ("answered", "broken", "disconnected", "refused"):
 for direction in ("input", "output"):
     INFERENCE_TOKENS.labels(direction)
 
+FIGURE_DIGITS = 6
+"""Of what is thought of a Server: as many as a mean of some rounds can mean."""
 STATES = ("asking", "asked", "scored", "parked")
 JobRow = tuple[str, str, str, float, int, float]
 """Job, measure, outcome, bound, how many, their seconds."""
@@ -62,7 +62,7 @@ class ValidatorState:
             show_watch(page, watch_repository.load_watch(conn))
             show_tallies(page, repository.load_tallies(conn))
             show_states(page, dict(watch_repository.count_round_states(conn)))
-            show_servers(page, conn, repository.load_standings(conn))
+            show_servers(page, conn)
             show_jobs(page, watch_repository.load_job_times(conn))
         return str(page)
 
@@ -111,23 +111,22 @@ def show_states(page: Exposition, counts: dict[str, int]) -> None:
     page.series("gauge", "taonet_validator_kept_rounds", meaning, ("state",), rows)
 
 
-def show_servers(page: Exposition, conn: Connection, standings: Standings) -> None:
+def show_servers(page: Exposition, conn: Connection) -> None:
     """Show what this Validator thinks of each Server, and why."""
-    uids = standings.uids.tolist()
-    weights = repository.load_newest_weights(conn)
-    set_weights = zip(weights.uids, weights.values, strict=True) if weights else ()
-    rounds = watch_repository.load_server_rounds(conn)
-    shown: dict[str, tuple[str, Iterable[tuple[int, float]]]] = {
-        "loss_nats": ("Long-run mean loss.", _pairs(uids, standings.loss)),
-        "latency_seconds": ("Long-run mean time to answer.", _pairs(uids, standings.seconds)),
-        "score": ("Score.", zip(uids, standings.score.value.tolist(), strict=True)),
-        "worth": ("What the newest round was worth.", ((uid, worth) for uid, worth, _ in rounds)),
-        "synergy": ("Part of that by synergy.", ((uid, synergy) for uid, _, synergy in rounds)),
-        "weight_ratio": ("Newest weight made.", ((u, v / U32_MAXIMUM) for u, v in set_weights)),
+    uids, *figures = list(zip(*watch_repository.load_server_figures(conn), strict=True)) or [()] * 6
+    meanings = {
+        "loss_nats": "Long-run mean loss.",
+        "latency_seconds": "Long-run mean time to answer.",
+        "score": "Score.",
+        "worth": "What the newest round was worth.",
+        "synergy": "Part of that by synergy.",
     }
-    for name, (meaning, pairs) in shown.items():
-        title = f"taonet_validator_server_{name}"
-        page.series("gauge", title, meaning, ("uid",), pairs, rounded=True)
+    for (name, meaning), values in zip(meanings.items(), figures, strict=True):
+        show_figure(page, name, meaning, zip(uids, values, strict=True))
+    weights = repository.load_newest_weights(conn)
+    shares = zip(weights.uids, weights.values, strict=True) if weights else ()
+    ratios = ((uid, value / U32_MAXIMUM) for uid, value in shares)
+    show_figure(page, "weight_ratio", "Newest weight made.", ratios)
     page.series(
         "counter",
         "taonet_validator_server_answers_total",
@@ -137,9 +136,13 @@ def show_servers(page: Exposition, conn: Connection, standings: Standings) -> No
     )
 
 
-def _pairs(uids: list[int], averages: Averages) -> Iterator[tuple[int, float]]:
-    known = zip(uids, averages.value.tolist(), averages.weight.tolist(), strict=True)
-    return ((uid, value) for uid, value, weight in known if weight > 0)
+def show_figure(
+    page: Exposition, name: str, meaning: str, values: Iterable[tuple[int, float | None]]
+) -> None:
+    """Show one figure of each Server that has it."""
+    known = (pair for pair in values if pair[1] is not None)
+    title = f"taonet_validator_server_{name}"
+    page.series("gauge", title, meaning, ("uid",), known, digits=FIGURE_DIGITS)
 
 
 def show_jobs(page: Exposition, rows: list[JobRow]) -> None:

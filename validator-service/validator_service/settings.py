@@ -33,12 +33,15 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     """Whether Servers at loopback and private addresses are asked: yes for a box of one's own."""
     validator_axon_ip: str = "127.0.0.1"
     """Where others reach the gateway, as the chain shows it."""
+    validator_host: str = "127.0.0.1"
+    """The address of this machine that the gateway listens at; 0.0.0.0 where no proxy stands
+    before it."""
     validator_axon_port: int = 8080
     """The gateway's port, as the chain shows it."""
     corpus_path: str = "~/.taonet/corpus"
     """The folder of the corpus; only its held-out part is read here."""
-    tokenizer_path: str = "models/tokenizer.json"
-    """The network's tokenizer."""
+    tokenizer_path: str = ""
+    """The network's tokenizer; the starter network's if empty."""
     validator_price_input_rao: int = 100_000_000
     """What consumers pay for a million tokens of their prompts."""
     validator_price_output_rao: int = 400_000_000

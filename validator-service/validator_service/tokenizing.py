@@ -4,15 +4,16 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from server_service.starters import NETWORK_TOKENIZER
 from validator_service.domain.logprobs import byte_alphabet, read_token
 
 
 def load_tokenizer(path: str) -> Tokenizer:
     """
-    Read the tokenizer. Text that spells a special token stays text to it: nobody can end a
-    document by writing <|endoftext|>.
+    Read the tokenizer, the starter network's where no path is given. Text that spells a special
+    token stays text to it: nobody can end a document by writing <|endoftext|>.
     """
-    tokenizer: Tokenizer = Tokenizer.from_file(str(Path(path).expanduser()))
+    tokenizer: Tokenizer = Tokenizer.from_file(str(Path(path or NETWORK_TOKENIZER).expanduser()))
     tokenizer.encode_special_tokens = True
     return tokenizer
 

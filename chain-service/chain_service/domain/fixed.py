@@ -6,14 +6,12 @@ This is the original chain's arithmetic (opentensor/subtensor_deprecated, its st
 operation in the same order, so the formulas that use these functions must not be simplified.
 """
 
-from decimal import ROUND_FLOOR, Context, Decimal
+from collections.abc import Sequence
 
 FRACTION_BITS = 63
 ONE = 1 << FRACTION_BITS
 """The number 1."""
 UINT64_MAX = 2**64 - 1
-EXPONENTIAL = Context(prec=60, Emax=999_999, Emin=-999_999)
-"""Enough digits that flooring to 63 bits never depends on the rounding of the 60th."""
 
 
 def multiply(left: int, right: int) -> int:
@@ -27,11 +25,9 @@ def divide(dividend: int, divisor: int) -> int:
     return quotient if dividend >= 0 else -quotient
 
 
-def exponentiate(exponent: int) -> int:
-    """Return e^exponent, exact and then floored to 63 fraction bits."""
-    power = EXPONENTIAL.exp(EXPONENTIAL.divide(Decimal(exponent), Decimal(ONE)))
-    scaled = EXPONENTIAL.multiply(power, Decimal(ONE))
-    return int(scaled.to_integral_value(rounding=ROUND_FLOOR))
+def divide_all(dividends: Sequence[int], divisor: int) -> list[int]:
+    """Return the quotients of numbers that aren't negative by one divisor; 0 by 0 is 0."""
+    return [(dividend << FRACTION_BITS) // (divisor or 1) for dividend in dividends]
 
 
 def to_uint64(number: int) -> int:

@@ -8,7 +8,8 @@ last bit. i ranks, j is ranked.
 
 from collections.abc import Sequence
 
-from chain_service.domain.fixed import ONE, divide, exponentiate, multiply, to_uint64
+from chain_service.domain.exponential import exponentiate
+from chain_service.domain.fixed import ONE, divide, divide_all, multiply, to_uint64
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import PARTS_PER_MILLION, UINT32_MAX, ChainParameters
 
@@ -29,7 +30,7 @@ def run_nakamoto_step(graph: Graph, parameters: ChainParameters) -> Step:
 
     rank = normalise(rank)
     active_share = sum(share for share, is_active in zip(shares, active, strict=True) if is_active)
-    trust = [divide(value, active_share) for value in trust]
+    trust = divide_all(trust, active_share)
     consensus = [calculate_consensus(value, parameters) for value in trust]
     incentive = normalise([multiply(r, c) for r, c in zip(rank, consensus, strict=True)])
     dividends = normalise(calculate_dividends(incentive, bonds, parameters))
@@ -126,8 +127,7 @@ def calculate_dividends(
 
 def normalise(values: Sequence[int]) -> list[int]:
     """5, 7, 8. x ← x / Σx; all zero stays zero."""
-    total = sum(values)
-    return [divide(value, total) if total else 0 for value in values]
+    return divide_all(values, sum(values))
 
 
 def _unranked(active: Sequence[bool], bonds: Bonds) -> Step:

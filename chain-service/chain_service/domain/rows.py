@@ -1,8 +1,9 @@
 """Sparse rows as arrays, so that a step over a million weights needn't unpack a million pairs."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import overload
+from functools import cached_property, lru_cache
+from itertools import chain, pairwise
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from chain_service.domain.network import Row
 Pair = tuple[int, int]
 
 UID_BYTES, VALUE_BYTES = 4, 8
+RUNS_MAX = 32
+"""So many runs of uids that follow one another are copied run by run."""
 CELLS_PER_BLOCK = 1 << 15
 """A block's arrays, of 256 KiB each, stay in the processor's second cache."""
 
@@ -20,24 +23,33 @@ CELLS_PER_BLOCK = 1 << 15
 class PackedRow(Sequence[Pair]):
     """A row that reads as its (uid, value) pairs, and holds them as two arrays; never changed."""
 
-    __slots__ = ("_digest", "uids", "values")
-
     def __init__(self, uids: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         self.uids = uids
         self.values = values
-        self._digest: bytes | None = None
+
+    @cached_property
+    def places(self) -> Sequence[tuple[slice | NDArray[np.int64], slice]]:
+        """
+        Where parts of the values lie in a dense line: slices, ten times as fast as uids, if few.
+        """
+        breaks = np.flatnonzero(np.diff(self.uids) != 1) + 1
+        if len(breaks) >= RUNS_MAX or not len(self.uids):
+            return [(self.uids, slice(None))]
+        bounds = [0, *breaks.tolist(), len(self.uids)]
+        return [
+            (slice(int(self.uids[start]), int(self.uids[end - 1]) + 1), slice(start, end))
+            for start, end in pairwise(bounds)
+        ]
 
     @property
     def packed(self) -> bytes:
         """The uids as little-endian u32, then the values as u64."""
         return self.uids.astype("<u4").tobytes() + self.values.astype("<u8").tobytes()
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """Return blake2b-256 of the packed bytes."""
-        if self._digest is None:
-            self._digest = hash_bytes(self.packed)
-        return self._digest
+        return hash_bytes(self.packed)
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -87,22 +99,46 @@ def unpack_row(packed: bytes) -> PackedRow:
 
 def pack_line(line: NDArray[np.int64]) -> PackedRow:
     """Return a dense row as a packed one, zeros left out."""
-    uids = np.flatnonzero(line != 0)
-    return PackedRow(uids, line[uids])
+    filled = np.zeros(len(line) + 2, dtype=np.bool_)
+    np.not_equal(line, 0, out=filled[1:-1])
+    edges = np.flatnonzero(filled[1:] != filled[:-1])
+    if len(edges) > 2 * RUNS_MAX:
+        uids = np.flatnonzero(filled[1:-1])
+        return PackedRow(uids, line[uids])
+    runs = [slice(start, end) for start, end in edges.reshape(-1, 2).tolist()]
+    uids = _all_uids(len(line))
+    if len(runs) == 1:
+        return PackedRow(uids[runs[0]], line[runs[0]].copy())
+    return PackedRow(
+        *(np.concatenate([whole[:0], *map(whole.__getitem__, runs)]) for whole in (uids, line))
+    )
 
 
-def spread_rows(rows: Sequence[Row], count: int) -> NDArray[np.int64]:
-    """Return sparse rows as a matrix with a column for each of `count` uids."""
-    matrix = np.zeros((len(rows), count), dtype=np.int64)
+@lru_cache(1)
+def _all_uids(count: int) -> NDArray[np.int64]:
+    """Return 0, 1, 2 …: rows without gaps share it."""
+    uids = np.arange(count)
+    uids.flags.writeable = False
+    return uids
+
+
+def spread_rows(rows: Sequence[Row], matrix: NDArray[Any]) -> None:
+    """Write sparse rows over those of a matrix, which has a column for each uid."""
+    matrix[:] = 0
     for line, row in zip(matrix, rows, strict=True):
         if len(row):
             packed = pack_row(row)
-            line[packed.uids] = packed.values
-    return matrix
+            for place, part in packed.places:
+                line[place] = packed.values[part]
 
 
-def blocks_of(matrix: NDArray[np.int64]) -> Iterator[slice]:
+def height_of(width: int) -> int:
+    """Return how many rows make a block."""
+    return max(CELLS_PER_BLOCK // max(width, 1), 1)
+
+
+def blocks_of(matrix: NDArray[Any]) -> Iterator[slice]:
     """Yield slices of rows that make a block."""
-    height = max(CELLS_PER_BLOCK // max(matrix.shape[1], 1), 1)
+    height = height_of(matrix.shape[1])
     for start in range(0, matrix.shape[0], height):
         yield slice(start, start + height)

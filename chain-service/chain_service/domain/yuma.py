@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chain_service.domain.fixed32 import (
+    FRACTION_BITS,
     ONE,
     UINT16_MAX,
     Fixed,
@@ -29,7 +30,7 @@ from chain_service.domain.fixed32 import (
     upscale_to_uint16,
 )
 from chain_service.domain.network import Graph, Row, Step
-from chain_service.domain.parameters import PARTS_PER_MILLION, UINT64_MAX, ChainParameters
+from chain_service.domain.parameters import PARTS_PER_MILLION, ChainParameters
 from chain_service.domain.rows import blocks_of, pack_line, spread_rows
 
 Mask = NDArray[np.bool_]
@@ -93,6 +94,7 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
     weights = mask_weights(graph, rows, permits)
     consensus = calculate_median(row_stake, weights, _ratio(parameters.yuma_kappa_u16))
     clipped = np.minimum(weights, consensus)
+    validator_trust = clipped.sum(axis=1)
     ranks = sum_products(clipped, row_stake[:, None], axis=0)
     pre_ranks = sum_products(weights, row_stake[:, None], axis=0)
     incentive = normalise(ranks)
@@ -108,6 +110,7 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
         bonds = move_bonds(bought, old, row_stake, parameters)
         dividends = normalise(sum_products(bonds, incentive, axis=1))
         bonds = map_blocks(divide_block, bonds, bonds.max(axis=0, initial=0), out=bonds)
+    bonds[~new_permits[rows]] = 0
     all_dividends = _spread(dividends, rows, len(stake))
     return Epoch(
         active=active,
@@ -117,12 +120,12 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
         rows=rows,
         weights=weights,
         consensus=consensus,
-        validator_trust=_spread(clipped.sum(axis=1), rows, len(stake)),
+        validator_trust=_spread(validator_trust, rows, len(stake)),
         trust=divide(ranks, pre_ranks),
         incentive=incentive,
         dividends=all_dividends,
         emission=share_emission(incentive, all_dividends, active_stake, stake),
-        bonds=np.where(new_permits[rows, None], bonds, 0),
+        bonds=bonds,
     )
 
 
@@ -156,14 +159,15 @@ def find_rows(graph: Graph, permits: Mask) -> NDArray[np.int64]:
 def mask_weights(graph: Graph, rows: NDArray[np.int64], permits: Mask) -> Fixed:
     """5. W without forbidden rows, self-weights, and ranks of who came later; Σ_j W_ij = 1."""
     permitted = [graph.weights[uid] if permits[uid] else () for uid in rows]
-    weights = spread_rows(permitted, len(permits))
-    weights = upscale_to_uint16(weights, axis=1)
+    weights = np.empty((len(rows), len(permits)), dtype=np.int64)
+    spread_rows(permitted, weights)
+    upscale_to_uint16(weights, axis=1, out=weights)
     weights[np.arange(len(rows)), rows] = 0
     if graph.weights_blocks and graph.registered_blocks:
         set_blocks = np.asarray(graph.weights_blocks, dtype=np.int64)[rows]
         registered = np.asarray(graph.registered_blocks, dtype=np.int64)
         weights[set_blocks[:, None] <= registered] = 0
-    return normalise(weights, axis=1)
+    return normalise(weights, axis=1, out=weights)
 
 
 def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
@@ -178,36 +182,44 @@ def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
     stake, bits = stake[rows], len(rows).bit_length()
     # Without a majority the highest score is the median.
     minority = min(int(stake.sum()) - majority, int(stake.sum()) - 1)
-    columns = scores[rows].T
+    # Half as wide, numbers are sorted several times as fast.
+    kind = np.uint32 if int(scores.max()) >> (32 - bits) == 0 else np.int64
+    columns = scores.astype(kind)[rows].T
+    np.left_shift(columns, kind(bits), out=columns)
+    np.add(columns, np.arange(len(rows), dtype=kind), out=columns)
     median = np.empty(len(columns), dtype=np.int64)
     for block in blocks_of(columns):
-        keys = (columns[block] << bits) + np.arange(len(rows))
-        keys.sort(axis=1)
-        below = np.cumsum(stake[keys & ((1 << bits) - 1)], axis=1)
+        keys = np.sort(columns[block])
+        below = np.cumsum(stake.take(keys & kind((1 << bits) - 1)), axis=1)
         median[block] = keys[np.arange(len(keys)), (below > minority).argmax(axis=1)] >> bits
     return median
 
 
 def read_bonds(graph: Graph, rows: NDArray[np.int64]) -> Fixed:
     """Return B as stored, of 65,535, without slots that were given away."""
-    bonds = spread_rows([graph.bonds_rao[uid] for uid in rows], len(graph.stakes_rao))
+    bonds = np.empty((len(rows), len(graph.stakes_rao)), dtype=np.int64)
+    spread_rows([graph.bonds_rao[uid] for uid in rows], bonds)
     bonds[:, sorted(graph.reassigned_uids)] = 0
     return bonds
 
 
 def move_bonds(bought: Fixed, old: Fixed, stake: Fixed, parameters: ChainParameters) -> Fixed:
-    """9. B ← norm((1 − α)·norm(B) + α·norm(s ∘ W)), each by column; `old` is overwritten."""
+    """
+    9. B ← norm((1 − α)·norm(B) + α·norm(s ∘ W)), each by column.
+
+    Both `bought` and `old` are overwritten: fresh memory costs more than the work.
+    """
     alpha = find_alpha(parameters)
     new_share, old_share = np.array([alpha]), np.array([ONE - alpha])
-    purchased, held = sum_products(bought, stake[:, None], axis=0), old.sum(axis=0)
+    purchases = map_blocks(multiply_block, bought, stake[:, None], out=bought)
+    purchased, held = purchases.sum(axis=0), old.sum(axis=0)
 
-    def move(weights: Fixed, shares: Fixed, bonds: Fixed) -> Fixed:
-        purchases = divide_block(multiply_block(weights, shares), purchased)
-        moved = multiply_block(purchases, new_share)
+    def move(new: Fixed, bonds: Fixed) -> Fixed:
+        moved = multiply_block(divide_block(new, purchased), new_share)
         moved += multiply_block(divide_block(bonds, held), old_share)
         return moved
 
-    moved = map_blocks(move, bought, stake[:, None], old, out=old)
+    moved = map_blocks(move, purchases, old, out=old)
     return map_blocks(divide_block, moved, moved.sum(axis=0), out=moved)
 
 
@@ -270,10 +282,13 @@ def _spread(values: Fixed, rows: NDArray[np.int64], count: int) -> Fixed:
 def _stored_bonds(epoch: Epoch, count: int) -> list[Row]:
     """Return bonds as they are stored: of 65,535, zeros left out."""
     stored: list[Row] = [()] * count
-    for uid, line in zip(epoch.rows.tolist(), to_uint16(epoch.bonds), strict=True):
-        stored[uid] = pack_line(line)
+    for uid, line in zip(epoch.rows.tolist(), epoch.bonds, strict=True):
+        stored[uid] = pack_line(to_uint16(line))
     return stored
 
 
 def _to_uint64(values: Fixed) -> list[int]:
-    return [min(value, ONE) * UINT64_MAX // ONE for value in values.tolist()]
+    """Return floor(x · (2^64 − 1)), x at most 1: x · 2^64 less what is above 0."""
+    shares = np.minimum(values, ONE).view(np.uint64)
+    reported: list[int] = ((shares << np.uint64(FRACTION_BITS)) - (shares > 0)).tolist()
+    return reported

@@ -27,6 +27,8 @@ from taonet.kit.logging import get_logger
 
 PAYOUTS_PER_PAGE = 20
 SERVICE_TIMEOUT_SECONDS = 5.0
+KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
+"""Idle connections are let go before a service does: it closes them after 5 s, under a request."""
 RETRY_SECONDS = 2.0
 
 log = get_logger(__name__)
@@ -59,9 +61,9 @@ class Network:
     def __init__(self, settings: ExplorerSettings) -> None:
         self.settings = settings
         self.chain = HistoryClient(settings.chain_url)
-        self.http = httpx.AsyncClient(timeout=SERVICE_TIMEOUT_SECONDS)
+        self.http = httpx.AsyncClient(timeout=SERVICE_TIMEOUT_SECONDS, limits=KEPT)
         self.exchange_http = httpx.AsyncClient(
-            base_url=settings.exchange_url, timeout=SERVICE_TIMEOUT_SECONDS
+            base_url=settings.exchange_url, timeout=SERVICE_TIMEOUT_SECONDS, limits=KEPT
         )
         self.exchange = ExchangeReader(self.exchange_http)
         self.broadcast = Broadcast()

@@ -6,6 +6,7 @@ killed meanwhile. A page of it may have thousands of series, one for each neuron
 client library they would take longer than a scrape may.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -31,19 +32,18 @@ class Exposition:
         labels: Sequence[str],
         rows: Iterable[tuple[object, ...]],
         *,
-        rounded: bool = False,
+        digits: int | None = None,
     ) -> None:
         """Add a metric with labels: each row has the labels' values, then the number.
 
-        Rounded to nine digits, a share of thousands takes half the room.
+        Rounded to a few `digits`, a share of thousands takes half the room.
         """
         form = ",".join(f'{label}="%s"' for label in labels)
-        form = f"{name}{{{form}}} {'%.9g' if rounded else '%s'}\n"
-        self._parts.append(_head(kind, name, meaning))
-        self._parts.extend(
-            form % (row if type(row[0]) is int and len(row) == 2 else tuple(map(_escape, row)))
-            for row in rows
-        )
+        form = f"{name}{{{form}}} {f'%.{digits}g' if digits else '%s'}\n"
+        found = _escape_texts(list(rows))
+        # One formatting of all lines takes half the time of one for each.
+        filled = form * len(found) % tuple(itertools.chain.from_iterable(found))
+        self._parts += (_head(kind, name, meaning), filled)
 
     def histogram(
         self,
@@ -71,6 +71,18 @@ class Exposition:
 
 def _head(kind: str, name: str, meaning: str) -> str:
     return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n"
+
+
+def _escape_texts(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Escape the columns of text: each value once, as thousands of rows share a few."""
+    texts = [place for row in rows[:1] for place, value in enumerate(row) if type(value) is str]
+    if not texts:
+        return rows
+    columns = list(zip(*rows, strict=True))
+    for place in texts:
+        escaped = {value: _escape(value) for value in set(columns[place])}
+        columns[place] = tuple(map(escaped.__getitem__, columns[place]))
+    return list(zip(*columns, strict=True))
 
 
 def _escape(value: object) -> object:

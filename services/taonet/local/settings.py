@@ -5,12 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-import server_service
+from server_service.starters import STARTER_MODELS
 from taonet.kit.settings import ChainAccess, LogSettings, WalletSettings
 from taonet.local.home import Home
 
 PORT_BASE_MAX = 60_000
-STARTER_MODELS = Path(server_service.__file__).parents[1] / "models"
 
 
 class LocalSettings(LogSettings):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain_service.domain import nakamoto_dense
-from chain_service.domain.fixed import ONE
+from chain_service.domain import nakamoto_dense, wide
+from chain_service.domain.fixed import ONE, divide
 from chain_service.domain.nakamoto import run_nakamoto_step
-from chain_service.domain.nakamoto_dense import (
-    buy_bonds,
-    run_nakamoto_step_densely,
-    share_incentive,
-    take_digit,
-)
+from chain_service.domain.nakamoto_dense import decay, run_nakamoto_step_densely
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import NETWORK, UINT32_MAX, ChainParameters
-from chain_service.domain.rows import pack_row
+from chain_service.domain.rows import pack_line, pack_row, spread_rows
+from chain_service.domain.wide import take_digit
 
-SPECIAL_WEIGHTS = [1, 2, 3, 2**31 - 1, 2**31, 2**31 + 1, UINT32_MAX - 1, UINT32_MAX]
+SPECIAL_WEIGHTS = [0, 1, 2, 3, 2**31 - 1, 2**31, 2**31 + 1, UINT32_MAX - 1, UINT32_MAX]
 
 
 @pytest.fixture(autouse=True)
@@ -105,26 +102,58 @@ def test_uniform_graphs_where_products_are_nearly_whole() -> None:
     assert_same(graph, steps=20)
 
 
+@settings(deadline=None)
+@given(st.integers(0, ONE), st.integers(0, ONE))
+def test_wide_products_are_floored(left: int, right: int) -> None:
+    found = wide.multiply(np.array([left], np.uint64), np.array([right], np.uint64))
+    assert int(found[0]) == left * right >> 63
+
+
+@settings(deadline=None)
 @given(st.integers(1, 2**52), st.integers(1, 2**50), st.integers(-3, 3))
-def test_bought_bonds_are_floored_beside_whole_numbers(
+def test_scaled_numbers_are_floored_beside_whole_numbers(
     emission_rao: int, whole: int, off: int
 ) -> None:
     factor = ONE // 10 * emission_rao
     given_share = min(max(whole * 2**126 // factor + off, 1), ONE)
-    found = buy_bonds(np.array([given_share], dtype=np.uint64), factor)
+    found = wide.scale(np.array([given_share], dtype=np.uint64), factor)
     assert int(found[0]) == given_share * factor >> 126
 
 
-@given(st.integers(2**51, 2**52), st.integers(2**29, 2**31), st.integers(1, ONE))
-def test_digits_of_a_quotient_are_right_beside_whole_numbers(
-    total: int, digit: int, incentive: int
-) -> None:
+@settings(deadline=None)
+@given(st.integers(2**51, 2**52), st.integers(2**29, 2**31))
+def test_quotients_are_right_beside_whole_numbers(total: int, digit: int) -> None:
     bond = digit * total >> 31
-    found, rest = take_digit(np.array([bond]), np.array([total]), np.array([float(total)]))
+    found, rest = take_digit(np.array([bond]), np.array([total]))
     assert (int(found[0]), int(rest[0])) == divmod(bond << 31, total)
-    earned = np.array([incentive], dtype=np.uint64)
-    part = share_incentive(np.array([bond]), np.array([total]), earned)
-    assert int(part[0]) == incentive * ((bond << 62) // total) >> 63
+    assert int(wide.divide(np.array([bond]), np.array([total]))[0]) == (bond << 62) // total
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 2**52 - 1), min_size=1, max_size=9),
+    st.one_of(st.integers(0, 1_000_000), st.sampled_from([0, 500_000, 900_000, 1_000_000])),
+)
+def test_bonds_decay_to_the_same_floors(bonds_rao: list[int], kept_ppm: int) -> None:
+    momentum = divide(kept_ppm * ONE, 1_000_000 * ONE)
+    # Those that a step sees are mostly small, and multiples of ten decay to almost whole numbers.
+    for divisor in (1, 2**20, 2**26):
+        bonds = [rao // divisor // 10 * 10 for rao in bonds_rao] + [
+            rao // divisor for rao in bonds_rao
+        ]
+        found = np.array([bonds], dtype=np.float64)
+        decay(found, Fraction(kept_ppm, 1_000_000))
+        assert found[0].tolist() == [momentum * rao >> 63 for rao in bonds]
+
+
+@settings(deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=99), st.integers(1, 99))
+def test_a_line_comes_back_from_its_row(filled: list[bool], value: int) -> None:
+    line = np.array(filled * 3) * value
+    matrix = np.full((1, len(line)), 7)
+    spread_rows([pack_line(line)], matrix)
+    assert matrix[0].tolist() == line.tolist()
+    assert pack_line(line) == pack_row([(uid, value) for uid, one in enumerate(filled * 3) if one])
 
 
 def test_sums_too_large_for_the_pieces_go_to_the_plain_step() -> None:

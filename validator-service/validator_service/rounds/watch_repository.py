@@ -20,6 +20,11 @@ class ServerRound:
     """The first Server that answered alike; None: it did not answer."""
 
 
+FiguresRow = tuple[int, float | None, float | None, float, float | None, float | None]
+"""Uid; long-run means of loss, seconds and score; the newest round's worth and its synergy. None
+before the first value."""
+
+
 @dataclass(frozen=True)
 class WatchRow:
     """Single figures, of one moment."""
@@ -79,9 +84,13 @@ def load_server_codes(conn: Connection) -> list[tuple[int, str, int]]:
     return conn.execute("SELECT uid, code, total FROM server_tally ORDER BY uid, code").fetchall()
 
 
-def load_server_rounds(conn: Connection) -> list[tuple[int, float, float]]:
-    """Return uid, worth, synergy."""
-    return conn.execute("SELECT uid, worth, synergy FROM server_round ORDER BY uid").fetchall()
+def load_server_figures(conn: Connection) -> list[FiguresRow]:
+    return conn.execute(
+        """SELECT uid, loss_total / nullif(loss_weight, 0),
+             seconds_total / nullif(seconds_weight, 0),
+             coalesce(score_total / nullif(score_weight, 0), 0), worth, synergy
+           FROM standing LEFT JOIN server_round USING (uid) ORDER BY uid"""
+    ).fetchall()
 
 
 def load_judgements(conn: Connection, uid: int | None) -> list[JudgementRow]:

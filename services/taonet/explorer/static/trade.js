@@ -6,6 +6,7 @@ const POLL_MS = 5000;
 const field = (id) => document.getElementById(id);
 const STATES = { 0: "awaits confirmation", 1: "taken back", 2: "waits", 3: "rejected", 4: "on its way", 5: "failed", 6: "done" };
 const KINDS = { LIMIT: "limit", MARKET: "market", LIMIT_MAKER: "post only", STOP_LOSS_LIMIT: "stop limit" };
+const ENDS = { NEW: "is in the book", EXPIRED: "is over: the book had nothing for it", EXPIRED_IN_MATCH: "is over: it met one of your own" };
 let side = "BUY", coin = "BTC", coins = {};
 
 function start() {
@@ -189,7 +190,7 @@ async function placeOrder() {
   const filled = Number(placed.executedQty);
   field("order-done").textContent = filled
     ? `Order ${placed.orderId}: ${number(placed.executedQty)} of ${number(placed.origQty)} TAO for ${number(placed.cummulativeQuoteQty)} BTC.`
-    : `Order ${placed.orderId} is ${placed.status === "NEW" ? "in the book" : placed.status.toLowerCase()}.`;
+    : `Order ${placed.orderId} ${ENDS[placed.status] ?? `is ${placed.status.toLowerCase()}`}.`;
   await refreshAccount();
 }
 
