@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from exchange_service.app import GARBAGE_OBJECTS
 from exchange_service.compiled import find_compiled
 from exchange_service.domain.commands import (
     CancelOrder,
@@ -34,6 +33,7 @@ from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import Rejected
 from exchange_service.domain.refusals import UNKNOWN_ORDER
 from exchange_service.domain.symbol import STEP_RAO
+from taonet.kit.garbage import GARBAGE_OBJECTS
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "build" / "peers"

@@ -238,6 +238,9 @@ The work is processor time per order, in µs: of {", ".join(WORKERS)}.
 | connections | orders/s | range | median ms | p99 ms | work µs | asked for |
 | --- | --- | --- | --- | --- | --- | --- |
 {table}
+
+Doors and engine share one interpreter, so that a second divided by the exchange's own work is about
+the most it answers: that, and neither Postgres nor the disk, is the limit at 128 connections.
 """
 
 

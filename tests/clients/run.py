@@ -49,12 +49,17 @@ def main(python: Path) -> None:
                 verdicts["WebSocket"] = run_suite(python, suite, "--ws")
                 _, api_key, secret = open_trader(url, "python-binance", tao=10)
                 done = run_python_binance(python, url, api_key, secret)
-    REPORT.write_text(write_report(verdicts, done))
-    print(f"{REPORT.relative_to(ROOT)} is written")
     failed = [name for verdict in verdicts.values() for name in verdict.failed]
-    if failed or not done:
+    # A suite that could not begin fails at nothing.
+    idle = [half for half, verdict in verdicts.items() if not verdict.passed]
+    if failed or idle or not done:
         for verdict in verdicts.values():
             print(verdict.output)
+    if idle:
+        raise SystemExit(f"ccxt's suite passed nothing: {', '.join(idle)}")
+    REPORT.write_text(write_report(verdicts, done))
+    print(f"{REPORT.relative_to(ROOT)} is written")
+    if failed or not done:
         raise SystemExit(f"failed: {failed or 'python-binance'}")
 
 
@@ -90,7 +95,8 @@ def run_python_binance(python: Path, url: str, api_key: str, secret: str) -> lis
 
 
 def write_report(verdicts: dict[str, Verdict], done: list[str]) -> str:
-    versions = (Path(__file__).with_name("requirements.txt")).read_text().splitlines()[1:]
+    wanted = (Path(__file__).with_name("requirements.txt")).read_text().splitlines()
+    versions = [line for line in wanted if line.startswith(("ccxt", "python-binance"))]
     lines = [
         "# Other people's clients",
         "",
