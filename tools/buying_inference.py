@@ -1,7 +1,11 @@
 """
 Go the whole way of a consumer's money on a running box, and write it down.
 
+    export TAONET_VALIDATOR_PAYOUT_MINIMUM_RAO=1000
     taonet up --detach && python tools/buying_inference.py > docs/buying-inference.md
+
+Without that minimum the Servers' owner is paid only when 0.001 TAO are owed, which a few calls
+are not worth.
 
 What is printed is what was typed and what came back, cut where it is long; secrets are masked.
 """
@@ -20,6 +24,7 @@ from typing import Any
 import httpx
 
 from exchange_service.client import ExchangeClient
+from exchange_service.funds.commands import await_faucet
 
 NAME = f"alice-{os.getpid()}"
 WAIT_SECONDS = 240
@@ -93,11 +98,13 @@ def await_payout(addresses: dict[str, str], ids: list[str]) -> None:
     """Wait until each call is in a settled payout, and show one of them on chain."""
     say(
         "\nThe chain's fees for paying Servers are the Validator's own, never consumers' money:"
-        "\nuntil its take covers them, its operator puts capital into the treasury."
+        "\nuntil its take covers them, its operator puts capital into the treasury. A payout waits"
+        "\nuntil 0.001 TAO are owed to an owner; this box was started with"
+        "\n`TAONET_VALIDATOR_PAYOUT_MINIMUM_RAO=1000`, which is 0.000001 TAO, so that few calls do."
     )
     gateway, chain = addresses["gateway"], addresses["chain"]
     treasury = get(f"{gateway}/v1/audit")["treasury_address"]
-    run(f"taonet transfer --wallet operator --wallet-path {find_box_wallets()} {treasury} 0.005")
+    run(f"taonet transfer --wallet operator --wallet-path {find_box_wallets()} {treasury} 0.002")
     wait(lambda: all(is_paid(gateway, request_id) for request_id in ids))
     payout = next(p for p in payouts(gateway) if ids[0] in str(p))
     run("taonet gateway statement --limit 4")
@@ -132,6 +139,7 @@ def buy(exchange: str) -> None:
     with ExchangeClient(exchange) as public:
         key = public.create_key(NAME, funded=True)
         show(f"POST {exchange}/exchange/v1/keys", {"name": NAME, "funded": True})
+    await_faucet(exchange, key)
     with ExchangeClient(exchange, key.api_key, key.secret) as client:
         os.environ["EXCHANGE_KEY"], os.environ["EXCHANGE_SECRET"] = key.api_key, key.secret
         show("balances", client.balances())
@@ -194,9 +202,7 @@ def show(title: str, body: Any) -> None:
 def block(text: str) -> None:
     masked = re.sub(r"(sk-taonet-\w{4})[\w-]+", r"\1…", text.strip())
     masked = masked.replace(str(find_box_wallets()), "~/.taonet/wallets")
-    lines = [
-        line if len(line) < WIDTH_MAX else f"{line[:WIDTH_MAX]}…" for line in masked.splitlines()
-    ]
+    lines = [shorten(line) for line in masked.splitlines()]
     shown = lines if len(lines) <= LINES_MAX + 4 else [*lines[: LINES_MAX + 2], "…"]
     say("\n```\n" + "\n".join(shown) + "\n```")
 

@@ -1,7 +1,6 @@
 """The chain's commands, which the `taonet` command mounts: `metagraph`, `transfer`, `stake`, …"""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from chain_service.laboratory.vectors import check_path
 from chain_service.reference import describe_parameters
 from chain_service.schemas import ARGUMENTS, Neuron, Receipt
 from taonet.kit.errors import Malformed
-from taonet.kit.keys import Keypair, check_address, load_coldkey, load_hotkey
+from taonet.kit.keys import Keypair, check_address, given_password, load_coldkey, load_hotkey
 from taonet.kit.money import format_tao, parse_tao
 
 ChainOption = Annotated[
@@ -325,7 +324,7 @@ def _execute(
 
 def _load_coldkey(wallet_path: str, wallet: str) -> Keypair:
     """Load a coldkey; an encrypted one's password is TAONET_WALLET_PASSWORD, or asked for."""
-    return load_coldkey(wallet_path, wallet, os.environ.get("TAONET_WALLET_PASSWORD"))
+    return load_coldkey(wallet_path, wallet, given_password())
 
 
 def _read_tao(text: str) -> int:

@@ -74,13 +74,13 @@ def join(
     learn: LearnOption = None,
 ) -> None:
     """Join a network: make or load a wallet, register by work, announce, serve."""
-    from taonet.kit.keys import ensure_wallet
+    from taonet.kit.keys import ensure_wallet, given_password
     from taonet.kit.settings import WalletSettings
 
     export(WALLET_NAME=wallet or name)
     keys = WalletSettings()
     path = Path(keys.wallet_path).expanduser()
-    made = ensure_wallet(path, keys.wallet_name, [keys.hotkey_name])
+    made = ensure_wallet(path, keys.wallet_name, [keys.hotkey_name], given_password())
     typer.echo(f"wallet {keys.wallet_name} in {path}; its money belongs to ", nl=False)
     typer.echo(made.coldkeypub.ss58_address)
     run(model, name, chain, redis, ip, port, keys.wallet_name, None, learn)

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from tests.server_service.fake_chain import FakeChain
 from tests.server_service.serving import Surroundings, free_port, wait_until
 
+from server_service import join
 from server_service.client import GenerateEnd, GenerateRequest, ServerAddress, ServerClient
 from server_service.schemas import FinishReason
 from taonet.kit.keys import load_hotkey
@@ -86,6 +88,19 @@ async def read_while_it_stops(
         lines += [line async for line in stream]
     assert isinstance(lines[-1], GenerateEnd)
     return lines[-1]
+
+
+def test_a_new_wallet_is_encrypted_where_a_password_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(join, "run", lambda *_: None)
+    monkeypatch.setenv("TAONET_WALLET_NAME", "set back after the test")
+    monkeypatch.setenv("TAONET_WALLET_PATH", str(tmp_path))
+    monkeypatch.setenv("TAONET_WALLET_PASSWORD", "correct horse battery")
+
+    join.join(chain="http://127.0.0.1:9", model="none", name="careful")
+
+    assert (tmp_path / "careful" / "coldkey").read_bytes().startswith(b"$NACL")
 
 
 def test_a_model_that_cannot_be_read_is_named(surroundings: Surroundings, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Being a neuron: registered by work once, announced where the gateway is."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bittensor_wallet import Wallet
@@ -45,7 +45,9 @@ def ensure_registered(
         if not repository.try_lock_joining(conn):
             return None
         log.info("registering by work", hotkey=hotkey.ss58_address)
-        return chain.register_by_work(hotkey, coldkey_address)
+        uid = chain.register_by_work(hotkey, coldkey_address)
+    log.info("registered", uid=uid)
+    return uid
 
 
 def ensure_announced(chain: ChainClient, hotkey: Keypair, announcement: Announcement) -> None:
@@ -59,5 +61,6 @@ def ensure_announced(chain: ChainClient, hotkey: Keypair, announcement: Announce
         chain.execute(
             hotkey,
             "serve_axon",
-            {"ip": announcement.ip, "port": announcement.port, "name": announcement.name},
+            asdict(announcement),
         )
+        log.info("announced", **asdict(announcement))

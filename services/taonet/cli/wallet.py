@@ -1,7 +1,6 @@
 """`taonet wallet …`: keys on this machine, and what they hold on the chain."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 
 from chain_service.client import ChainClient
 from taonet.kit.errors import NotFound
-from taonet.kit.keys import check_address, ensure_wallet
+from taonet.kit.keys import check_address, ensure_wallet, given_password
 from taonet.kit.money import format_tao
 from taonet.kit.settings import ChainAccess, WalletSettings
 
@@ -28,7 +27,7 @@ def new(
 ) -> None:
     """Make a wallet; keys that exist are left alone."""
     folder = wallet_folder()
-    password = os.environ.get("TAONET_WALLET_PASSWORD") if encrypt else None
+    password = given_password() if encrypt else None
     if encrypt and password is None and not (folder / name / "coldkey").exists():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     ensure_wallet(folder, name, hotkey or ["default"], password)

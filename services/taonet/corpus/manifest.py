@@ -52,7 +52,9 @@ def load_manifest(folder: Path) -> Manifest:
         raw = orjson.loads((folder / MANIFEST).read_bytes())
         return parse_manifest(raw)
     except FileNotFoundError:
-        raise CorpusMissing(f"{folder} holds no corpus: build one with build_corpus") from None
+        raise CorpusMissing(
+            f"{folder} holds no corpus: build one with `taonet corpus build`"
+        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise CorpusDamaged(
             f"{folder / MANIFEST} cannot be read ({error}): build it again"

@@ -20,6 +20,7 @@ __all__ = [
     "check_signature",
     "ensure_hotkeys",
     "ensure_wallet",
+    "given_password",
     "load_coldkey",
     "load_hotkey",
 ]
@@ -95,6 +96,11 @@ def load_hotkey(path: str, name: str, hotkey: str) -> Keypair:
     """Load the key that signs a neuron's traffic."""
     keypair: Keypair = Wallet(name=name, hotkey=hotkey, path=str(Path(path).expanduser())).hotkey
     return keypair
+
+
+def given_password() -> str | None:
+    """Return what coldkeys are encrypted with, where TAONET_WALLET_PASSWORD says so."""
+    return os.environ.get("TAONET_WALLET_PASSWORD")
 
 
 def load_coldkey(path: str, name: str, password: str | None = None) -> Keypair:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from typer.testing import CliRunner
 
 from taonet.kit.keys import ensure_wallet
@@ -32,6 +33,18 @@ def test_a_key_is_made_for_a_wallet_by_name_or_address(gateway_url: str, tmp_pat
     missing = new("bob")
     assert missing.exit_code == 1
     assert "no wallet" in missing.stderr
+
+
+def test_an_encrypted_coldkey_signs_by_the_password_in_the_environment(
+    gateway_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_wallet(tmp_path, "carol", [], "correct horse battery")
+    monkeypatch.setenv("TAONET_WALLET_PASSWORD", "correct horse battery")
+    arguments = ["new", "--account", "carol", "--gateway", gateway_url, "--json"]
+
+    made = CliRunner().invoke(key_app, [*arguments, "--wallet-path", str(tmp_path)])
+
+    assert json.loads(made.stdout)["api_key"].startswith("sk-taonet-")
 
 
 def test_a_gateway_that_is_away_is_told(tmp_path: Path) -> None:

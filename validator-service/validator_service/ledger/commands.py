@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from taonet.kit.keys import Keypair, load_coldkey
+from taonet.kit.keys import Keypair, given_password, load_coldkey
 from taonet.kit.money import format_tao, parse_tao
 from validator_service.client import GatewayClient, GatewayRefusal
 from validator_service.domain.keys import Scope
@@ -101,7 +101,7 @@ def signing_for(
 ) -> Iterator[tuple[GatewayClient, Keypair]]:
     """Give a client and the account's coldkey; a refusal is one sentence, and exit code 1."""
     try:
-        keypair = load_coldkey(wallet_path, find_wallet(wallet_path, account))
+        keypair = load_coldkey(wallet_path, find_wallet(wallet_path, account), given_password())
         with GatewayClient(gateway) as client:
             yield client, keypair
     except (GatewayRefusal, FileNotFoundError, ValueError) as error:
