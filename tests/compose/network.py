@@ -68,6 +68,8 @@ def trade() -> str:
     made = httpx.post(f"{EXCHANGE}/exchange/v1/keys", json={"name": name, "funded": True})
     key = made.raise_for_status().json()
     with ExchangeClient(EXCHANGE, key["api_key"], key["secret"]) as trader:
+        # They come by Bitcoin's chain, and count after its confirmations.
+        wait_for("the test coins", lambda: "BTC" in trader.balances(), 60)
         wait_for("somebody sells", lambda: bool(trader.depth(limit=5)["asks"]), 60)
         return str(trader.market_order("BUY", "0.10")["status"])
 
