@@ -69,7 +69,7 @@ def trade() -> str:
     key = made.raise_for_status().json()
     with ExchangeClient(EXCHANGE, key["api_key"], key["secret"]) as trader:
         # They come by Bitcoin's chain, and count after its confirmations.
-        wait_for("the test coins", lambda: "BTC" in trader.balances(), 60)
+        wait_for("the test coins", lambda: float(trader.balances()["BTC"][0]) > 0, 60)
         wait_for("somebody sells", lambda: bool(trader.depth(limit=5)["asks"]), 60)
         return str(trader.market_order("BUY", "0.10")["status"])
 
