@@ -32,6 +32,7 @@ from server_service.schemas import (
 from server_service.tensors import pack_tensors, unpack_tensors
 from taonet.kit import signing
 
+STEP_BLOCKS = 5
 BLOCK_SECONDS = 0.2
 VOCABULARY = 320
 CONTEXT_LENGTH = 256
@@ -86,6 +87,9 @@ class StubChain:
     registrations: int = 0
     calls: list[str] = field(default_factory=list)
     """Names of the extrinsics so far."""
+    committed_at: int = 0
+    early_reveals: int = 0
+    """Weights shown before a step had passed since they were promised."""
     down: bool = False
     """Whether it answers nothing but 503."""
     refused: int = 0
@@ -132,12 +136,19 @@ class StubChain:
                 self.blocks.append({"header": header, "extrinsics": [], "events": events})
             return len(self.blocks)
 
+    def last_step(self) -> int:
+        return self.height() // STEP_BLOCKS * STEP_BLOCKS
+
     def apply(self, extrinsic: dict[str, Any]) -> None:
         arguments, signer = extrinsic["arguments"], extrinsic["signer"]
         if extrinsic["call"] == "register":
             self.registrations += 1
             self.add_neuron(signer)
         self.calls.append(extrinsic["call"])
+        if extrinsic["call"] == "commit_weights":
+            self.committed_at = self.height()
+        if extrinsic["call"] == "reveal_weights" and self.last_step() <= self.committed_at:
+            self.early_reveals += 1
         if extrinsic["call"] in ("set_weights", "reveal_weights"):
             self.weights[signer] = dict(zip(arguments["uids"], arguments["values"], strict=True))
         if extrinsic["call"] == "serve_axon":
@@ -167,11 +178,12 @@ def chain_app(chain: StubChain) -> FastAPI:
     @app.get("/parameters")
     def parameters() -> dict[str, Any]:
         return {
-            **{"preset": "stub", "block_milliseconds": 200, "blocks_per_step": 5},
+            **{"preset": "stub", "block_milliseconds": 200, "blocks_per_step": STEP_BLOCKS},
             **{"activity_cutoff_blocks": 5000, "min_allowed_weights": 1},
             **{"max_weight_limit_u32": 2**32 - 1, "weights_rate_limit_blocks": 0},
             **{"weights_version_key": 0, "existential_deposit_rao": "500"},
             **{"transfer_fee_rao": "0", "fee_rao_per_byte": "0", "difficulty": 1, "burn_rao": "0"},
+            "last_step_block": chain.last_step(),
         }
 
     @app.get("/metagraph")

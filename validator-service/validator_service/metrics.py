@@ -5,7 +5,7 @@ worker's processes come and go, and what they counted is in the tables anyway.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
@@ -122,11 +122,11 @@ def show_servers(page: Exposition, conn: Connection) -> None:
         "synergy": "Part of that by synergy.",
     }
     for (name, meaning), values in zip(meanings.items(), figures, strict=True):
-        show_figure(page, name, meaning, zip(uids, values, strict=True))
+        show_figure(page, name, meaning, uids, values)
     weights = repository.load_newest_weights(conn)
-    shares = zip(weights.uids, weights.values, strict=True) if weights else ()
-    ratios = ((uid, value / U32_MAXIMUM) for uid, value in shares)
-    show_figure(page, "weight_ratio", "Newest weight made.", ratios)
+    ratios = [value / U32_MAXIMUM for value in weights.values] if weights else []
+    rated = weights.uids if weights else []
+    show_figure(page, "weight_ratio", "Newest weight made.", rated, ratios)
     page.series(
         "counter",
         "taonet_validator_server_answers_total",
@@ -137,12 +137,14 @@ def show_servers(page: Exposition, conn: Connection) -> None:
 
 
 def show_figure(
-    page: Exposition, name: str, meaning: str, values: Iterable[tuple[int, float | None]]
+    page: Exposition, name: str, meaning: str, uids: Sequence[int], values: Sequence[float | None]
 ) -> None:
     """Show one figure of each Server that has it."""
-    known = (pair for pair in values if pair[1] is not None)
+    rows = list(zip(uids, values, strict=True))
+    if None in values:
+        rows = [row for row in rows if row[1] is not None]
     title = f"taonet_validator_server_{name}"
-    page.series("gauge", title, meaning, ("uid",), known, digits=FIGURE_DIGITS)
+    page.series("gauge", title, meaning, ("uid",), rows, digits=FIGURE_DIGITS)
 
 
 def show_jobs(page: Exposition, rows: list[JobRow]) -> None:

@@ -1,7 +1,7 @@
 """
 Products and quotients wider than 64 bits, over whole arrays: exact, by pieces of 32 and 31 bits.
 
-This is what `nakamoto_dense.py` asks where float64 can't tell a floor. Numbers are I65F63, as in
+This is what `estimates.py` asks where float64 can't tell a floor. Numbers are I65F63, as in
 fixed.py, or rao; none of them is negative.
 """
 

@@ -74,15 +74,13 @@ def _head(kind: str, name: str, meaning: str) -> str:
 
 
 def _escape_texts(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Escape the columns of text: each value once, as thousands of rows share a few."""
-    texts = [place for row in rows[:1] for place, value in enumerate(row) if type(value) is str]
-    if not texts:
-        return rows
-    columns = list(zip(*rows, strict=True))
-    for place in texts:
-        escaped = {value: _escape(value) for value in set(columns[place])}
-        columns[place] = tuple(map(escaped.__getitem__, columns[place]))
-    return list(zip(*columns, strict=True))
+    """Escape what is text: thousands of rows share a few, and hardly ever one that needs it."""
+    for place, value in enumerate(rows[0] if rows else ()):
+        if isinstance(value, str):
+            changed = {text: _escape(text) for text in {row[place] for row in rows}}
+            if any(text != escaped for text, escaped in changed.items()):
+                rows = [(*row[:place], changed[row[place]], *row[place + 1 :]) for row in rows]
+    return rows
 
 
 def _escape(value: object) -> object:

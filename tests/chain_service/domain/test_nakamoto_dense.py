@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain_service.domain import nakamoto_dense, wide
+from chain_service.domain.estimates import decay
 from chain_service.domain.fixed import ONE, divide
 from chain_service.domain.nakamoto import run_nakamoto_step
-from chain_service.domain.nakamoto_dense import decay, run_nakamoto_step_densely
+from chain_service.domain.nakamoto_dense import run_nakamoto_step_densely
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import NETWORK, UINT32_MAX, ChainParameters
 from chain_service.domain.rows import pack_line, pack_row, spread_rows

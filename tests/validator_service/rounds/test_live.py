@@ -60,6 +60,7 @@ def test_weights_follow_skill_and_nobody_stops_the_round(
     # At first there is nothing to copy; from then on no weights are shown before they count.
     ranking = [call for call in chain.calls if call.endswith("weights")]
     assert ranking[:3] == ["set_weights", "commit_weights", "reveal_weights"]
+    assert chain.early_reveals == 0
 
 
 def test_a_worker_killed_in_the_middle_of_a_round_loses_none(

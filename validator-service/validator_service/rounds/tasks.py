@@ -188,6 +188,9 @@ def promise(held: Context, epoch: int, weights: WeightsRow, *, at_once: bool) ->
 
 def reveal(held: Context, promised: WeightsRow) -> bool:
     """Show promised weights; False where it is too early. A promise the chain lost is dropped."""
+    # They were promised in the block after that height at the soonest.
+    if held.chain.parameters().last_step_block <= promised.height + 1:
+        return False
     arguments = revealed(promised, salted=True)
     state, error = submit(held, "reveal_weights", arguments, "revealed")
     if error is not None and error.startswith(TOO_EARLY):
