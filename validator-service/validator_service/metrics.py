@@ -122,11 +122,11 @@ def show_servers(page: Exposition, conn: Connection) -> None:
         "synergy": "Part of that by synergy.",
     }
     for (name, meaning), values in zip(meanings.items(), figures, strict=True):
-        show_figure(page, name, meaning, uids, values)
+        show_figure(page, f"taonet_validator_server_{name}", meaning, uids, values)
     weights = repository.load_newest_weights(conn)
     ratios = [value / U32_MAXIMUM for value in weights.values] if weights else []
     rated = weights.uids if weights else []
-    show_figure(page, "weight_ratio", "Newest weight made.", rated, ratios)
+    show_figure(page, "taonet_validator_server_weight_ratio", "Newest weight made.", rated, ratios)
     page.series(
         "counter",
         "taonet_validator_server_answers_total",
@@ -143,8 +143,7 @@ def show_figure(
     rows = list(zip(uids, values, strict=True))
     if None in values:
         rows = [row for row in rows if row[1] is not None]
-    title = f"taonet_validator_server_{name}"
-    page.series("gauge", title, meaning, ("uid",), rows, digits=FIGURE_DIGITS)
+    page.series("gauge", name, meaning, ("uid",), rows, digits=FIGURE_DIGITS)
 
 
 def show_jobs(page: Exposition, rows: list[JobRow]) -> None:
