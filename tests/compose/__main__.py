@@ -216,10 +216,11 @@ def restore() -> str:
     """Lose every volume, keep a backup and secrets/, and go on where it was taken: the handbook."""
     schemas = [f"--schema={owner}" for owner in LEDGERS]
     as_admin = ("-U", "postgres", "--dbname=postgres")
+    # What comes after the dump is lost, and made anew as other blocks.
+    height = network.height()
+    known = network.block_hash(height)
     dump = compose_bytes("exec", "-T", "postgres", "pg_dump", "-Fc", *as_admin, *schemas)
     keys = compose_bytes("run", "--rm", "-T", "keys")
-    height = network.height()
-    known = network.block_hash(height - 1)
     compose(*ALL, "down", "-v")
     compose_bytes("run", "--rm", "-T", "keys", "tar", "-C", "/data", "-x", given=keys)
     compose("up", "-d", "--wait", "--no-build", "postgres")
@@ -228,7 +229,7 @@ def restore() -> str:
     compose_bytes("exec", "-T", "postgres", "pg_restore", *as_admin, *whole, given=dump)
     compose("up", "-d", "--wait", "--no-build")
     network.wait_for("the chain goes on", lambda: network.height() > height, 60)
-    assert network.block_hash(height - 1) == known, "another chain"
+    assert network.block_hash(height) == known, "another chain"
     files = keys_in(keys)
     assert keys_in(compose_bytes("run", "--rm", "-T", "keys")) == files, "other keys"
     network.wait_for("an answer", lambda: bool(network.ask(1)), 90)
