@@ -38,10 +38,11 @@ def seat(judges: Sequence[Judge], processes: int) -> Iterator[Bench]:
     pipes, children = [], []
     for low, high in pairwise(cuts):
         ours, theirs = context.Pipe()
-        child = context.Process(target=serve, args=(judges[low:high], theirs), daemon=True)
+        pipes.append(ours)
+        work = (judges[low:high], theirs, tuple(pipes))
+        child = context.Process(target=serve, args=work, daemon=True)
         child.start()
         theirs.close()
-        pipes.append(ours)
         children.append(child)
     try:
         yield Bench(pipes)
@@ -49,12 +50,13 @@ def seat(judges: Sequence[Judge], processes: int) -> Iterator[Bench]:
         for pipe in pipes:
             pipe.close()
         for child in children:
-            child.join(timeout=5)
-            child.kill()
+            child.join()
 
 
-def serve(judges: Sequence[Judge], pipe: Connection) -> None:
+def serve(judges: Sequence[Judge], pipe: Connection, inherited: Sequence[Connection]) -> None:
     """Answer tasks until the other end is gone."""
+    for end in inherited:
+        end.close()  # Else the other end would never be gone: a fork holds it, too.
     try:
         while True:
             task = pipe.recv()
