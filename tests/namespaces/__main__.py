@@ -17,7 +17,7 @@ from tests.chaos.proxy import Proxy
 from tests.namespaces import hub
 from tests.namespaces.machine import HUB, Machine, become_hub, new_machine
 from tests.namespaces.trial import Place, Trial, tell
-from tests.namespaces.wire import Wire
+from tests.namespaces.wire import open_wire
 
 from taonet.local.settings import LocalSettings
 
@@ -51,7 +51,7 @@ async def run_trial(settings: LocalSettings) -> Trial:
 @asynccontextmanager
 async def wired_machine(number: int) -> AsyncIterator[Place]:
     near, far = f"near{number}", f"far{number}"
-    async with Wire(near, far) as wire:
+    async with open_wire(near, far) as wire:
         machine: Machine
         with new_machine(number, near, far) as machine:
             yield Place(machine, wire)

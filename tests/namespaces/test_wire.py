@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.namespaces.machine import HUB, NAMESPACE, Machine, become_hub, new_machine
-from tests.namespaces.wire import DEVICE, Wire
+from tests.namespaces.wire import DEVICE, open_wire
 
 PORT = 5_000
 DELAY_SECONDS = 0.1
@@ -29,9 +30,15 @@ except TimeoutError:
 """How long a connection and an answer take, in seconds."""
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not Path(DEVICE).exists(), reason=f"it needs root and {DEVICE}"
-)
+NEEDS = {
+    "root": os.geteuid() == 0,
+    DEVICE: Path(DEVICE).exists(),
+    **{program: shutil.which(program) is not None for program in ("ip", "nsenter", "unshare")},
+}
+MISSING = [what for what, there in NEEDS.items() if not there]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"no namespaces without {', '.join(MISSING)}")
 def test_a_wire_carries_delays_and_loses() -> None:
     own_namespace = ("unshare", "--net", sys.executable, "-m", "tests.namespaces.test_wire")
     done = subprocess.run(own_namespace, check=True, capture_output=True, timeout=SECONDS)
@@ -45,7 +52,7 @@ def test_a_wire_carries_delays_and_loses() -> None:
 
 async def play() -> list[float]:
     become_hub()
-    async with Wire("near", "far") as wire:
+    async with open_wire("near", "far") as wire:
         with new_machine(2, "near", "far") as machine:
             async with await asyncio.start_server(answer, HUB, PORT):
                 whole = await ask_from(machine)

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import struct
-from types import TracebackType
+from collections.abc import AsyncIterator
 
 DEVICE = "/dev/net/tun"
 SET_NAME = 0x400454CA
@@ -21,32 +21,15 @@ PACKET_BYTES = 65_536
 
 
 class Wire:
-    """Carries packets both ways between two new devices, from when it is entered."""
+    """What goes from one device to the other, both ways: see `open_wire`."""
 
-    def __init__(self, near: str, far: str) -> None:
+    def __init__(self) -> None:
         self.delay_seconds = 0.0
         """What each packet waits, each way."""
         self.cut = False
         """Whether everything is lost, what is under way as well."""
-        self._ends = (open_device(near), open_device(far))
 
-    async def __aenter__(self) -> "Wire":
-        loop = asyncio.get_running_loop()
-        for here, there in (self._ends, self._ends[::-1]):
-            loop.add_reader(here, self._carry, loop, here, there)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for end in self._ends:
-            asyncio.get_running_loop().remove_reader(end)
-            os.close(end)
-
-    def _carry(self, loop: asyncio.AbstractEventLoop, here: int, there: int) -> None:
+    def carry(self, loop: asyncio.AbstractEventLoop, here: int, there: int) -> None:
         # A device that is down, or gone with its namespace, answers by an error: nothing comes.
         with contextlib.suppress(OSError):
             packet = os.read(here, PACKET_BYTES)
@@ -56,6 +39,21 @@ class Wire:
         if not self.cut:
             with contextlib.suppress(OSError):
                 os.write(there, packet)
+
+
+@contextlib.asynccontextmanager
+async def open_wire(near: str, far: str) -> AsyncIterator[Wire]:
+    """Make two devices, and carry packets between them for the time of a block."""
+    wire, loop = Wire(), asyncio.get_running_loop()
+    ends = (open_device(near), open_device(far))
+    for here, there in (ends, ends[::-1]):
+        loop.add_reader(here, wire.carry, loop, here, there)
+    try:
+        yield wire
+    finally:
+        for end in ends:
+            loop.remove_reader(end)
+            os.close(end)
 
 
 def open_device(name: str) -> int:
