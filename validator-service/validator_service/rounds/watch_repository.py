@@ -91,7 +91,7 @@ def load_server_figures(conn: Connection) -> list[FiguresRow]:
         """SELECT uid, loss_total / nullif(loss_weight, 0),
              seconds_total / nullif(seconds_weight, 0),
              coalesce(score_total / nullif(score_weight, 0), 0), worth, synergy
-           FROM standing LEFT JOIN server_round USING (uid) ORDER BY uid""",
+           FROM standing LEFT JOIN server_round USING (uid, hotkey) ORDER BY uid""",
         binary=True,  # Thousands of rows: digits take twice as long to read.
     ).fetchall()
 
