@@ -42,7 +42,7 @@ def load_seed(wallet_path: str, wallet_name: str, hotkey_name: str) -> str:
             os.rename(folder / SEED_FILE, path)
     if not path.exists():
         # Whole or not at all: gateway and worker may both be at their first start.
-        fresh = path.with_name(f"{SEED_FILE}.{secrets.token_hex(4)}")
+        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(SEED_BYTES))

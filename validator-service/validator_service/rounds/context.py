@@ -50,8 +50,8 @@ class Context:
 
     @cached_property
     def deposit_seed(self) -> str:
-        s = self.settings
-        return load_seed(s.wallet_path, s.wallet_name, s.hotkey_name)
+        settings = self.settings
+        return load_seed(settings.wallet_path, settings.wallet_name, settings.hotkey_name)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
