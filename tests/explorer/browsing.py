@@ -54,8 +54,7 @@ class Visit:
         page.on("console", self._hear)
 
     def _hear(self, message: ConsoleMessage) -> None:
-        # A machine that gets another network, as Docker makes them, is no fault of the page.
-        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
+        if message.type in ("error", "warning"):
             where = message.location.get("url", "")
             self.complaints.append(f"{self.page.url}: {message.text} ({where})")
 

@@ -49,6 +49,16 @@ def test_each_server_s_answers_worth_and_synergy_are_shown(pool: ConnectionPool)
     assert 0 <= age < 60
 
 
+def test_what_the_one_before_in_a_slot_was_worth_is_not_shown(pool: ConnectionPool) -> None:
+    play(pool, [reply(1, 0.5), reply(2, 0.2)])
+    with begin(pool) as conn:
+        conn.execute("UPDATE standing SET hotkey = 'newcomer' WHERE uid = 1")
+
+    shown = {labels for name, labels in read(pool) if name == "taonet_validator_server_worth"}
+
+    assert shown == {frozenset({("uid", "2")})}
+
+
 def test_jobs_are_counted_with_how_they_ended(pool: ConnectionPool) -> None:
     with timing.timed(pool, "rest"):
         pass
