@@ -119,6 +119,19 @@ def chain(quiet_chain: RunningChain) -> RunningChain:
     return quiet_chain
 
 
+@pytest.fixture
+def follower(
+    chain: RunningChain, database: Callable[[str], str], redis_url: str
+) -> Iterator[RunningChain]:
+    """A second chain with nothing started, which may follow the first."""
+    with tempfile.TemporaryDirectory() as logs:
+        second = RunningChain(database("chain_service"), redis_url, Path(logs))
+        try:
+            yield second
+        finally:
+            second.close()
+
+
 def key(name: str) -> Keypair:
     return Keypair.create_from_uri(f"//{name}")
 

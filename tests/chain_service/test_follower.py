@@ -1,11 +1,9 @@
 """A follower: reaches the author's root from nothing, through kills, and refuses what is wrong."""
 
 import json
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,19 +23,6 @@ from taonet.kit.keys import Keypair, load_hotkey
 
 ALICE, BOB, SERVER, VALIDATOR = key("Alice"), key("Bob"), key("server"), key("validator")
 Alter = Callable[[dict[str, Any], Keypair], None]
-
-
-@pytest.fixture
-def follower(
-    chain: RunningChain, database: Callable[[str], str], redis_url: str
-) -> Iterator[RunningChain]:
-    """A second chain with nothing started, which may follow the first."""
-    with tempfile.TemporaryDirectory() as logs:
-        second = RunningChain(database("chain_service"), redis_url, Path(logs))
-        try:
-            yield second
-        finally:
-            second.close()
 
 
 def live(chain: RunningChain) -> None:
