@@ -99,15 +99,21 @@ class RunningChain:
             )
 
 
-@pytest.fixture
-def quiet_chain(database: Callable[[str], str], redis_url: str) -> Iterator[RunningChain]:
-    """A chain with nothing started."""
+@contextlib.contextmanager
+def idle_chain(database_url: str, redis_url: str) -> Iterator[RunningChain]:
     with tempfile.TemporaryDirectory() as logs:
-        chain = RunningChain(database("chain_service"), redis_url, Path(logs))
+        chain = RunningChain(database_url, redis_url, Path(logs))
         try:
             yield chain
         finally:
             chain.close()
+
+
+@pytest.fixture
+def quiet_chain(database: Callable[[str], str], redis_url: str) -> Iterator[RunningChain]:
+    """A chain with nothing started."""
+    with idle_chain(database("chain_service"), redis_url) as chain:
+        yield chain
 
 
 @pytest.fixture
@@ -124,12 +130,8 @@ def follower(
     chain: RunningChain, database: Callable[[str], str], redis_url: str
 ) -> Iterator[RunningChain]:
     """A second chain with nothing started, which may follow the first."""
-    with tempfile.TemporaryDirectory() as logs:
-        second = RunningChain(database("chain_service"), redis_url, Path(logs))
-        try:
-            yield second
-        finally:
-            second.close()
+    with idle_chain(database("chain_service"), redis_url) as second:
+        yield second
 
 
 def key(name: str) -> Keypair:

@@ -45,15 +45,20 @@ def wait_for_same_root(follower: RunningChain, chain: RunningChain) -> None:
     assert follower.client.block(height) == chain.client.block(height)
 
 
-def test_a_follower_from_nothing_reaches_the_authors_root_and_serves_all_reads(
-    chain: RunningChain, follower: RunningChain
-) -> None:
+def stand_still_together(follower: RunningChain, chain: RunningChain) -> None:
+    """Have the chain live for a moment, and end its author; the follower has all of it then."""
     live(chain)
     follow(follower, chain)
     follower.start_web(TAONET_CHAIN_FOLLOW=chain.url)
     wait_until(follower.height)
     chain.kill("author")
     wait_for_same_root(follower, chain)
+
+
+def test_a_follower_from_nothing_reaches_the_authors_root_and_serves_all_reads(
+    chain: RunningChain, follower: RunningChain
+) -> None:
+    stand_still_together(follower, chain)
     address = ALICE.ss58_address
     ours, theirs = follower.client, chain.client
     assert ours.account(address) == theirs.account(address)

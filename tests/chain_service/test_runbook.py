@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from tests.chain_service.conftest import RunningChain
-from tests.chain_service.test_follower import ALICE, follow, live, wait_for_same_root
+from tests.chain_service.test_follower import ALICE, stand_still_together, wait_for_same_root
 from tests.conftest import wait_until
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbooks" / "ledger-out-of-balance.md"
@@ -23,12 +23,7 @@ def statements(chain: RunningChain, follower: RunningChain) -> str:
 def test_a_state_that_was_altered_is_taken_from_a_follower(
     chain: RunningChain, follower: RunningChain, postgres_admin_url: str
 ) -> None:
-    live(chain)
-    follow(follower, chain)
-    follower.start_web(TAONET_CHAIN_FOLLOW=chain.url)
-    wait_until(follower.height)
-    chain.kill("author")
-    wait_for_same_root(follower, chain)
+    stand_still_together(follower, chain)
     height = chain.height()
     with psycopg.connect(chain.database_url) as conn:
         theft = "UPDATE account SET free_rao = free_rao + 7 WHERE address = %s"
