@@ -114,7 +114,10 @@ def market(
         MarketStatus | None, typer.Argument(help="Turn it to this; only shown unless given.")
     ] = None,
     token_file: Annotated[
-        Path, typer.Option(help="File with TAONET_EXCHANGE_OPERATOR_TOKEN.")
+        Path,
+        typer.Option(
+            envvar="TAONET_EXCHANGE_OPERATOR_TOKEN_FILE", help="File with the operator's token."
+        ),
     ] = TOKEN_FILE,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,

@@ -99,15 +99,21 @@ class RunningChain:
             )
 
 
-@pytest.fixture
-def quiet_chain(database: Callable[[str], str], redis_url: str) -> Iterator[RunningChain]:
-    """A chain with nothing started."""
+@contextlib.contextmanager
+def idle_chain(database_url: str, redis_url: str) -> Iterator[RunningChain]:
     with tempfile.TemporaryDirectory() as logs:
-        chain = RunningChain(database("chain_service"), redis_url, Path(logs))
+        chain = RunningChain(database_url, redis_url, Path(logs))
         try:
             yield chain
         finally:
             chain.close()
+
+
+@pytest.fixture
+def quiet_chain(database: Callable[[str], str], redis_url: str) -> Iterator[RunningChain]:
+    """A chain with nothing started."""
+    with idle_chain(database("chain_service"), redis_url) as chain:
+        yield chain
 
 
 @pytest.fixture
@@ -117,6 +123,15 @@ def chain(quiet_chain: RunningChain) -> RunningChain:
     quiet_chain.start_web()
     quiet_chain.wait_ready()
     return quiet_chain
+
+
+@pytest.fixture
+def follower(
+    chain: RunningChain, database: Callable[[str], str], redis_url: str
+) -> Iterator[RunningChain]:
+    """A second chain with nothing started, which may follow the first."""
+    with idle_chain(database("chain_service"), redis_url) as second:
+        yield second
 
 
 def key(name: str) -> Keypair:

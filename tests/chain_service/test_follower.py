@@ -1,11 +1,9 @@
 """A follower: reaches the author's root from nothing, through kills, and refuses what is wrong."""
 
 import json
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,19 +23,6 @@ from taonet.kit.keys import Keypair, load_hotkey
 
 ALICE, BOB, SERVER, VALIDATOR = key("Alice"), key("Bob"), key("server"), key("validator")
 Alter = Callable[[dict[str, Any], Keypair], None]
-
-
-@pytest.fixture
-def follower(
-    chain: RunningChain, database: Callable[[str], str], redis_url: str
-) -> Iterator[RunningChain]:
-    """A second chain with nothing started, which may follow the first."""
-    with tempfile.TemporaryDirectory() as logs:
-        second = RunningChain(database("chain_service"), redis_url, Path(logs))
-        try:
-            yield second
-        finally:
-            second.close()
 
 
 def live(chain: RunningChain) -> None:
@@ -60,15 +45,20 @@ def wait_for_same_root(follower: RunningChain, chain: RunningChain) -> None:
     assert follower.client.block(height) == chain.client.block(height)
 
 
-def test_a_follower_from_nothing_reaches_the_authors_root_and_serves_all_reads(
-    chain: RunningChain, follower: RunningChain
-) -> None:
+def stand_still_together(follower: RunningChain, chain: RunningChain) -> None:
+    """Have the chain live for a moment, and end its author; the follower has all of it then."""
     live(chain)
     follow(follower, chain)
     follower.start_web(TAONET_CHAIN_FOLLOW=chain.url)
     wait_until(follower.height)
     chain.kill("author")
     wait_for_same_root(follower, chain)
+
+
+def test_a_follower_from_nothing_reaches_the_authors_root_and_serves_all_reads(
+    chain: RunningChain, follower: RunningChain
+) -> None:
+    stand_still_together(follower, chain)
     address = ALICE.ss58_address
     ours, theirs = follower.client, chain.client
     assert ours.account(address) == theirs.account(address)

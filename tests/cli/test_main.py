@@ -81,3 +81,12 @@ def test_logs_show_the_end_of_a_file(tmp_path: Path) -> None:
     home.log_file("chain").write_text("one\ntwo\nthree\n")
 
     assert run("logs", "chain", "-n", "2", home=home.path).stdout == "two\nthree\n"
+
+
+def test_the_operators_token_is_looked_for_in_the_home_that_was_named(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"ports": {"exchange": 9}}))
+
+    told = run("exchange", "market", "CANCEL_ONLY", home=tmp_path)
+
+    assert told.returncode == 1
+    assert str(tmp_path / "secrets" / "exchange_operator") in told.stderr

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from taonet.kit.keys import load_coldkey
 from taonet.local import wallets
 
 
@@ -23,6 +24,23 @@ def test_with_a_password_no_coldkey_lies_open(
 
     assert (folder / "coldkey").read_bytes().startswith(b"$NACL")
     assert b"secret" in (folder / "hotkeys" / "server-1").read_bytes()
+
+
+def test_a_coldkey_from_before_there_was_a_password_is_encrypted_and_stays_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallets.main()
+    before = load_coldkey(str(folder.parent), "operator").ss58_address
+    monkeypatch.setenv("TAONET_WALLET_PASSWORD", "correct horse battery")
+
+    for _ in range(2):
+        wallets.main()
+
+    assert (folder / "coldkey").read_bytes().startswith(b"$NACL")
+    assert {file.name for file in folder.glob("coldkey*")} == {"coldkey", "coldkeypub.txt"}
+    assert (folder / "coldkey").stat().st_mode & 0o077 == 0
+    opened = load_coldkey(str(folder.parent), "operator", "correct horse battery")
+    assert opened.ss58_address == before
 
 
 def test_a_hotkey_that_is_handed_out_comes_without_its_coldkey(

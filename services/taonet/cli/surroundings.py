@@ -12,18 +12,24 @@ URLS = {
     "TAONET_EXCHANGE_URL": "exchange",
 }
 """Which setting follows from whose port."""
+FILES = {
+    "TAONET_WALLET_PATH": "wallets",
+    "TAONET_CORPUS_PATH": "corpus",
+    "TAONET_EXCHANGE_OPERATOR_TOKEN_FILE": "secrets/exchange_operator",
+}
+"""Which setting is what place in the home."""
 
 
 def point_at_cluster() -> None:
-    """Set what is not set: the addresses in the local cluster's state, and its wallets."""
+    """Set what is not set: the addresses in the local cluster's state, and where its files are."""
     home, ports = find_cluster()
     if not ports:
         return
     for variable, name in URLS.items():
         if name in ports:
             os.environ.setdefault(variable, f"http://127.0.0.1:{ports[name]}")
-    os.environ.setdefault("TAONET_WALLET_PATH", str(home / "wallets"))
-    os.environ.setdefault("TAONET_CORPUS_PATH", str(home / "corpus"))
+    for variable, place in FILES.items():
+        os.environ.setdefault(variable, str(home / place))
 
 
 def find_cluster() -> tuple[Path, dict[str, int]]:

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import sys
 from functools import lru_cache
 from pathlib import Path
 
 import sr25519
-from bittensor_wallet import Keypair, Wallet
+from bittensor_wallet import Keyfile, Keypair, Wallet
 from bittensor_wallet.errors import KeyFileError, PasswordError
 
 from taonet.kit.errors import Malformed, Unauthenticated
@@ -18,6 +19,7 @@ __all__ = [
     "Keypair",
     "check_address",
     "check_signature",
+    "encrypt_coldkey",
     "ensure_hotkeys",
     "ensure_wallet",
     "given_password",
@@ -80,6 +82,19 @@ def ensure_wallet(path: Path, name: str, hotkeys: list[str], password: str | Non
         )
     ensure_hotkeys(path, name, hotkeys)
     return wallet
+
+
+def encrypt_coldkey(path: Path, name: str, password: str) -> bool:
+    """Encrypt a coldkey that lies open; say whether one did. A crash leaves the open one whole."""
+    file = Wallet(name=name, path=str(path)).coldkey_file
+    if file.is_encrypted():
+        return False
+    fresh = Path(f"{file.path}.new")
+    shutil.copyfile(file.path, fresh)
+    os.chmod(fresh, 0o600)
+    Keyfile(path=str(fresh)).encrypt(password)
+    fresh.replace(file.path)
+    return True
 
 
 def ensure_hotkeys(path: Path, name: str, hotkeys: list[str]) -> None:

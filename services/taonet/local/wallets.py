@@ -4,8 +4,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from taonet.kit.keys import ensure_hotkeys, ensure_wallet
-from taonet.kit.logging import configure_logging
+from taonet.kit.keys import encrypt_coldkey, ensure_hotkeys, ensure_wallet
+from taonet.kit.logging import configure_logging, get_logger
 from taonet.local.settings import WalletsSettings
 
 OPERATOR = "operator"
@@ -18,6 +18,8 @@ WALLETS = {
 }
 """Coldkeys and their hotkeys: who runs the neurons, who writes blocks, who trades, who buys."""
 
+log = get_logger(__name__)
+
 
 def main() -> None:
     settings = WalletsSettings()
@@ -26,6 +28,9 @@ def main() -> None:
     for name, hotkeys in WALLETS.items():
         handed_out = settings.handouts and name == OPERATOR
         ensure_wallet(path, name, [] if handed_out else hotkeys, settings.wallet_password)
+        # One from before there was a password lies open still.
+        if settings.wallet_password and encrypt_coldkey(path, name, settings.wallet_password):
+            log.info("a coldkey is encrypted now", wallet=name)
     keep_deposits(path / OPERATOR)
     for folder, hotkeys in settings.handouts.items():
         hand_out(path, Path(folder), hotkeys)
