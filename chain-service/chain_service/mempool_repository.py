@@ -114,9 +114,10 @@ def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, st
 def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
     """Take a signer's extrinsics from a nonce on out of the mempool, and keep them as expired."""
     conn.execute(
-        "INSERT INTO extrinsic (hash, status, error, fee_rao, body) "
+        "INSERT INTO extrinsic (hash, status, error, fee_rao, body, signer_tag) "
         "SELECT hash, 'expired', 'Expired: its last valid block passed, or that of one before it', "
-        "0, body FROM mempool WHERE signer = %(signer)s AND nonce >= %(nonce)s "
+        "0, body, account_tag(signer) FROM mempool "
+        "WHERE signer = %(signer)s AND nonce >= %(nonce)s "
         "ON CONFLICT (hash) DO NOTHING",
         {"signer": signer, "nonce": from_nonce},
     )
