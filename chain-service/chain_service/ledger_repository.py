@@ -25,7 +25,7 @@ from chain_service.domain.rows import pack_row, unpack_row
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters, Neuron, Scores
 from taonet.kit.keys import ADDRESSES_KEPT
-from taonet.kit.rows import NULL, copy_rows, escape, write_array
+from taonet.kit.rows import NULL, copy_rows, escape_json, write_array
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
@@ -250,7 +250,7 @@ def write_events(block: AppliedBlock, events: Sequence[dict[str, Any]]) -> Itera
         zip(block.events, events, strict=True)
     ):
         cause = NULL if extrinsic_index is None else extrinsic_index
-        body = escape(orjson.dumps(told).decode())
+        body = escape_json(orjson.dumps(told).decode())
         tag = tag_account(told["receiver"]) if event.kind == "Transferred" else NULL
         yield f"{height}\t{index}\t{cause}\t{event.kind}\t{body}\t{tag}\n"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from taonet.kit.rows import copy_rows, escape, write_array
+from taonet.kit.rows import copy_rows, escape_json, write_array
 
 MEMPOOL_LOCK = 0x7A2
 """Advisory lock key of whoever adds to the mempool, or expires from it."""
@@ -96,7 +96,7 @@ def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
         conn,
         f"mempool ({columns})",
         (
-            f"{digest}\t{signer}\t{nonce}\t{fee}\t{fees_sum}\t{length}\t{escape(body)}\n"
+            f"{digest}\t{signer}\t{nonce}\t{fee}\t{fees_sum}\t{length}\t{escape_json(body)}\n"
             for digest, signer, nonce, fee, fees_sum, length, body in rows
         ),
     )

@@ -15,7 +15,7 @@ from chain_service import ledger_repository
 from chain_service.domain.blocks import AppliedBlock
 from chain_service.domain.state import State
 from chain_service.sealed import SealedBlock
-from taonet.kit.rows import NULL, copy_rows, escape
+from taonet.kit.rows import NULL, copy_rows, escape, escape_json
 
 EXTRINSIC_TABLE: Final = "extrinsic (hash, height, index, status, error, fee_rao, body, signer_tag)"
 
@@ -73,4 +73,4 @@ def _write_extrinsics(followed: Followed) -> Iterable[str]:
     for index, ((digest, error, fee_rao), order, body) in enumerate(entries):
         tag = ledger_repository.tag_account(order.signer)
         fate = f"included\t{NULL}" if error is None else f"failed\t{escape(error)}"
-        yield f"{digest}\t{height}\t{index}\t{fate}\t{fee_rao}\t{escape(body)}\t{tag}\n"
+        yield f"{digest}\t{height}\t{index}\t{fate}\t{fee_rao}\t{escape_json(body)}\t{tag}\n"
