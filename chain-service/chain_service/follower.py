@@ -26,8 +26,8 @@ from taonet.kit.db import WIRE
 from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
 
-BATCH_EXTRINSICS, BATCH_BLOCKS = 20_000, 2_000
-"""What one transaction holds, at most, while catching up."""
+BATCH_EXTRINSICS, BATCH_BLOCKS = 5_000, 2_000
+"""What one transaction holds, while catching up: Postgres writes as others check signatures."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
 STANDBY_SECONDS = 1.0

@@ -87,7 +87,7 @@ def load_signed(conn: Connection, address: str, before: Place, limit: int) -> li
                 CASE WHEN length(body::text) < %(length)s THEN body -> 'arguments' END AS arguments,
                 (SELECT time_ms FROM block WHERE block.height = extrinsic.height) AS time_ms
             FROM extrinsic
-            WHERE hashtext(body ->> 'signer') = hashtext(%(address)s)
+            WHERE signer_tag = account_tag(%(address)s)
                 AND body ->> 'signer' = %(address)s AND (height, index) < (%(height)s, %(index)s)
             ORDER BY height DESC, index DESC LIMIT %(limit)s
             """,
@@ -107,7 +107,7 @@ def load_account_events(
         SELECT (SELECT time_ms FROM block WHERE block.height = told_event.height), told
         FROM told_event JOIN (
             (SELECT height, index FROM event
-            WHERE kind = 'Transferred' AND hashtext(body ->> 'receiver') = hashtext(%(address)s)
+            WHERE receiver_tag = account_tag(%(address)s)
                 AND body ->> 'receiver' = %(address)s AND (height, index) < (%(height)s, %(index)s)
             ORDER BY height DESC, index DESC LIMIT %(limit)s)
             UNION ALL

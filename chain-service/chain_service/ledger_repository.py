@@ -5,8 +5,10 @@ A block is one transaction: block, extrinsics, events, changed state, outbox. It
 true, with the authorship checked in the same breath, or nothing of it does.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -22,7 +24,8 @@ from chain_service.domain.roots import StateChange
 from chain_service.domain.rows import pack_row, unpack_row
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters, Neuron, Scores
-from taonet.kit.rows import NULL, copy_rows, escape, write_array
+from taonet.kit.keys import ADDRESSES_KEPT
+from taonet.kit.rows import NULL, copy_rows, escape_json, write_array
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
@@ -30,7 +33,7 @@ BLOCK_COLUMNS: Final = (
     "height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, author, signature, "
     "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds"
 )
-EVENT_TABLE: Final = "event (height, index, extrinsic_index, kind, body)"
+EVENT_TABLE: Final = "event (height, index, extrinsic_index, kind, body, receiver_tag)"
 NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
@@ -247,8 +250,15 @@ def write_events(block: AppliedBlock, events: Sequence[dict[str, Any]]) -> Itera
         zip(block.events, events, strict=True)
     ):
         cause = NULL if extrinsic_index is None else extrinsic_index
-        body = escape(orjson.dumps(told).decode())
-        yield f"{height}\t{index}\t{cause}\t{event.kind}\t{body}\n"
+        body = escape_json(orjson.dumps(told).decode())
+        tag = tag_account(told["receiver"]) if event.kind == "Transferred" else NULL
+        yield f"{height}\t{index}\t{cause}\t{event.kind}\t{body}\t{tag}\n"
+
+
+@lru_cache(ADDRESSES_KEPT)
+def tag_account(address: str) -> int:
+    """Return what an account's rows are looked up by: 32 bits, as Postgres' `account_tag` does."""
+    return int.from_bytes(hashlib.sha256(address.encode()).digest()[:4], "big", signed=True)
 
 
 def _move_extrinsics(conn: Connection, block: AppliedBlock, sequences: Sequence[int]) -> None:
@@ -260,11 +270,11 @@ def _move_extrinsics(conn: Connection, block: AppliedBlock, sequences: Sequence[
     ]
     moved = conn.execute(
         "WITH taken AS (DELETE FROM mempool WHERE sequence = ANY(%(sequences)s::bigint[]) "
-        "RETURNING sequence, hash, body) "
-        "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body) "
+        "RETURNING sequence, hash, signer, body) "
+        "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body, signer_tag) "
         "SELECT taken.hash, %(height)s, outcome.place - 1, "
         "CASE WHEN failed.error IS NULL THEN 'included' ELSE 'failed' END, failed.error, "
-        "outcome.fee_rao, taken.body "
+        "outcome.fee_rao, taken.body, account_tag(taken.signer) "
         "FROM unnest(%(sequences)s::bigint[], %(fees)s::bigint[]) "
         "WITH ORDINALITY AS outcome (sequence, fee_rao, place) JOIN taken USING (sequence) "
         "LEFT JOIN unnest(%(places)s::bigint[], %(errors)s::text[]) AS failed (place, error) "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from taonet.kit.rows import copy_rows, escape, write_array
+from taonet.kit.rows import copy_rows, escape_json, write_array
 
 MEMPOOL_LOCK = 0x7A2
 """Advisory lock key of whoever adds to the mempool, or expires from it."""
@@ -96,7 +96,7 @@ def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
         conn,
         f"mempool ({columns})",
         (
-            f"{digest}\t{signer}\t{nonce}\t{fee}\t{fees_sum}\t{length}\t{escape(body)}\n"
+            f"{digest}\t{signer}\t{nonce}\t{fee}\t{fees_sum}\t{length}\t{escape_json(body)}\n"
             for digest, signer, nonce, fee, fees_sum, length, body in rows
         ),
     )
@@ -114,9 +114,10 @@ def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, st
 def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
     """Take a signer's extrinsics from a nonce on out of the mempool, and keep them as expired."""
     conn.execute(
-        "INSERT INTO extrinsic (hash, status, error, fee_rao, body) "
+        "INSERT INTO extrinsic (hash, status, error, fee_rao, body, signer_tag) "
         "SELECT hash, 'expired', 'Expired: its last valid block passed, or that of one before it', "
-        "0, body FROM mempool WHERE signer = %(signer)s AND nonce >= %(nonce)s "
+        "0, body, account_tag(signer) FROM mempool "
+        "WHERE signer = %(signer)s AND nonce >= %(nonce)s "
         "ON CONFLICT (hash) DO NOTHING",
         {"signer": signer, "nonce": from_nonce},
     )

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import FailFast, TypeAdapter, ValidationError
 
 from chain_service.domain.blocks import Order
 from chain_service.domain.headers import SEALED_FIELDS, Header
@@ -32,6 +32,8 @@ AHEAD_BYTES = 16_000_000
 """What is checked ahead of the execution: so that workers have enough while a batch is written."""
 LINE_BYTES_MAX = 256_000_000
 HEADER_FIELDS = (*SEALED_FIELDS, "signature")
+EXTRINSICS = TypeAdapter(Annotated[list[Extrinsic], FailFast()])
+"""Validates all of a block together: one by one takes a third more."""
 
 
 class BadBlock(Refusal):
@@ -123,7 +125,7 @@ def _check_line(line: bytes) -> Plain:
         header = Header(**ToldHeader(**told["header"]).model_dump(exclude={"block_hash"}))
         height = header.height
         check_signature(header.author, bytes.fromhex(header.block_hash), header.signature)
-        signed = [verify_order(Extrinsic.model_validate(item)) for item in told["extrinsics"]]
+        signed = [verify_order(item) for item in EXTRINSICS.validate_python(told["extrinsics"])]
     except (Refusal, ValidationError, ValueError, TypeError, LookupError, AttributeError) as error:
         named = "a line" if height is None else f"block {height}"
         raise BadBlock(f"{named} is not as it was signed: {error}") from None

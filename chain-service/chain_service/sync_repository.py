@@ -15,9 +15,9 @@ from chain_service import ledger_repository
 from chain_service.domain.blocks import AppliedBlock
 from chain_service.domain.state import State
 from chain_service.sealed import SealedBlock
-from taonet.kit.rows import NULL, copy_rows, escape
+from taonet.kit.rows import NULL, copy_rows, escape, escape_json
 
-EXTRINSIC_TABLE: Final = "extrinsic (hash, height, index, status, error, fee_rao, body)"
+EXTRINSIC_TABLE: Final = "extrinsic (hash, height, index, status, error, fee_rao, body, signer_tag)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ def _write_block(followed: Followed) -> tuple[Any, ...]:
 
 def _write_extrinsics(followed: Followed) -> Iterable[str]:
     height = followed.sealed.header.height
-    outcomes = zip(followed.block.outcomes, followed.sealed.bodies, strict=True)
-    for index, ((digest, error, fee_rao), body) in enumerate(outcomes):
+    sealed = followed.sealed
+    entries = zip(followed.block.outcomes, sealed.orders, sealed.bodies, strict=True)
+    for index, ((digest, error, fee_rao), order, body) in enumerate(entries):
+        tag = ledger_repository.tag_account(order.signer)
         fate = f"included\t{NULL}" if error is None else f"failed\t{escape(error)}"
-        yield f"{digest}\t{height}\t{index}\t{fate}\t{fee_rao}\t{escape(body)}\n"
+        yield f"{digest}\t{height}\t{index}\t{fate}\t{fee_rao}\t{escape_json(body)}\t{tag}\n"

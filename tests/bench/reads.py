@@ -72,7 +72,8 @@ def fill(database_url: str, account: str) -> None:
         )
         conn.execute(
             "INSERT INTO event SELECT n, 0, 0, 'Transferred', json_build_object('sender', "
-            "%(account)s::text, 'receiver', %(account)s::text, 'amount_rao', '1') "
+            "%(account)s::text, 'receiver', %(account)s::text, 'amount_rao', '1'), "
+            "account_tag(%(account)s) "
             "FROM generate_series(2, %(last)s) AS n",
             {"account": account, "last": BLOCKS},
         )

@@ -266,7 +266,7 @@ PAGE = """\
 run began (0 is idle; at 20, ten wait for each core). {transfers:,} signed transfers in blocks of
 1,000 between 1,000 accounts, and {empty:,} blocks without any; medians of {runs} runs. *Verify* is:
 reading lines, checking every signature in 2 processes, executing, hashing, comparing every root. A
-follower also writes blocks, extrinsics, events and state by COPY, in transactions of 20,000
+follower also writes blocks, extrinsics, events and state by COPY, in transactions of 5,000
 extrinsics; Postgres shares the 2 cores. *Processor* is what our processes worked for each, without
 Postgres, and depends little on what else the machine does: 100 µs lets two cores that do nothing
 else handle 20,000 a second. Signatures take most of it (decisions/0020 compares libraries).

@@ -65,8 +65,8 @@ def test_a_follower_from_nothing_reaches_the_authors_root_and_serves_all_reads(
     assert ours.account_proof(address).leaf == theirs.account_proof(address).leaf
     assert ours.block(3) == theirs.block(3)
     assert ours.supply(5) == theirs.supply(5)
-    for table in ("account", "account_page", "weights"):
-        rows = "SELECT * FROM " + table + " ORDER BY 1"
+    for table in ("account", "account_page", "weights", "extrinsic", "event"):
+        rows = "SELECT * FROM " + table + " ORDER BY 1, 2"
         assert follower.query(rows) == chain.query(rows)
     with pytest.raises(ChainRefusal, match=chain.url) as refused:
         ours.execute(ALICE, "transfer", {"receiver": BOB.ss58_address, "amount_rao": 1})

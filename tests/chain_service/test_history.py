@@ -11,6 +11,7 @@ from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 
 from chain_service.events import Paid
 from chain_service.history_client import HistoryClient
+from chain_service.ledger_repository import tag_account
 from chain_service.schemas import Block, SignedLine
 
 ALICE, BOB, SERVER, VALIDATOR = key("Alice"), key("Bob"), key("server"), key("validator")
@@ -143,6 +144,14 @@ def check_the_lookups_use_their_indexes(rich: RunningChain) -> None:
     """At a million blocks a page must not be found by reading all of them."""
     names = {row[0] for row in rich.query("SELECT indexname FROM pg_indexes")}
     assert {"extrinsic_of_signer", "event_of_receiver", "event_of_account"} <= names
+    signers = rich.query("SELECT DISTINCT body ->> 'signer', signer_tag FROM extrinsic")
+    receivers = rich.query(
+        "SELECT DISTINCT body ->> 'receiver', receiver_tag FROM event WHERE kind = 'Transferred'"
+    )
+    assert {(address, tag_account(address)) for address, _ in signers} == {*signers}
+    assert {(address, tag_account(address)) for address, _ in receivers} == {*receivers}
+    assert signers
+    assert receivers
 
 
 def test_the_past_is_told_as_the_blocks_hold_it(rich: RunningChain) -> None:

@@ -1,10 +1,11 @@
 from collections.abc import Callable
 
+import orjson
 import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taonet.kit.rows import NULL, copy_rows, escape, write_array
+from taonet.kit.rows import NULL, copy_rows, escape, escape_json, write_array
 
 TEXTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 
@@ -15,12 +16,15 @@ TEXTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categori
 @given(TEXTS)
 def test_every_text_comes_back_as_it_was(database: Callable[[str], str], texts: list[str]) -> None:
     with psycopg.connect(database("chain_service")) as conn:
-        conn.execute("CREATE TEMPORARY TABLE told (place INTEGER, body TEXT)")
-        copy_rows(
-            conn, "told (place, body)", (f"{n}\t{escape(text)}\n" for n, text in enumerate(texts))
+        conn.execute("CREATE TEMPORARY TABLE told (place INTEGER, body TEXT, told TEXT)")
+        bodies = [orjson.dumps({text: text}).decode() for text in texts]
+        rows = (
+            f"{n}\t{escape(text)}\t{escape_json(body)}\n"
+            for n, (text, body) in enumerate(zip(texts, bodies, strict=True))
         )
-        found = conn.execute("SELECT body FROM told ORDER BY place").fetchall()
-    assert [row[0] for row in found] == texts
+        copy_rows(conn, "told (place, body, told)", rows)
+        found = conn.execute("SELECT body, told FROM told ORDER BY place").fetchall()
+    assert found == list(zip(texts, bodies, strict=True))
 
 
 def test_nothing_and_arrays(database: Callable[[str], str]) -> None:

@@ -25,6 +25,7 @@ EXACT_FLOAT = 2**52
 """Money below this is exact in float64, and twice as much still is."""
 MARGIN = 2.0**-51
 """What an estimate is widened by: as much as four operations of float64 can be off."""
+NOTHING = np.empty(0, dtype=np.uint64)
 
 
 class BeyondFloats(Exception):
@@ -64,7 +65,7 @@ class Given:
         np.multiply(self._estimate, 1 + MARGIN, out=self._high)
         self._low -= int(self._shares.max()) * (1 + MARGIN) / ONE
         doubtful = settle(self._low, self._high)
-        floors = self._low.astype(np.int64).view(np.uint64)
+        floors = write_whole(self._low, self._high).view(np.uint64)
         floors.reshape(-1)[doubtful] = self._decide(doubtful)
         return floors
 
@@ -84,6 +85,8 @@ class Given:
 
     def _decide(self, cells: NDArray[np.intp]) -> Unsigned:
         """Return g of some cells: below U32, v is w · 2^31 + floor(w / 2), else 2^63."""
+        if not len(cells):
+            return NOTHING
         weight = self._weights.take(cells).astype(np.uint64)
         values = (weight << np.uint64(31)) + (weight >> np.uint64(1)) + (weight == UINT32_MAX)
         return wide.multiply(self._shares[cells // self._weights.shape[1]], values)
@@ -114,11 +117,13 @@ class Sharing:
         np.multiply(estimate, 1 + 2 * MARGIN, out=high)
         low -= self._gaps
         doubtful = settle(low, high)
-        floors = low.astype(np.int64).view(np.uint64)
+        floors = write_whole(low, high).view(np.uint64)
         floors.reshape(-1)[doubtful] = self._decide(bonds, doubtful)
         return floors
 
     def _decide(self, bonds: Floats, cells: NDArray[np.intp]) -> Unsigned:
+        if not len(cells):
+            return NOTHING
         columns = cells % len(self._held)
         dividends, divisors = bonds.take(cells), self._held[columns]
         quotients = wide.divide(dividends.astype(np.int64), divisors.astype(np.int64))
@@ -153,3 +158,10 @@ def settle(low: Floats, high: Floats) -> NDArray[np.intp]:
     np.trunc(low, out=low)
     np.trunc(high, out=high)
     return np.flatnonzero(low != high)
+
+
+def write_whole(numbers: Floats, over: Floats) -> NDArray[np.int64]:
+    """Return whole numbers as integers, written over memory that is in the cache."""
+    integers = over.view(np.int64)
+    np.copyto(integers, numbers, casting="unsafe")
+    return integers

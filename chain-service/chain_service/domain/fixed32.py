@@ -11,10 +11,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from chain_service.domain.rows import blocks_of
+from chain_service.domain.rows import blocks_of, height_of
 
 Fixed = NDArray[np.int64]
 """Numbers in I32F32, at most 2^15 in size."""
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 FRACTION_BITS = 32
 ONE = 1 << FRACTION_BITS
@@ -22,11 +24,22 @@ ONE = 1 << FRACTION_BITS
 UINT16_MAX = 65_535
 HALF_BITS = 16
 HALF_MASK = (1 << HALF_BITS) - 1
-SMALL = 1 << 18
-SIGN_BIT = 63
+MARGIN = 2.0**-51
+"""What an estimated quotient is lowered by, of itself."""
+DOUBT = 2.0**-18
+"""So much, in its last bit, a quotient may be above its estimate."""
 EXPONENT_MAX = 20 * ONE
 EXPONENT_SQUARINGS = 10
 EXPONENT_TERMS = 8
+
+
+class Scratch:
+    """Where blocks are worked out: memory that is used again stays in the cache."""
+
+    def __init__(self, width: int) -> None:
+        height = height_of(width)
+        self.estimates, self.floors = np.empty((2, height, width))
+        self.doubts = np.empty((height, width), dtype=np.bool_)
 
 
 def multiply(left: Fixed, right: Fixed | int) -> Fixed:
@@ -44,11 +57,14 @@ def divide(dividend: Fixed, divisor: Fixed | int) -> Fixed:
 
 
 def sum_products(matrix: Fixed, factors: Fixed, axis: int) -> Fixed:
-    """Return Σ floor(matrix · factors) along an axis, without keeping the products."""
+    """Return Σ floor(matrix · factors) along an axis, all in 0…1; the products aren't kept."""
     total = np.zeros(matrix.shape[1 - axis], dtype=np.int64)
+    scratch = Scratch(matrix.shape[1])
     for block in blocks_of(matrix):
         by_row = factors.ndim == 2 and len(factors) == len(matrix)
-        products = multiply_block(matrix[block], factors[block] if by_row else factors)
+        left = matrix[block]
+        products = scratch.floors[: len(left)].view(np.int64)
+        multiply_shares(left, factors[block] if by_row else factors, products, scratch)
         if axis == 0:
             total += products.sum(axis=0)
         else:
@@ -56,60 +72,63 @@ def sum_products(matrix: Fixed, factors: Fixed, axis: int) -> Fixed:
     return total
 
 
-def multiply_block(left: Fixed, right: Fixed) -> Fixed:
-    """Return floor(left · right), by halves where the product would not fit 64 bits."""
-    if _is_share(left) and _is_share(right) and right.max(initial=0) < ONE:
-        product = left.view(np.uint64) * right.view(np.uint64)
-        product >>= np.uint64(FRACTION_BITS)
-        return product.view(np.int64)
+def multiply_block(left: Fixed, right: Fixed, out: Fixed, _: Scratch) -> None:
+    """Write floor(left · right), by halves, as the product would not fit 64 bits."""
     low = (left & HALF_MASK) * right
     low >>= HALF_BITS
-    result: Fixed = (left >> HALF_BITS) * right
-    result += low
-    result >>= HALF_BITS
-    return result
+    np.multiply(left >> HALF_BITS, right, out=out)
+    out += low
+    out >>= HALF_BITS
 
 
-def _is_share(values: Fixed) -> bool:
-    """Say whether all are in 0…1: as unsigned numbers, those below 0 are the largest."""
-    return bool(values.view(np.uint64).max(initial=0) <= ONE)
+def multiply_shares(left: Fixed, right: Fixed, out: Fixed, scratch: Scratch) -> None:
+    """Write floor(left · right) of numbers in 0…1: at once, unless 1 · 1 may be among them."""
+    if right.max(initial=0) >= ONE:
+        multiply_block(left, right, out, scratch)
+        return
+    product = out.view(np.uint64)
+    np.multiply(left.view(np.uint64), right.view(np.uint64), out=product)
+    product >>= np.uint64(FRACTION_BITS)
 
 
-def divide_block(dividend: Fixed, divisor: Fixed) -> Fixed:
+def divide_block(dividend: Fixed, divisor: Fixed, out: Fixed, scratch: Scratch) -> None:
     """
-    Return floor(dividend / divisor), and 0 for 0 / 0, by correcting a float64 quotient.
+    Write floor(dividend / divisor), and 0 for 0 / 0, by float64 quotients estimated from below.
 
-    It is at most one too large. The remainder shows it, and is exact although its two terms
-    overflow: both do modulo 2^64.
+    The margin takes 4 · 2^-53 from a quotient, its two roundings add or take 2 · 2^-53. So the true
+    one is less than 2^32 · 2^-50 above the estimate: only fractions so near 1 leave a doubt.
     """
+    estimates, floors = scratch.estimates[: len(out)], scratch.floors[: len(out)]
+    doubts = scratch.doubts[: len(out)]
     safe = np.maximum(divisor, 1)
-    if dividend.max(initial=0) < SMALL:
-        return _divide_small(dividend, safe)
-    estimate = dividend * float(ONE)
-    estimate /= safe.astype(np.float64)
-    quotient: Fixed = estimate.astype(np.int64)
-    remainder = dividend << FRACTION_BITS
-    remainder -= quotient * safe
-    remainder >>= SIGN_BIT
-    quotient += remainder
-    return quotient
+    estimates[:] = dividend
+    estimates *= (1 - MARGIN) * ONE / safe
+    np.trunc(estimates, out=floors)
+    estimates -= floors
+    np.greater_equal(estimates, 1 - DOUBT, out=doubts)
+    cells = np.flatnonzero(doubts)
+    missing = _find_missing(dividend, safe, floors, cells)
+    np.copyto(out, floors, casting="unsafe")
+    out[np.unravel_index(cells, out.shape)] += missing
 
 
-def _divide_small(dividend: Fixed, divisor: Fixed) -> Fixed:
+def _find_missing(dividend: Fixed, divisor: Fixed, floors: Floats, cells: NDArray[np.intp]) -> Mask:
     """
-    Return the same for dividends below 2^18, with nothing to correct.
+    Say which of the cells' floors are 1 too small.
 
-    a · 2^32 / d is whole or at least 1 / d away from the next whole number, and float64 is off by
-    less than 3 · 2^-53 of it, so by less than 3 / (8 · d): half of 1 / d more has the same floor.
+    The remainder shows it, and is exact although its two terms overflow: both do modulo 2^64.
     """
-    estimate = dividend.astype(np.float64)
-    estimate *= ONE / divisor
-    estimate += 0.5 / divisor
-    return estimate.astype(np.int64)
+    divisors = np.broadcast_to(divisor, floors.shape)[np.unravel_index(cells, floors.shape)]
+    remainders = dividend.take(cells) << FRACTION_BITS
+    remainders -= floors.take(cells).astype(np.int64) * divisors
+    missing: Mask = remainders >= divisors
+    return missing
 
 
 def map_blocks(
-    operation: Callable[..., Fixed], *operands: Fixed, out: Fixed | None = None
+    operation: Callable[..., None],
+    *operands: Fixed,
+    out: Fixed | None = None,
 ) -> Fixed:
     """
     Work through matrices by rows that fit the cache: that halves the time.
@@ -117,17 +136,13 @@ def map_blocks(
     `out` may be one of the operands, which is then overwritten: fresh memory costs as much again.
     """
     shape = np.broadcast_shapes(*(operand.shape for operand in operands))
-    if len(shape) < 2:
-        return operation(*operands)
     result = np.empty(shape, dtype=np.int64) if out is None else out
-    # What is the same for every row is left as it is.
-    has_rows = [operand.ndim == 2 and len(operand) == len(result) for operand in operands]
-    for block in blocks_of(result):
-        parts = (
-            operand[block] if sliced else operand
-            for operand, sliced in zip(operands, has_rows, strict=True)
-        )
-        result[block] = operation(*parts)
+    lines, scratch = np.atleast_2d(result), Scratch(shape[-1])
+    parts = [np.atleast_2d(operand) for operand in operands]
+    for block in blocks_of(lines):
+        # What is the same for every row is left as it is.
+        sliced = (part[block] if len(part) == len(lines) else part for part in parts)
+        operation(*sliced, lines[block], scratch)
     return result
 
 
@@ -141,28 +156,35 @@ def upscale(values: Fixed, axis: int = 0) -> Fixed:
     return divide(values, values.max(axis=axis, keepdims=True, initial=0))
 
 
-def upscale_to_uint16(values: Fixed, axis: int = 0, out: Fixed | None = None) -> Fixed:
+def upscale_to_uint16(values: Fixed, axis: int = 0) -> Fixed:
     """Return round(x / max x · 65,535): how the later chain stores weights; x ≤ 2^32."""
-    highest = np.maximum(values.max(axis=axis, keepdims=True, initial=0), 1)
-    return map_blocks(_scale_block, values, highest, out=out)
+    return map_blocks(scale_block, values, find_highest(values, axis))
 
 
-def _scale_block(values: Fixed, highest: Fixed) -> Fixed:
+def find_highest(values: Fixed, axis: int) -> Fixed:
+    """Return the highest along an axis, at least 1 of 2^32."""
+    highest: Fixed = np.maximum(values.max(axis=axis, keepdims=True, initial=0), 1)
+    return highest
+
+
+def scale_block(values: Fixed, highest: Fixed, out: Fixed, scratch: Scratch) -> None:
     """
-    Return floor((2 · 65,535 · x + max) / (2 · max)).
+    Write floor((2 · 65,535 · x + max) / (2 · max)).
 
     That is whole or at least 1 / (2 · max) ≥ 2^-33 away from the next whole number, and float64 is
     off by less than 3 · 2^-37: half of the distance more has the same floor.
     """
-    scaled = values.astype(np.float64)
+    scaled = scratch.estimates[: len(out)]
+    scaled[:] = values
     scaled *= UINT16_MAX / highest
     scaled += 0.5 + 0.25 / highest
-    return scaled.astype(np.int64)
+    np.copyto(out, scaled, casting="unsafe")
 
 
 def to_uint16(values: Fixed) -> NDArray[np.int64]:
     """Return floor(x · 65,535): how the later chain reports and stores shares."""
-    shares: NDArray[np.int64] = (values * UINT16_MAX) >> FRACTION_BITS
+    shares: NDArray[np.int64] = values * UINT16_MAX
+    shares >>= FRACTION_BITS
     return shares
 
 

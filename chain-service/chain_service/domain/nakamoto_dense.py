@@ -10,7 +10,6 @@ go to the plain step.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from chain_service.domain.estimates import (
     Scratch,
     Sharing,
     decay,
+    write_whole,
 )
 from chain_service.domain.fixed import FRACTION_BITS, ONE, UINT64_MAX, divide, divide_all
 from chain_service.domain.nakamoto import (
@@ -33,7 +33,7 @@ from chain_service.domain.nakamoto import (
 )
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import PARTS_PER_MILLION, ChainParameters
-from chain_service.domain.rows import PackedRow, blocks_of, pack_line, pack_row, spread_rows
+from chain_service.domain.rows import PackedRow, blocks_of, pack_lines, pack_row, spread_rows
 from chain_service.domain.wide import Unsigned
 
 CELLS_PER_ENTRY_MAX = 200
@@ -48,13 +48,9 @@ class Ranked:
     trust: Unsigned
     bonds: Floats
     """B_ij after the step, with a row for each of `uids`."""
+    held: Floats
+    """Σ_i B_ij."""
     uids: Sequence[int]
-
-    @cached_property
-    def held(self) -> Floats:
-        """Σ_i B_ij."""
-        held: Floats = self.bonds.sum(axis=0)
-        return held
 
 
 def run_nakamoto_step_densely(graph: Graph, parameters: ChainParameters) -> Step:
@@ -84,10 +80,9 @@ def run_rows(graph: Graph, parameters: ChainParameters, uids: Sequence[int]) -> 
     shares = normalise_stakes(graph.stakes_rao, active)
     voting = [share if is_active else 0 for share, is_active in zip(shares, active, strict=True)]
     ranked = rank_neurons(graph, parameters, uids, voting)
-    bonds = pack_bonds(ranked)
     rank = ranked.rank.tolist()
     if not any(rank):
-        zeros = [0] * len(active)
+        zeros, bonds = [0] * len(active), pack_bonds(ranked)
         return Step(active, zeros, zeros, zeros, zeros, zeros, zeros, bonds, zeros, ONE)
 
     rank = normalise(rank)
@@ -104,7 +99,7 @@ def run_rows(graph: Graph, parameters: ChainParameters, uids: Sequence[int]) -> 
         incentive=report(incentive),
         dividends=report(dividends),
         emission_rao=[graph.emission_rao * value >> FRACTION_BITS for value in dividends],
-        bonds_rao=bonds,
+        bonds_rao=pack_bonds(ranked),
         shares=dividends,
         shares_one=ONE,
     )
@@ -116,10 +111,16 @@ def report(values: Sequence[int]) -> list[int]:
 
 
 def pack_bonds(ranked: Ranked) -> list[Row]:
-    """Return the bonds of all uids as rows."""
+    """Return the bonds of all uids as rows, which take over the memory of the matrix."""
     rows: list[Row] = [()] * len(ranked.rank)
-    for uid, line in zip(ranked.uids, ranked.bonds, strict=True):
-        rows[uid] = pack_line(line.astype(np.int64))
+    scratch = Scratch(len(rows)).estimate
+    for block in blocks_of(ranked.bonds):
+        lines = ranked.bonds[block]
+        numbers = scratch[: len(lines)]
+        numbers[:] = lines
+        packed = pack_lines(write_whole(numbers, lines))
+        for uid, row in zip(ranked.uids[block], packed, strict=True):
+            rows[uid] = row
     return rows
 
 
@@ -133,7 +134,8 @@ def rank_neurons(
     kept = Fraction(parameters.bonds_moving_average_ppm, PARTS_PER_MILLION)
     factor = (ONE - divide(kept.numerator * ONE, kept.denominator * ONE)) * graph.emission_rao
     bonds = np.empty((len(uids), count))
-    ranked = Ranked(np.zeros(count, np.uint64), np.zeros(count, np.uint64), bonds, uids)
+    rank, trust = np.zeros((2, count), dtype=np.uint64)
+    ranked = Ranked(rank, trust, bonds, np.zeros(count), uids)
     scratch = Scratch(count)
     for block in blocks_of(bonds):
         rows = [pack_row(graph.weights[uid]) for uid in uids[block]]
@@ -145,6 +147,7 @@ def rank_neurons(
         bonds[block, sorted(graph.reassigned_uids)] = 0
         decay(bonds[block], kept)
         bonds[block] += given.buy(factor)
+        ranked.held += bonds[block].sum(axis=0)
     if ranked.held.max(initial=0) >= EXACT_FLOAT:
         raise BeyondFloats
     return ranked

@@ -1,8 +1,8 @@
 """Sparse rows as arrays, so that a step over a million weights needn't unpack a million pairs."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
-from itertools import chain, pairwise
+from functools import cached_property
+from itertools import accumulate, chain, pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -24,8 +24,12 @@ class PackedRow(Sequence[Pair]):
     """A row that reads as its (uid, value) pairs, and holds them as two arrays; never changed."""
 
     def __init__(self, uids: NDArray[np.int64], values: NDArray[np.int64]) -> None:
-        self.uids = uids
+        self._uids = uids
         self.values = values
+
+    @property
+    def uids(self) -> NDArray[np.int64]:
+        return self._uids
 
     @cached_property
     def places(self) -> Sequence[tuple[slice | NDArray[np.int64], slice]]:
@@ -36,10 +40,11 @@ class PackedRow(Sequence[Pair]):
         if len(breaks) >= RUNS_MAX or not len(self.uids):
             return [(self.uids, slice(None))]
         bounds = [0, *breaks.tolist(), len(self.uids)]
-        return [
-            (slice(int(self.uids[start]), int(self.uids[end - 1]) + 1), slice(start, end))
+        runs = [
+            slice(int(self.uids[start]), int(self.uids[end - 1]) + 1)
             for start, end in pairwise(bounds)
         ]
+        return place_runs(runs)
 
     @property
     def packed(self) -> bytes:
@@ -52,7 +57,7 @@ class PackedRow(Sequence[Pair]):
         return hash_bytes(self.packed)
 
     def __len__(self) -> int:
-        return len(self.uids)
+        return len(self.values)
 
     def __iter__(self) -> Iterator[Pair]:
         return zip(self.uids.tolist(), self.values.tolist(), strict=True)
@@ -82,6 +87,28 @@ class PackedRow(Sequence[Pair]):
         return repr(tuple(self))
 
 
+class RunsRow(PackedRow):
+    """A row whose uids are a few runs: it holds those alone, for uids are as large as values."""
+
+    def __init__(self, runs: Sequence[slice], values: NDArray[np.int64]) -> None:
+        self._runs = runs
+        self.values = values
+
+    @property
+    def uids(self) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(run.start, run.stop) for run in self._runs])
+
+    @cached_property
+    def places(self) -> Sequence[tuple[slice, slice]]:
+        return place_runs(self._runs)
+
+
+def place_runs(runs: Sequence[slice]) -> list[tuple[slice, slice]]:
+    """Return each run of uids with its place among the values."""
+    ends = list(accumulate((run.stop - run.start for run in runs), initial=0))
+    return [(run, slice(*part)) for run, part in zip(runs, pairwise(ends), strict=True)]
+
+
 def pack_row(row: Row) -> PackedRow:
     """Return a row as arrays; values are below 2^63."""
     if isinstance(row, PackedRow):
@@ -97,29 +124,34 @@ def unpack_row(packed: bytes) -> PackedRow:
     return PackedRow(uids, np.frombuffer(packed, "<u8", count, count * UID_BYTES).astype(np.int64))
 
 
-def pack_line(line: NDArray[np.int64]) -> PackedRow:
-    """Return a dense row as a packed one, zeros left out."""
-    filled = np.zeros(len(line) + 2, dtype=np.bool_)
-    np.not_equal(line, 0, out=filled[1:-1])
-    edges = np.flatnonzero(filled[1:] != filled[:-1])
-    if len(edges) > 2 * RUNS_MAX:
-        uids = np.flatnonzero(filled[1:-1])
+def pack_lines(lines: NDArray[np.int64]) -> list[PackedRow]:
+    """Return dense rows as packed ones, zeros left out, which take over the memory of `lines`."""
+    count, width = lines.shape
+    filled = np.zeros((count, width + 2), dtype=np.bool_)
+    np.not_equal(lines, 0, out=filled[:, 1:-1])
+    edges = np.flatnonzero(filled[:, 1:] != filled[:, :-1])
+    starts = np.arange(count) * (width + 1)
+    bounds = [*np.searchsorted(edges, starts).tolist(), len(edges)]
+    return [
+        _pack_line(line, edges[first:last] - start)
+        for line, start, (first, last) in zip(lines, starts, pairwise(bounds), strict=True)
+    ]
+
+
+def _pack_line(line: NDArray[np.int64], edges: NDArray[np.intp]) -> PackedRow:
+    """Return the runs between pairs of edges."""
+    if not len(edges) or len(edges) > 2 * RUNS_MAX:
+        uids = np.flatnonzero(line)
         return PackedRow(uids, line[uids])
     runs = [slice(start, end) for start, end in edges.reshape(-1, 2).tolist()]
-    uids = _all_uids(len(line))
-    if len(runs) == 1:
-        return PackedRow(uids[runs[0]], line[runs[0]].copy())
-    return PackedRow(
-        *(np.concatenate([whole[:0], *map(whole.__getitem__, runs)]) for whole in (uids, line))
-    )
-
-
-@lru_cache(1)
-def _all_uids(count: int) -> NDArray[np.int64]:
-    """Return 0, 1, 2 …: rows without gaps share it."""
-    uids = np.arange(count)
-    uids.flags.writeable = False
-    return uids
+    row = RunsRow(runs, line)
+    for run, part in row.places:
+        if run != part:
+            line[part] = line[run]
+    count = row.places[-1][1].stop
+    # A few values must not keep the memory of a whole line.
+    row.values = line[:count] if 2 * count >= len(line) else line[:count].copy()
+    return row
 
 
 def spread_rows(rows: Sequence[Row], matrix: NDArray[Any]) -> None:

@@ -17,10 +17,15 @@ LOW = np.uint64(LIMB_BITS)
 DIGIT_BITS = 31
 """A quotient is found in two digits of this many bits."""
 ONE_BIT = np.uint64(1)
+FEW = 48
+"""So many numbers are multiplied one by one in less time than as arrays."""
 
 
 def multiply(left: Unsigned, right: Unsigned) -> Unsigned:
     """Return floor(left · right / 2^63); both are at most 2^63."""
+    if left.ndim == 1 and len(left) < FEW:
+        pairs = zip(left.tolist(), right.tolist(), strict=True)
+        return np.array([one * other >> 63 for one, other in pairs], dtype=np.uint64)
     left_high, left_low = left >> LOW, left & LIMB
     right_high, right_low = right >> LOW, right & LIMB
     crossed, other = left_high * right_low, left_low * right_high
@@ -33,6 +38,8 @@ def multiply(left: Unsigned, right: Unsigned) -> Unsigned:
 
 def scale(values: Unsigned, factor: int) -> Unsigned:
     """Return floor(values · factor / 2^126), below 2^64; the factor is below 2^128."""
+    if len(values) < FEW:
+        return np.array([value * factor >> 126 for value in values.tolist()], dtype=np.uint64)
     sums = [np.zeros(len(values), dtype=np.uint64) for _ in range(7)]
     for place, limb in enumerate((values & LIMB, values >> LOW)):
         for other in range(4):

@@ -17,23 +17,24 @@ from chain_service.domain.fixed32 import (
     ONE,
     UINT16_MAX,
     Fixed,
+    Mask,
+    Scratch,
     calculate_sigmoid,
     divide,
     divide_block,
+    find_highest,
     from_uint16,
     map_blocks,
     multiply,
-    multiply_block,
+    multiply_shares,
     normalise,
+    scale_block,
     sum_products,
     to_uint16,
-    upscale_to_uint16,
 )
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import PARTS_PER_MILLION, ChainParameters
-from chain_service.domain.rows import blocks_of, pack_line, spread_rows
-
-Mask = NDArray[np.bool_]
+from chain_service.domain.rows import blocks_of, height_of, pack_lines, spread_rows
 
 STEEPNESS_UNIT = 100
 """The steepness of liquid alpha counts hundredths."""
@@ -73,7 +74,7 @@ def run_yuma_step(graph: Graph, parameters: ChainParameters) -> Step:
         consensus=_to_uint64(epoch.consensus),
         incentive=_to_uint64(epoch.incentive),
         dividends=_to_uint64(epoch.dividends),
-        emission_rao=[graph.emission_rao * share // ONE for share in shares],
+        emission_rao=[graph.emission_rao * share >> FRACTION_BITS for share in shares],
         bonds_rao=_stored_bonds(epoch, len(shares)),
         shares=shares,
         shares_one=ONE,
@@ -160,14 +161,23 @@ def mask_weights(graph: Graph, rows: NDArray[np.int64], permits: Mask) -> Fixed:
     """5. W without forbidden rows, self-weights, and ranks of who came later; Σ_j W_ij = 1."""
     permitted = [graph.weights[uid] if permits[uid] else () for uid in rows]
     weights = np.empty((len(rows), len(permits)), dtype=np.int64)
-    spread_rows(permitted, weights)
-    upscale_to_uint16(weights, axis=1, out=weights)
-    weights[np.arange(len(rows)), rows] = 0
-    if graph.weights_blocks and graph.registered_blocks:
-        set_blocks = np.asarray(graph.weights_blocks, dtype=np.int64)[rows]
-        registered = np.asarray(graph.registered_blocks, dtype=np.int64)
-        weights[set_blocks[:, None] <= registered] = 0
-    return normalise(weights, axis=1, out=weights)
+    scratch = Scratch(len(permits))
+    for block in blocks_of(weights):
+        lines = weights[block]
+        spread_rows(permitted[block], lines)
+        scale_block(lines, find_highest(lines, axis=1), lines, scratch)
+        lines[np.arange(len(lines)), rows[block]] = 0
+        if graph.weights_blocks and graph.registered_blocks:
+            lines[came_later(graph, rows[block])] = 0
+        divide_block(lines, lines.sum(axis=1, keepdims=True), lines, scratch)
+    return weights
+
+
+def came_later(graph: Graph, rows: NDArray[np.int64]) -> Mask:
+    """Say who took his slot when a row's weights were set already, or in the same block."""
+    set_blocks = np.asarray(graph.weights_blocks, dtype=np.int64)[rows]
+    later: Mask = set_blocks[:, None] <= np.asarray(graph.registered_blocks, dtype=np.int64)
+    return later
 
 
 def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
@@ -184,14 +194,21 @@ def calculate_median(stake: Fixed, scores: Fixed, majority: int) -> Fixed:
     minority = min(int(stake.sum()) - majority, int(stake.sum()) - 1)
     # Half as wide, numbers are sorted several times as fast.
     kind = np.uint32 if int(scores.max()) >> (32 - bits) == 0 else np.int64
-    columns = scores.astype(kind)[rows].T
-    np.left_shift(columns, kind(bits), out=columns)
-    np.add(columns, np.arange(len(rows), dtype=kind), out=columns)
+    columns = scores.T if len(rows) == len(scores) else scores[rows].T
     median = np.empty(len(columns), dtype=np.int64)
+    shape = height_of(len(rows)), len(rows)
+    all_keys, all_places, all_below = (np.empty(shape, kind) for kind in (kind, np.intp, np.int64))
     for block in blocks_of(columns):
-        keys = np.sort(columns[block])
-        below = np.cumsum(stake.take(keys & kind((1 << bits) - 1)), axis=1)
-        median[block] = keys[np.arange(len(keys)), (below > minority).argmax(axis=1)] >> bits
+        height = len(median[block])
+        keys, places, below = all_keys[:height], all_places[:height], all_below[:height]
+        np.copyto(keys, columns[block], casting="unsafe")
+        keys <<= kind(bits)
+        keys += np.arange(len(rows), dtype=kind)
+        keys.sort()
+        np.bitwise_and(keys, kind((1 << bits) - 1), out=places)
+        np.take(stake, places, out=below, mode="clip")
+        np.cumsum(below, axis=1, out=below)
+        median[block] = keys[np.arange(height), (below > minority).argmax(axis=1)] >> bits
     return median
 
 
@@ -211,13 +228,15 @@ def move_bonds(bought: Fixed, old: Fixed, stake: Fixed, parameters: ChainParamet
     """
     alpha = find_alpha(parameters)
     new_share, old_share = np.array([alpha]), np.array([ONE - alpha])
-    purchases = map_blocks(multiply_block, bought, stake[:, None], out=bought)
+    purchases = map_blocks(multiply_shares, bought, stake[:, None], out=bought)
     purchased, held = purchases.sum(axis=0), old.sum(axis=0)
 
-    def move(new: Fixed, bonds: Fixed) -> Fixed:
-        moved = multiply_block(divide_block(new, purchased), new_share)
-        moved += multiply_block(divide_block(bonds, held), old_share)
-        return moved
+    def move(new: Fixed, bonds: Fixed, out: Fixed, scratch: Scratch) -> None:
+        divide_block(new, purchased, new, scratch)
+        multiply_shares(new, new_share, new, scratch)
+        divide_block(bonds, held, out, scratch)
+        multiply_shares(out, old_share, out, scratch)
+        out += new
 
     moved = map_blocks(move, purchases, old, out=old)
     return map_blocks(divide_block, moved, moved.sum(axis=0), out=moved)
@@ -282,8 +301,10 @@ def _spread(values: Fixed, rows: NDArray[np.int64], count: int) -> Fixed:
 def _stored_bonds(epoch: Epoch, count: int) -> list[Row]:
     """Return bonds as they are stored: of 65,535, zeros left out."""
     stored: list[Row] = [()] * count
-    for uid, line in zip(epoch.rows.tolist(), epoch.bonds, strict=True):
-        stored[uid] = pack_line(to_uint16(line))
+    for block in blocks_of(epoch.bonds):
+        rows = pack_lines(to_uint16(epoch.bonds[block]))
+        for uid, row in zip(epoch.rows[block].tolist(), rows, strict=True):
+            stored[uid] = row
     return stored
 
 

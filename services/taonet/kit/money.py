@@ -19,10 +19,12 @@ AMOUNT_MAX = 10**20 - 1
 
 def parse_amount(value: object) -> int:
     """Read an amount from JSON: a decimal string, or an integer that JavaScript could not spoil."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit() and len(value) <= 20):
+            raise ValueError("an amount is at most 20 digits, without sign, point or spaces")
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("an amount is a whole number of the smallest unit, as a string")
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 20):
-        raise ValueError("an amount is at most 20 digits, without sign, point or spaces")
     amount = int(value)
     if not 0 <= amount <= AMOUNT_MAX:
         raise ValueError("an amount is never negative, and has at most 20 digits")

@@ -19,6 +19,11 @@ def escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
+def escape_json(text: str) -> str:
+    """Return JSON as a field of COPY's text format: of what is escaped it has backslashes only."""
+    return text.replace("\\", "\\\\")
+
+
 def copy_rows(conn: Connection, table: str, rows: Iterable[str]) -> None:
     """Write rows, each in COPY's text format with its newline, to `table (column, …)`."""
     rows = iter(rows)

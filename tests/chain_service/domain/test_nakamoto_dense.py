@@ -17,7 +17,7 @@ from chain_service.domain.nakamoto import run_nakamoto_step
 from chain_service.domain.nakamoto_dense import run_nakamoto_step_densely
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import NETWORK, UINT32_MAX, ChainParameters
-from chain_service.domain.rows import pack_line, pack_row, spread_rows
+from chain_service.domain.rows import pack_lines, pack_row, spread_rows
 from chain_service.domain.wide import take_digit
 
 SPECIAL_WEIGHTS = [0, 1, 2, 3, 2**31 - 1, 2**31, 2**31 + 1, UINT32_MAX - 1, UINT32_MAX]
@@ -147,14 +147,31 @@ def test_bonds_decay_to_the_same_floors(bonds_rao: list[int], kept_ppm: int) -> 
         assert found[0].tolist() == [momentum * rao >> 63 for rao in bonds]
 
 
+@given(st.lists(st.integers(0, 2**63), min_size=1, max_size=9), st.integers(0, 2**124 - 1))
+def test_few_and_many_numbers_have_the_same_products(numbers: list[int], factor: int) -> None:
+    for count in (1, wide.FEW):
+        values = np.array(numbers * count, dtype=np.uint64)
+        products = wide.multiply(values, values[::-1])
+        assert products.tolist() == [
+            one * other >> 63
+            for one, other in zip(numbers * count, numbers[::-1] * count, strict=True)
+        ]
+        assert wide.scale(values, factor).tolist() == [
+            one * factor >> 126 for one in numbers * count
+        ]
+
+
 @settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=99), st.integers(1, 99))
 def test_a_line_comes_back_from_its_row(filled: list[bool], value: int) -> None:
-    line = np.array(filled * 3) * value
-    matrix = np.full((1, len(line)), 7)
-    spread_rows([pack_line(line)], matrix)
-    assert matrix[0].tolist() == line.tolist()
-    assert pack_line(line) == pack_row([(uid, value) for uid, one in enumerate(filled * 3) if one])
+    line = np.array(filled * 3) * np.arange(value, value + 3 * len(filled))
+    pairs = [(uid, int(number)) for uid, number in enumerate(line) if number]
+    matrix = np.full((2, len(line)), 7)
+    rows = pack_lines(np.stack([line, line[::-1]]))
+    spread_rows(rows, matrix)
+    assert matrix.tolist() == [line.tolist(), line[::-1].tolist()]
+    assert rows[0] == pack_row(pairs)
+    assert rows[0].packed == pack_row(pairs).packed
 
 
 def test_sums_too_large_for_the_pieces_go_to_the_plain_step() -> None:
