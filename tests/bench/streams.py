@@ -413,7 +413,8 @@ def judge(rounds: dict[tuple[str, int], list[Round]]) -> str:
         if all(rate(way, count) >= RATIO_MIN * rate(HTTP, count) for count in COUNTS)
     ]
     missed = [way for way in SOCKETS if way not in met]
-    return f"Met: {'; '.join(met) or 'by none'}. Missed: {'; '.join(missed) or 'by none'}."
+    named = [" · ".join(ways) or "none" for ways in (met, missed)]
+    return f"Met with either number of connections by: {named[0]}.\nMissed by: {named[1]}."
 
 
 def write(fanned: FanOut, rounds: dict[tuple[str, int], list[Round]]) -> str:
@@ -464,8 +465,9 @@ The work is processor time per order, in µs: of {", ".join(WORKERS)}.
 Afterwards the books are audited.
 
 Asked for: WebSocket at least {RATIO_MIN} × HTTP. {judge(rounds)}
-Order, answer and commit cost the same both ways; what WebSocket saves is HTTP's head, after a logon
-the signature, and with eight at a time the reading of each by itself.
+Order, answer and commit cost the same both ways. An HTTP request's signature is over its bytes as
+they came; a WebSocket's request is JSON, whose parameters are sorted and written out again for
+that, unless the connection has logged on.
 
 | connections | by | orders/s | range | median ms | p99 ms | work µs | × HTTP |
 | --- | --- | --- | --- | --- | --- | --- | --- |
