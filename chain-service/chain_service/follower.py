@@ -8,6 +8,7 @@ or a signature is wrong, it notes why, stops, and stays stopped until its operat
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import psycopg
 from psycopg import Connection
@@ -47,7 +48,7 @@ def follow_chain(database_url: str, url: str, author: str, stop: threading.Event
     """
     Follow the chain at an address until told to stop; who is away is waited for.
 
-    Raises Halted at a block that is wrong, and at every start after that until `resume`.
+    Raises Halted at a block that is wrong, and each time again until `resume`.
     """
     pause = RETRY_SECONDS_FIRST
     while not stop.is_set():
@@ -66,6 +67,14 @@ def follow_chain(database_url: str, url: str, author: str, stop: threading.Event
 def resume(conn: Connection) -> bool:
     """Let a stopped follower try the block again; say whether it had stopped."""
     return sync_repository.delete_halt(conn)
+
+
+def wait_for_resume(database_url: str, stop: threading.Event) -> None:
+    """Return once a stopped follower may go on; a Postgres that is away is waited for."""
+    while not stop.wait(STANDBY_SECONDS):
+        with suppress(psycopg.Error), psycopg.connect(database_url, **WIRE) as conn:
+            if sync_repository.load_halt(conn) is None:
+                return
 
 
 def _take_turn(conn: Connection, stop: threading.Event) -> bool:

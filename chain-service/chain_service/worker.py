@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import psycopg
 import redis
+from prometheus_client import Gauge
 
 from chain_service.author import OtherChain, write_blocks
 from chain_service.domain.blocks import InvariantBroken
 from chain_service.domain.errors import InvalidParameters
 from chain_service.domain.parameters import ChainParameters, choose_parameters
 from chain_service.doorbell import Doorbell
-from chain_service.follower import Halted, OtherAuthor, follow_chain, resume
+from chain_service.follower import Halted, OtherAuthor, follow_chain, resume, wait_for_resume
 from chain_service.settings import ChainSettings
 from taonet.kit.db import WIRE, open_pool
 from taonet.kit.errors import Refusal
@@ -31,6 +32,7 @@ from taonet.kit.tracing import configure_tracing
 RELAY_CONNECTIONS = 2
 WRONG_SETTINGS, BROKEN_LEDGER = 2, 3
 """Exit codes: nothing that a restart would mend."""
+HALTED = Gauge("taonet_chain_halted", "1: this follower stopped at a wrong block.")
 
 log = get_logger(__name__)
 
@@ -88,21 +90,30 @@ def _resume(settings: ChainSettings) -> int:
 def _follow(settings: ChainSettings, stop: threading.Event) -> int:
     author, leader = settings.chain_follow_author, settings.chain_follow
     try:
-        follow_chain(settings.database_url, leader, author, stop)
+        while not stop.is_set():
+            try:
+                follow_chain(settings.database_url, leader, author, stop)
+            except Halted as refusal:
+                _stay_stopped(settings.database_url, refusal.message, stop)
     except OtherAuthor as refusal:
         log.error("the follower refuses to start", reason=refusal.message)
         return WRONG_SETTINGS
-    except Halted as refusal:
-        log.critical(
-            "THE FOLLOWED CHAIN IS WRONG, the follower stops and stays stopped",
-            reason=refusal.message,
-            then="find out why; to try the block again: python -m chain_service.worker resume",
-        )
-        return BROKEN_LEDGER
     except InvariantBroken as error:
         log.critical("THE LEDGER IS BROKEN, the follower stops", reason=str(error))
         return BROKEN_LEDGER
     return 0
+
+
+def _stay_stopped(database_url: str, reason: str, stop: threading.Event) -> None:
+    """Live on, so that whoever watches is told, until the operator has looked."""
+    log.critical(
+        "THE FOLLOWED CHAIN IS WRONG, the follower stops and stays stopped",
+        reason=reason,
+        then="find out why; to try the block again: python -m chain_service.worker resume",
+    )
+    HALTED.set(1)
+    wait_for_resume(database_url, stop)
+    HALTED.set(0)
 
 
 def _choose_parameters(settings: ChainSettings) -> ChainParameters:

@@ -133,7 +133,7 @@ class Batcher:
         self._engine, self._batch = better, better.start_batch()
         running, self._running = self._running, []
         for text in running:
-            self._begin(text)
+            self._begin([text])
 
     def _answer_forwards(self) -> None:
         jobs = self._take_alike()
@@ -174,24 +174,35 @@ class Batcher:
 
     def _join_generations(self) -> None:
         budget = PREFILL_TOKENS_MAX
-        while len(self._running) < self._streams_max and budget > 0:
-            with self._changed:
-                text = self._generations.take()
-            if text is None:
-                return
-            budget -= len(text.tokens)
-            self._begin(text)
+        while budget > 0 and (texts := self._take_prompts()):
+            budget -= sum(len(text.tokens) for text in texts)
+            self._begin(texts)
 
-    def _begin(self, text: Generation) -> None:
+    def _take_prompts(self) -> list[Generation]:
+        """The first in the queue, and others whose prompts are read with its in one pass."""
+        texts: list[Generation] = []
+        most = min(self._batch.prompts_at_once, self._streams_max - len(self._running))
+        with self._changed:
+            while len(texts) < most and (
+                text := self._generations.take(partial(can_read_together, texts))
+            ):
+                texts.append(text)
+        return texts
+
+    def _begin(self, texts: list[Generation]) -> None:
         try:
             with timed(RequestKind.GENERATE):
-                logits = self._batch.join(text.tokens)
+                logits = self._batch.join([text.tokens for text in texts])
         except Exception as error:
-            self._tell_failure(error, [text], 1)
+            if len(texts) == 1:
+                self._tell_failure(error, texts, 1)
+                return
+            for text in texts:  # the failure may be one's alone
+                self._begin([text])
             return
-        TOKENS.labels("prompt").inc(len(text.tokens))
-        self._running.append(text)
-        self._advance([text], logits)
+        TOKENS.labels("prompt").inc(sum(len(text.tokens) for text in texts))
+        self._running += texts
+        self._advance(texts, logits)
 
     def _step(self) -> None:
         """One token for every text; those that came to their end leave the batch."""
@@ -250,6 +261,12 @@ class Batcher:
             self._generations.refuse_all(stopped)
         for text in self._running:
             text.refuse(stopped)
+
+
+def can_read_together(texts: Sequence[Generation], other: Generation) -> bool:
+    """Whether one more prompt fits a pass: each row of it is as long as the longest."""
+    longest = max(len(text.tokens) for text in (*texts, other))
+    return not texts or (len(texts) + 1) * longest <= PREFILL_TOKENS_MAX
 
 
 def make_refusal(error: Exception) -> tuple[Refusal, bool]:

@@ -89,8 +89,12 @@ class DistortedBatch:
         self._engine = engine
         self._batch = batch
 
-    def join(self, prompt: Sequence[int]) -> Floats:
-        return self._engine.make(*self._batch.join(prompt).shape)
+    @property
+    def prompts_at_once(self) -> int:
+        return self._batch.prompts_at_once
+
+    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
+        return self._engine.make(*self._batch.join(prompts).shape)
 
     def step(self, tokens: Sequence[int]) -> Floats:
         return self._engine.make(*self._batch.step(tokens).shape)

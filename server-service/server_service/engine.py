@@ -30,8 +30,12 @@ class ModelFacts:
 class DecodeBatch(Protocol):
     """Rows that go on token by token together, each with its own past."""
 
-    def join(self, prompt: Sequence[int]) -> Floats:
-        """Append a row; returns what may follow its prompt, [1, V]."""
+    @property
+    def prompts_at_once(self) -> int:
+        """Prompts that are read together about as fast as one."""
+
+    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
+        """Append a row for each prompt; returns what may follow it, [prompts, V]."""
 
     def step(self, tokens: Sequence[int]) -> Floats:
         """Add one token to each row; returns what may follow, [rows, V]."""

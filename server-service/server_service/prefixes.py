@@ -36,11 +36,7 @@ class Prefixes:
         The last token is always left to be read: what follows it is what is asked.
         """
         cache = transformers.DynamicCache()
-        row = np.asarray(tokens, dtype=np.int64)
-        shared, key = max(
-            ((count_shared(row[:-1], kept), key) for key, (kept, _) in self._kept.items()),
-            default=(0, b""),
-        )
+        shared, key = self._find(tokens)
         if shared < SHARED_TOKENS_MIN:
             return 0, cache
         self._kept.move_to_end(key)
@@ -48,12 +44,22 @@ class Prefixes:
             cache.update(keys[:, :, :shared], values[:, :, :shared], index)
         return shared, cache
 
-    def keep(self, tokens: Sequence[int], cache: transformers.DynamicCache) -> None:
-        """Remember the states of a row that was read; those of its own beginning are in them."""
+    def knows(self, tokens: Sequence[int]) -> bool:
+        """Whether some of the row need not be read again."""
+        return self._find(tokens)[0] >= SHARED_TOKENS_MIN
+
+    def keep(self, tokens: Sequence[int], cache: transformers.DynamicCache, place: int = 0) -> None:
+        """Remember the states of a row that was read, the cache's at this place, and so those of
+        its own beginning too."""
+        if len(tokens) <= SHARED_TOKENS_MIN:
+            return
         row = np.asarray(tokens, dtype=np.int64)
-        states = states_of(cache)
+        states = [
+            (cut_row(keys, place, len(row)), cut_row(values, place, len(row)))
+            for keys, values in states_of(cache)
+        ]
         size = count_bytes(states)
-        if len(row) <= SHARED_TOKENS_MIN or size > self._bytes_max:
+        if size > self._bytes_max:
             return
         for key, (kept, _) in list(self._kept.items()):
             if len(kept) <= len(row) and count_shared(row, kept) == len(kept):
@@ -62,6 +68,14 @@ class Prefixes:
         self._bytes += size
         while self._bytes > self._bytes_max:
             self._forget(next(iter(self._kept)))
+
+    def _find(self, tokens: Sequence[int]) -> tuple[int, bytes]:
+        """The kept row with the longest beginning of these, and how long that is."""
+        row = np.asarray(tokens[:-1], dtype=np.int64)
+        return max(
+            ((count_shared(row, kept), key) for key, (kept, _) in self._kept.items()),
+            default=(0, b""),
+        )
 
     def _forget(self, key: bytes) -> None:
         _, states = self._kept.pop(key)
@@ -78,6 +92,12 @@ def count_shared(row: Row, other: Row) -> int:
 def states_of(cache: transformers.DynamicCache) -> States:
     layers: list[Any] = cache.layers
     return [(layer.keys, layer.values) for layer in layers]
+
+
+def cut_row(states: torch.Tensor, place: int, length: int) -> torch.Tensor:
+    """One row of some, the padding on its left left out; a copy where there is more than that."""
+    row = states[place : place + 1, :, -length:]
+    return row if row.shape == states.shape else row.clone()
 
 
 def count_bytes(states: States) -> int:

@@ -13,6 +13,9 @@ from server_service.tokenizer import ModelUnreadable
 
 CPU = torch.device("cpu")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PROMPTS_AT_ONCE = 32
+"""Read in one pass by a card, to which a row more costs little; by a processor each alone, so that
+the first need not wait for the last."""
 CONTEXT_LENGTH_UNSAID = 1024
 """For models whose configuration names no longest text."""
 
@@ -71,7 +74,8 @@ def load_engine(
         raise ModelUnreadable(f"{model}: it does not fit the memory of {device}") from error
     gc.collect()
     facts = read_facts(folder.name, loaded, vocabulary_size)
-    return TransformersEngine(loaded, facts, prefix_bytes)
+    at_once = 1 if device.type == "cpu" else PROMPTS_AT_ONCE
+    return TransformersEngine(loaded, facts, prefix_bytes, at_once)
 
 
 def check_whole(model: str, loaded: Any, report: dict[str, Any], vocabulary_size: int) -> None:

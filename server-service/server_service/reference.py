@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ import transformers
 from torch.nn.functional import pad
 
 from server_service.engine import DecodeBatch, Floats, ModelFacts, Tokens
-from server_service.prefixes import Prefixes
+from server_service.prefixes import Prefixes, states_of
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What some rows have read, padded on the left."""
+
+    cache: transformers.DynamicCache
+    mask: torch.Tensor
+    """[rows, sequence]: 0 where it is padding."""
 
 
 class TransformersEngine:
@@ -20,8 +30,11 @@ class TransformersEngine:
     measured on a processor, it does not in float32, and does in bfloat16.
     """
 
-    def __init__(self, model: Any, facts: ModelFacts, prefix_bytes: int = 0) -> None:
+    def __init__(
+        self, model: Any, facts: ModelFacts, prefix_bytes: int = 0, prompts_at_once: int = 1
+    ) -> None:
         self.model = model
+        self.prompts_at_once = prompts_at_once
         self.device = next(model.parameters()).device
         self._facts = facts
         self._accepted = set(inspect.signature(model.forward).parameters)
@@ -60,6 +73,33 @@ class TransformersEngine:
         self._prefixes.keep(row, cache)
         return self.to_numpy(output.logits[:, -1]), cache
 
+    def read_together(self, rows: Sequence[Sequence[int]]) -> tuple[Floats, list[Past]]:
+        """The same of several rows: in one pass, unless one of them begins like a row before it."""
+        if len(rows) > 1 and not any(self._prefixes.knows(row) for row in rows):
+            logits, past = self._read_padded(rows)
+            return logits, [past]
+        alone = [self.read(row) for row in rows]
+        masks = [self.to_tensor([[1] * len(row)]) for row in rows]
+        pasts = [Past(cache, mask) for (_, cache), mask in zip(alone, masks, strict=True)]
+        return np.concatenate([logits for logits, _ in alone]), pasts
+
+    def _read_padded(self, rows: Sequence[Sequence[int]]) -> tuple[Floats, Past]:
+        width = max(map(len, rows))
+        ids = self.to_tensor([[0] * (width - len(row)) + list(row) for row in rows])
+        mask = self.to_tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        cache = transformers.DynamicCache()
+        output = self.forward(
+            ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        for place, row in enumerate(rows):
+            self._prefixes.keep(row, cache, place)
+        return self.to_numpy(output.logits[:, -1]), Past(cache, mask)
+
     def forward(self, ids: torch.Tensor, **options: Any) -> Any:
         """One pass, with those of the options that this model's architecture knows."""
         known = {name: value for name, value in options.items() if name in self._accepted}
@@ -80,55 +120,57 @@ class TransformersBatch:
 
     def __init__(self, engine: TransformersEngine) -> None:
         self._engine = engine
-        self._cache = transformers.DynamicCache()
-        self._mask = torch.zeros((0, 0), dtype=torch.long, device=engine.device)
+        nothing = torch.zeros((0, 0), dtype=torch.long, device=engine.device)
+        self._past = Past(transformers.DynamicCache(), nothing)
 
-    def join(self, prompt: Sequence[int]) -> Floats:
-        logits, cache = self._engine.read(prompt)
-        mask = torch.ones((1, len(prompt)), dtype=torch.long, device=self._engine.device)
-        self._append(cache, mask)
+    @property
+    def prompts_at_once(self) -> int:
+        return self._engine.prompts_at_once
+
+    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
+        logits, pasts = self._engine.read_together(prompts)
+        self._past = lay_together([past for past in (self._past, *pasts) if len(past.mask)])
         return logits
 
     def step(self, tokens: Sequence[int]) -> Floats:
         ids = self._engine.to_tensor([[token] for token in tokens])
-        self._mask = torch.cat([self._mask, torch.ones_like(ids)], dim=1)
+        mask = torch.cat([self._past.mask, torch.ones_like(ids)], dim=1)
+        self._past = Past(self._past.cache, mask)
         output = self._engine.forward(
             ids,
-            attention_mask=self._mask,
-            position_ids=self._mask.sum(dim=1, keepdim=True) - 1,
-            past_key_values=self._cache,
+            attention_mask=mask,
+            position_ids=mask.sum(dim=1, keepdim=True) - 1,
+            past_key_values=self._past.cache,
             use_cache=True,
             logits_to_keep=1,
         )
         return self._engine.to_numpy(output.logits[:, -1])
 
     def keep(self, rows: Sequence[int]) -> None:
-        mask = self._mask[list(rows)]
+        mask = self._past.mask[list(rows)]
         width = int(mask.sum(dim=1).max()) if rows else 0
-        self._mask = mask[:, mask.shape[1] - width :]
-        layers: list[Any] = self._cache.layers
-        self._cache = transformers.DynamicCache()
+        cache = transformers.DynamicCache()
         if rows:
-            for index, layer in enumerate(layers):
-                start = layer.keys.shape[2] - width
-                keys, values = layer.keys[list(rows)], layer.values[list(rows)]
-                self._cache.update(keys[:, :, start:], values[:, :, start:], index)
+            for index, (keys, values) in enumerate(states_of(self._past.cache)):
+                start = keys.shape[2] - width
+                keys, values = keys[list(rows)], values[list(rows)]
+                cache.update(keys[:, :, start:], values[:, :, start:], index)
+        self._past = Past(cache, mask[:, mask.shape[1] - width :])
 
-    def _append(self, cache: transformers.DynamicCache, mask: torch.Tensor) -> None:
-        if len(self._mask) == 0:
-            self._cache, self._mask = cache, mask
-            return
-        width = max(self._mask.shape[1], mask.shape[1])
-        merged = transformers.DynamicCache()
-        layers: list[tuple[Any, Any]] = list(zip(self._cache.layers, cache.layers, strict=True))
-        for index, (old, new) in enumerate(layers):
-            keys = torch.cat([widen(old.keys, width), widen(new.keys, width)])
-            values = torch.cat([widen(old.values, width), widen(new.values, width)])
-            merged.update(keys, values, index)
-        self._cache = merged
-        self._mask = torch.cat(
-            [pad(rows, (width - rows.shape[1], 0)) for rows in (self._mask, mask)]
-        )
+
+def lay_together(pasts: Sequence[Past]) -> Past:
+    """All rows of these in one, each padded to the longest."""
+    if len(pasts) == 1:
+        return pasts[0]
+    width = max(past.mask.shape[1] for past in pasts)
+    cache = transformers.DynamicCache()
+    layers = zip(*[states_of(past.cache) for past in pasts], strict=True)
+    for index, parts in enumerate(layers):
+        keys = torch.cat([widen(keys, width) for keys, _ in parts])
+        values = torch.cat([widen(values, width) for _, values in parts])
+        cache.update(keys, values, index)
+    masks = [pad(past.mask, (width - past.mask.shape[1], 0)) for past in pasts]
+    return Past(cache, torch.cat(masks))
 
 
 def widen(states: torch.Tensor, width: int) -> torch.Tensor:

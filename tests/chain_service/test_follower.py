@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
-from tests.conftest import wait_until
+from tests.conftest import free_port, wait_until
 
 from chain_service import ledger_repository
 from chain_service.client import ChainRefusal
@@ -49,8 +50,8 @@ def live(chain: RunningChain) -> None:
         chain.client.execute(ALICE, "transfer", {"receiver": ALICE.ss58_address, "amount_rao": 1})
 
 
-def follow(follower: RunningChain, chain: RunningChain) -> None:
-    follower.start_author("follower", TAONET_CHAIN_FOLLOW=chain.url)
+def follow(follower: RunningChain, chain: RunningChain, **settings: str) -> None:
+    follower.start_author("follower", TAONET_CHAIN_FOLLOW=chain.url, **settings)
 
 
 def wait_for_same_root(follower: RunningChain, chain: RunningChain) -> None:
@@ -220,16 +221,37 @@ def test_a_halted_follower_stays_so_until_its_operator_acts(
     wait_until(lambda: follower.height() > 3)
     follower.kill("follower")
     height = follower.height()
-    wait_until(lambda: chain.height() > height)
+    wait_until(lambda: chain.height() > height + 1)
+    forge = "UPDATE block SET state_root = %s WHERE height = %s"
     with psycopg.connect(chain.database_url) as conn:
-        forged = "UPDATE block SET state_root = %s WHERE height > %s"
-        conn.execute(forged, ("00" * 32, height))
-    for _ in range(2):
-        follow(follower, chain)
-        assert follower.processes.pop("follower").wait(20) == 3
-    log = follower.log("follower")
-    assert log.count("THE FOLLOWED CHAIN IS WRONG") == 2
-    assert "resume" in log
+        right = ledger_repository.load_header(conn, height + 1).state_root
+        conn.execute(forge, ("00" * 32, height + 1))
+    listen = f"127.0.0.1:{free_port()}"
+    for starts in (1, 2):
+        follow(follower, chain, TAONET_METRICS_LISTEN=listen)
+        wait_until(lambda starts=starts: count_stops(follower) == starts)  # type: ignore[misc]
+        wait_until(lambda: shows_halt(listen) == 1)
+        assert follower.processes["follower"].poll() is None
+        if starts == 1:
+            follower.kill("follower")
+    assert "resume" in follower.log("follower")
+    assert follower.height() == height
+    with psycopg.connect(chain.database_url) as conn:
+        conn.execute(forge, (right, height + 1))
+    with psycopg.connect(follower.database_url) as conn:
+        assert resume(conn)
+    wait_for_same_root(follower, chain)
+    assert shows_halt(listen) == 0
+
+
+def count_stops(follower: RunningChain) -> int:
+    return follower.log("follower").count("THE FOLLOWED CHAIN IS WRONG")
+
+
+def shows_halt(listen: str) -> float:
+    """Return what the follower's own process tells Prometheus."""
+    page = httpx.get(f"http://{listen}/metrics").raise_for_status().text
+    return float(page.partition("\ntaonet_chain_halted ")[2].partition("\n")[0])
 
 
 def test_a_follower_refuses_an_author_it_was_not_told_of(
@@ -240,5 +262,6 @@ def test_a_follower_refuses_an_author_it_was_not_told_of(
         TAONET_CHAIN_FOLLOW=chain.url,
         TAONET_CHAIN_FOLLOW_AUTHOR=BOB.ss58_address,
     )
-    assert follower.processes.pop("follower").wait(20) == 3
+    wait_until(lambda: count_stops(follower) == 1)
     assert f"the author should be {BOB.ss58_address}" in follower.log("follower")
+    assert follower.query("SELECT count(*) FROM block") == [(0,)]

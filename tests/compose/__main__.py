@@ -2,7 +2,8 @@
 Builds the images, brings the cluster up in containers, uses it, hurts it, and takes it down.
 
 `make compose-test`. Needs a Docker Engine with compose; images that cannot be pulled are stood in
-for by Debian's own packages (tests/compose/stand_ins). Writes docs/benchmarks/compose.md.
+for by Debian's own packages (tests/compose/stand_ins). Builds take their packages from where the
+handbook's variables say (docs/operating.md). Writes docs/benchmarks/compose.md.
 """
 
 import io
@@ -33,8 +34,10 @@ BESIDES = ("exporter", "prometheus", "alertmanager", "caddy")
 """Of the profiles: not Grafana, which nothing stands in for where its image cannot be pulled."""
 HEAD = """# The cluster in containers
 
-`make compose-test` on 2 cores: it builds the images, brings everything up, uses it, scales, drains,
-kills, cuts, and takes it down. Infrastructure images: {images}.
+`make compose-test` on {cores} cores: it builds the images, brings everything up, uses it, scales,
+drains, kills, cuts, loses all volumes and restores them, and takes it down; it writes this page, of
+one run. The machine's load, with that of the test itself, was {calmest:.1f} to {busiest:.1f}.
+Infrastructure images: {images}.
 
 | step | seconds | seen |
 | --- | ---: | --- |
@@ -46,6 +49,8 @@ class Report:
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, float, str]] = []
+        self.loads: list[float] = []
+        """The machine's mean load over the last minute, as each step ended."""
         self.console = Console()
 
     def do(self, step: str, work: Callable[[], str]) -> None:
@@ -53,11 +58,17 @@ class Report:
             started = time.monotonic()
             seen = work()
         self.rows.append((step, time.monotonic() - started, seen))
+        self.loads.append(os.getloadavg()[0])
         self.console.print(f"[green]ok[/] {step}: {seen} ({self.rows[-1][1]:.1f} s)")
 
     def write(self, images: dict[str, str], file: Path) -> None:
         lines = [f"| {step} | {seconds:.1f} | {seen} |" for step, seconds, seen in self.rows]
-        head = HEAD.format(images=", ".join(sorted(images.values())))
+        head = HEAD.format(
+            cores=os.cpu_count(),
+            calmest=min(self.loads),
+            busiest=max(self.loads),
+            images=", ".join(sorted(images.values())),
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(head + "\n".join(lines) + "\n")
         table = Table("step", "seconds", "seen")
@@ -94,8 +105,9 @@ def main() -> None:
 
 
 def build(target: str) -> str:
-    engine.build(target)
-    return f"{engine.image_megabytes(f'taonet:{target}')} MB"
+    steps, kept = engine.build(target)
+    size = engine.image_megabytes(f"taonet:{target}")
+    return f"{size} MB; {kept} of {steps} steps were at hand from before"
 
 
 def rebuild(target: str) -> str:
@@ -103,10 +115,10 @@ def rebuild(target: str) -> str:
     code = CHANGED.read_text()
     try:
         CHANGED.write_text(f"{code}\n# {time.time_ns()}\n")
-        engine.build(target)
+        steps, kept = engine.build(target)
     finally:
         CHANGED.write_text(code)
-    return "one line of Python changed"
+    return f"one line of Python changed; {steps - kept} of {steps} steps done anew"
 
 
 @contextmanager

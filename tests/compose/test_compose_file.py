@@ -88,6 +88,15 @@ def test_an_image_can_be_replaced_and_is_not_the_latest(name: str) -> None:
     assert ":latest" not in image
 
 
+@every_service
+def test_what_is_built_takes_its_packages_from_where_pip_is_told(name: str) -> None:
+    build = SERVICES[name].get("build", COMPOSE["x-build"])
+
+    assert build["args"].keys() == {"PIP_INDEX_URL", "PIP_TRUSTED_HOST", "TORCH_INDEX_URL"}
+    assert build["secrets"] == ["ca"]
+    assert build["network"] == "${TAONET_BUILD_NETWORK:-default}"
+
+
 def test_a_server_sees_one_folder_of_hotkeys_and_no_coldkey() -> None:
     assert SERVICES["server"]["volumes"] == ["server-keys:/data/wallets:ro"]
     assert {name for name in SERVICES if mounts(name, "wallets")} == {

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -88,6 +89,17 @@ def is_enough_on_sale(page: Page) -> bool:
     return float(page.locator(".asks tr").first.locator("td").last.inner_text()) > 0.5
 
 
+def see_each_fill_among_all_trades(page: Page) -> None:
+    """A market order may meet several others: each part is a trade; together they are all of it."""
+    expect(page.locator("#fills tr").first).to_contain_text("buy")
+    mine = [row.locator("td").all_inner_texts() for row in page.locator("#fills tr").all()]
+    assert {side for _, side, *_ in mine} == {"buy"}
+    assert sum(Decimal(amount) for _, _, _, amount, _ in mine) == Decimal("0.23")
+    for _, _, price, amount, _ in mine:
+        trade = page.locator(".trades tbody tr").filter(has_text=price).filter(has_text=amount)
+        expect(trade.first).to_contain_text("bought")
+
+
 def buy_at_the_market(page: Page) -> None:
     wait_until(lambda: is_enough_on_sale(page), SUPPLIED_SECONDS)
     candles = page.locator("#candles").screenshot()
@@ -98,9 +110,7 @@ def buy_at_the_market(page: Page) -> None:
     expect(page.locator("#order-done")).to_contain_text("0.23 of 0.23 TAO for")
     expect(page.locator("#balances tr").last).to_contain_text("0.23")
     expect(page.locator("#balances tr").first).not_to_contain_text("1.00")
-    expect(page.locator("#fills tr").first).to_contain_text("buy")
-    latest = page.locator(".trades tbody tr").filter(has_text="0.23")
-    expect(latest.first).to_contain_text("bought")
+    see_each_fill_among_all_trades(page)
     wait_until(lambda: page.locator("#candles").screenshot() != candles, LIVE_SECONDS)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tests.server_service.greedy import write_greedy
 from transformers import PreTrainedModel
 
 from server_service.pretrained import load_engine
@@ -44,17 +45,12 @@ def build(name: str) -> PreTrainedModel:
     )
 
 
+@pytest.mark.parametrize("at_once", [1, len(PROMPTS)])
 @pytest.mark.parametrize("name", ["learned positions", "distances", "sliding window"])
-def test_a_batch_equals_alone(name: str, tmp_path: Path) -> None:
+def test_a_batch_equals_alone(name: str, at_once: int, tmp_path: Path) -> None:
     build(name).save_pretrained(tmp_path)
     engine = load_engine(str(tmp_path), VOCABULARY, threads=1)
-    batch = engine.start_batch()
-    texts = [[int(batch.join(prompt)[0].argmax())] for prompt in PROMPTS]
-    for _ in range(STEPS - 1):
-        logits = batch.step([text[-1] for text in texts])
-        for text, row in zip(texts, logits, strict=True):
-            text.append(int(row.argmax()))
-
+    texts = write_greedy(engine, PROMPTS, STEPS, at_once)
     for prompt, text in zip(PROMPTS, texts, strict=True):
         ids = torch.tensor([prompt])
         output = engine.model.generate(

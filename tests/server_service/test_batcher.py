@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.server_service.serving import wait_until
 
-from server_service.batcher import Batcher
+from server_service.batcher import PREFILL_TOKENS_MAX, Batcher
 from server_service.domain.sampling import Sampling
 from server_service.engine import DecodeBatch, Floats, ModelFacts, Tokens
 from server_service.forwarding import ForwardJob
@@ -38,6 +38,9 @@ class GatedEngine:
         self.gate = threading.Semaphore(0)
         self.arrived = threading.Semaphore(0)
         self.batches: list[list[int]] = []
+        self.joined: list[int] = []
+        self.prompts_at_once = 1
+        self.unreadable: list[int] = []
         self.failing = False
         self.failure: Exception = RuntimeError("a broken weight")
 
@@ -67,9 +70,16 @@ class GatedBatch:
         self.engine = engine
         self.rows = 0
 
-    def join(self, prompt: Sequence[int]) -> Floats:
-        self.rows += 1
-        return np.zeros((1, VOCABULARY), np.float32)
+    @property
+    def prompts_at_once(self) -> int:
+        return self.engine.prompts_at_once
+
+    def join(self, prompts: Sequence[Sequence[int]]) -> Floats:
+        self.engine.joined.append(len(prompts))
+        if self.engine.unreadable in prompts:
+            raise self.engine.failure
+        self.rows += len(prompts)
+        return np.zeros((len(prompts), VOCABULARY), np.float32)
 
     def step(self, tokens: Sequence[int]) -> Floats:
         assert len(tokens) == self.rows
@@ -205,10 +215,16 @@ def test_out_of_memory_makes_the_next_passes_smaller(batcher: Batcher, engine: G
 class Reader:
     """What happened to one text."""
 
-    def __init__(self, batcher: Batcher, new_tokens: int, seconds: float = LONG) -> None:
+    def __init__(
+        self,
+        batcher: Batcher,
+        new_tokens: int,
+        seconds: float = LONG,
+        prompt: Sequence[int] = (1, 2, 3),
+    ) -> None:
         self.happened: list[Piece | Finish | Refusal] = []
         self.job = GenerateJob(
-            prompt=[1, 2, 3],
+            prompt=list(prompt),
             new_tokens=new_tokens,
             sampling=Sampling(temperature=0, top_p=1, top_k=0),
             seed=None,
@@ -239,6 +255,31 @@ def test_texts_join_and_leave_on_their_own(batcher: Batcher, engine: GatedEngine
     assert FinishReason.LENGTH is short.finish_reason()
     assert FinishReason.LENGTH is long.finish_reason()
     assert (len(short.happened), len(long.happened)) == (4, 7)
+
+
+def test_prompts_that_wait_are_read_in_one_pass_as_far_as_they_fit(
+    batcher: Batcher, engine: GatedEngine
+) -> None:
+    engine.prompts_at_once = 8
+    occupy(batcher, engine)
+    readers = [Reader(batcher, 2, prompt=[1] * length) for length in (3, PREFILL_TOKENS_MAX, 5)]
+    engine.gate.release(100)
+    for reader in readers:
+        assert FinishReason.LENGTH is reader.finish_reason()
+    assert engine.joined == [2, 1]
+
+
+def test_a_prompt_that_cannot_be_read_does_not_harm_those_beside_it(
+    batcher: Batcher, engine: GatedEngine
+) -> None:
+    engine.prompts_at_once, engine.unreadable = 8, [9, 9]
+    occupy(batcher, engine)
+    sound, broken, other = (Reader(batcher, 2, prompt=each) for each in ([1], [9, 9], [2]))
+    engine.gate.release(100)
+    assert FinishReason.LENGTH is sound.finish_reason()
+    assert FinishReason.LENGTH is other.finish_reason()
+    assert isinstance(broken.happened[-1], Refusal)
+    assert engine.joined == [3, 1, 1, 1]
 
 
 def test_a_text_whose_reader_left_is_not_written_on(batcher: Batcher, engine: GatedEngine) -> None:

@@ -12,9 +12,10 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from tests.server_service.greedy import write_greedy
 from tests.server_service.losses import measure_loss, read_windows
 from tests.server_service.serving import RunningServer, Surroundings
-from tests.server_service.test_prefixes import CONVERSATION, PLENTY, write
+from tests.server_service.test_prefixes import CONVERSATION, PLENTY
 
 from server_service.client import NextPhrases, ServerClient, ServerFailure
 from server_service.pretrained import load_engine
@@ -60,15 +61,16 @@ def server(surroundings: Surroundings) -> Iterator[RunningServer]:
 def test_texts_of_a_batch_equal_those_written_alone_and_on_the_processor(
     engine: TransformersEngine, reference: TransformersEngine
 ) -> None:
-    together = write(engine, PROMPTS, STEPS)
-    assert together == [write(engine, [prompt], STEPS)[0] for prompt in PROMPTS]
-    assert together == write(reference, PROMPTS, STEPS)
+    together = write_greedy(engine, PROMPTS, STEPS)
+    assert together == write_greedy(engine, PROMPTS, STEPS, len(PROMPTS))
+    assert together == [write_greedy(engine, [prompt], STEPS)[0] for prompt in PROMPTS]
+    assert together == write_greedy(reference, PROMPTS, STEPS)
 
 
 def test_texts_that_begin_alike_equal_those_of_a_model_that_remembers_nothing(
     engine: TransformersEngine, reference: TransformersEngine
 ) -> None:
-    assert write(engine, CONVERSATION, STEPS) == write(reference, CONVERSATION, STEPS)
+    assert write_greedy(engine, CONVERSATION, STEPS) == write_greedy(reference, CONVERSATION, STEPS)
 
 
 def test_the_arrays_are_the_processor_s(
@@ -119,7 +121,7 @@ def test_a_server_writes_what_the_processor_writes(
     server: RunningServer, reference: TransformersEngine
 ) -> None:
     tokenizer = load_tokenizer(str(OAK))
-    expected = write(reference, [tokenizer.encode("def main(")], STEPS)[0]
+    expected = write_greedy(reference, [tokenizer.encode("def main(")], STEPS)[0]
     texts = ask_for_texts(server, 32, max_new_tokens=STEPS)
     assert set(texts) == {tokenizer.decode(expected)}
 

@@ -39,7 +39,7 @@ def test_texts_that_join_and_leave_a_batch_equal_texts_alone(engine: Transformer
             for text, row in zip(running, logits, strict=True):
                 texts[text].append(int(row.argmax()))
         if turn % 5 == 0 and len(texts) < len(PROMPTS):
-            first = batch.join(PROMPTS[len(texts)])
+            first = batch.join([PROMPTS[len(texts)]])
             running.append(len(texts))
             texts.append([int(first[0].argmax())])
         staying = [place for place, text in enumerate(running) if len(texts[text]) < STEPS]
@@ -52,9 +52,9 @@ def test_texts_that_join_and_leave_a_batch_equal_texts_alone(engine: Transformer
 
 def test_a_batch_is_empty_after_all_have_left(engine: TransformersEngine) -> None:
     batch = engine.start_batch()
-    first = batch.join(PROMPTS[0])
+    first = batch.join([PROMPTS[0]])
     batch.keep([])
-    np.testing.assert_array_equal(first, batch.join(PROMPTS[0]))
+    np.testing.assert_array_equal(first, batch.join([PROMPTS[0]]))
 
 
 def test_the_three_views_of_a_model_agree(engine: TransformersEngine) -> None:

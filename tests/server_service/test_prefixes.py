@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.server_service.greedy import write_greedy
 from tests.server_service.test_architectures import STEPS, VOCABULARY, build
 
 from server_service.prefixes import SHARED_TOKENS_MIN, count_bytes, states_of
@@ -28,19 +29,6 @@ def load(folder: str, prefix_bytes: int) -> TransformersEngine:
     return load_engine(folder, VOCABULARY, threads=1, prefix_bytes=prefix_bytes)
 
 
-def write(
-    engine: TransformersEngine, prompts: list[list[int]], steps: int = STEPS
-) -> list[list[int]]:
-    """Greedy texts, all in one batch."""
-    batch = engine.start_batch()
-    texts = [[int(batch.join(prompt)[0].argmax())] for prompt in prompts]
-    for _ in range(steps - 1):
-        logits = batch.step([text[-1] for text in texts])
-        for text, row in zip(texts, logits, strict=True):
-            text.append(int(row.argmax()))
-    return texts
-
-
 def count_reading(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Tokens of each pass from now on."""
     forward, seen = engine.forward, []
@@ -54,7 +42,8 @@ def count_reading(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_texts_equal_those_of_a_model_that_remembers_nothing(folder: str) -> None:
-    assert write(load(folder, 0), CONVERSATION) == write(load(folder, PLENTY), CONVERSATION)
+    forgetful = write_greedy(load(folder, 0), CONVERSATION, STEPS)
+    assert forgetful == write_greedy(load(folder, PLENTY), CONVERSATION, STEPS)
 
 
 def test_only_what_is_new_is_read(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +54,20 @@ def test_only_what_is_new_is_read(folder: str, monkeypatch: pytest.MonkeyPatch) 
         expected = forgetful.next_logits(tokens)
         np.testing.assert_allclose(expected, engine.next_logits(tokens), atol=1e-4)
     assert read == UNREAD
+
+
+def test_rows_read_together_are_remembered_each(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgetful, engine = load(folder, 0), load(folder, PLENTY)
+    rows = [[first, *TOLD[first:]] for first in range(3)]
+    together, _ = engine.read_together(rows)
+    read = count_reading(engine, monkeypatch)
+    for row, logits in zip(rows, together, strict=True):
+        np.testing.assert_allclose(logits, forgetful.read(row)[0][0], atol=1e-4)
+        longer = [*row, 7, 8]
+        np.testing.assert_allclose(engine.read(longer)[0], forgetful.read(longer)[0], atol=1e-4)
+    assert read == [2, 2, 2]
 
 
 def test_no_more_is_kept_than_the_bound_and_the_least_used_goes_first(

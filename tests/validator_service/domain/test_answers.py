@@ -175,14 +175,14 @@ def test_the_next_token_alone_adds_up_phrases_with_one_beginning() -> None:
     np.testing.assert_allclose(told, expected / expected.sum(), rtol=1e-6)
 
 
-def test_a_fingertold_ofis_the_root_of_what_is_said_of_the_canaries() -> None:
+def test_a_fingerprint_is_the_root_of_what_is_said_of_the_canaries() -> None:
     ids = np.array([[[1, -1], [1, 2], [3, 0]], [[2, 2], [4, -1], [4, -1]]])
     answer = phrases(ids, np.array([[0.2, 0.3, 0.1], [0.3, 0.2, 0.1]]), np.array([0.001, 0.002]))
     rows = np.array([1, 0])
 
     told = first_token_distribution(answer, rows, VOCABULARY)
-    told_of = make_fingerprint(answer, rows, VOCABULARY)
+    fingerprint = make_fingerprint(answer, rows, VOCABULARY)
 
     np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(told_of, make_fingerprints(told[None])[0], rtol=1e-6)
-    assert np.linalg.norm(told_of) == pytest.approx(1, rel=1e-6)
+    np.testing.assert_allclose(fingerprint, make_fingerprints(told[None])[0], rtol=1e-6)
+    assert np.linalg.norm(fingerprint) == pytest.approx(1, rel=1e-6)

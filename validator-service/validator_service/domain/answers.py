@@ -41,6 +41,8 @@ class Answer:
     """[prompts, phrases], not negative, at most 1 in all."""
     floor: Floats
     """[prompts]: the probability of each token that no phrase spells."""
+    plain: NDArray[np.bool_]
+    """[prompts]: whether each phrase is one token, and none comes twice."""
     mass: Floats
     """[prompts]: Z, all that the answer gives away; positive."""
 
@@ -66,10 +68,12 @@ def check_answer(
     listed = probabilities.sum(axis=1, dtype=np.float64)
     if listed.max() > 1 + MASS_TOLERANCE:
         raise MalformedAnswer("the probabilities of a prompt must sum to at most 1")
-    mass = listed + count_uncovered(narrow, vocabulary_size) * floors
+    uncovered = count_uncovered(narrow, vocabulary_size)
+    plain = vocabulary_size - uncovered == ids.shape[1]
+    mass = listed + uncovered * floors
     if mass.min() <= 0:
         raise MalformedAnswer("the probabilities of a prompt must not all be 0")
-    return Answer(narrow, probabilities.astype(np.float32, copy=False), floors, mass)
+    return Answer(narrow, probabilities.astype(np.float32, copy=False), floors, plain, mass)
 
 
 def check_shapes(
@@ -184,14 +188,21 @@ def next_tokens(answer: Answer, rows: Tokens, vocabulary_size: int) -> Iterator[
     Each token has the floor, but where a phrase of one token says better, and all that begin with
     it: so each row adds up to Z.
     """
-    ids, listed = answer.ids[rows], answer.probabilities[rows].astype(np.float64)
-    single, first = single_tokens(ids, vocabulary_size), ids[:, :, 0].astype(np.int64)
+    for row in rows:
+        first = answer.ids[row, :, 0].astype(np.int64)
+        listed = answer.probabilities[row].astype(np.float64)
+        if not answer.plain[row]:
+            listed = add_up(answer, row, first, listed, vocabulary_size)
+        yield NextTokens(answer.floor[row] / answer.mass[row], first, listed / answer.mass[row])
+
+
+def add_up(answer: Answer, row: int, first: Tokens, listed: Floats, vocabulary_size: int) -> Floats:
+    """Return for each phrase what all phrases with its first token have together, [phrases]."""
     table = np.empty(vocabulary_size + 1)
-    for row, (floor, mass) in enumerate(zip(answer.floor[rows], answer.mass[rows], strict=True)):
-        table[first[row]] = floor
-        table[single[row]] = 0.0
-        np.add.at(table, first[row], listed[row])
-        yield NextTokens(floor / mass, first[row], table[first[row]] / mass)
+    table[first] = answer.floor[row]
+    table[single_tokens(answer.ids[row : row + 1], vocabulary_size)[0]] = 0.0
+    np.add.at(table, first, listed)
+    return table[first]
 
 
 def first_token_distribution(answer: Answer, rows: Tokens, vocabulary_size: int) -> Floats:
