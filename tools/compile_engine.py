@@ -1,4 +1,4 @@
-"""Compile the exchange's domain with mypyc: the same sources, three to four times as fast.
+"""Compile the exchange's hot modules with mypyc: the same sources, two to four times as fast.
 
 It needs a C compiler and Python's headers. Where there are none nothing is lost but speed: the
 exchange runs the sources. What is compiled is found by the hash of the sources it was made from
@@ -13,7 +13,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from exchange_service.compiled import FOLDER, SOURCES, hash_sources
+from exchange_service.compiled import FOLDER, MODULES, PACKAGE, SOURCES, hash_sources
 
 SETUP = """
 from mypyc.build import mypycify
@@ -33,10 +33,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         compile_in(Path(folder))
         shutil.rmtree(FOLDER, ignore_errors=True)
-        target.mkdir(parents=True)
-        for library in sorted(Path(folder).rglob("*.so")):
-            if "build" not in library.relative_to(folder).parts:
-                shutil.copy2(library, target)
+        collect(Path(folder), target)
     sys.stdout.write(f"compiled: {target}\n")
     return 0
 
@@ -46,17 +43,26 @@ def can_compile() -> bool:
     return shutil.which(os.environ.get("CC", "cc")) is not None and header.exists()
 
 
+def collect(folder: Path, target: Path) -> None:
+    """Copy what was compiled in a folder to where it will be looked for, and nothing else."""
+    for library in sorted(folder.rglob("*.so")):
+        place = library.relative_to(folder)
+        if "build" not in place.parts:
+            (target / place.parent).mkdir(parents=True, exist_ok=True)
+            shutil.copy2(library, target / place)
+
+
 def compile_in(folder: Path, level: str = "3") -> None:
     """Build the extensions of a copy of the sources, beside them; `level` is the C compiler's."""
-    package = folder / "exchange_service" / "domain"
-    package.mkdir(parents=True)
-    (folder / "exchange_service" / "__init__.py").touch()
-    (package / "__init__.py").touch()
-    modules = []
+    # By themselves, so that nothing of the other sources, which may change, is compiled into them.
+    for package in MODULES:
+        (folder / "exchange_service" / package).mkdir(parents=True, exist_ok=True)
+        (folder / "exchange_service" / package / "__init__.py").touch()
+    modules = ["--ignore-missing-imports"]
     for source in SOURCES:
-        shutil.copy2(source, package)
-        modules.append(f"exchange_service/domain/{source.name}")
-    modules.insert(0, "--ignore-missing-imports")
+        place = Path("exchange_service") / source.relative_to(PACKAGE)
+        shutil.copy2(source, folder / place)
+        modules.append(str(place))
     (folder / "setup.py").write_text(SETUP.format(modules=modules, level=level))
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],

@@ -17,6 +17,7 @@ from exchange_service.auditing import Auditor
 from exchange_service.authentication import Keyring
 from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
+from exchange_service.floor import Floor
 from exchange_service.funds import routes as funds
 from exchange_service.funds.watching import open_desk, watching_chains
 from exchange_service.gate import Gate
@@ -116,7 +117,7 @@ def create_app(
         desk = open_desk(settings, signer)
         with psycopg.connect(settings.database_url, autocommit=True, **WIRE) as conn:
             recovered, history = recover(conn), History(conn)
-            app.state.switch = Switch(switch_repository.find_status(conn))
+            app.state.switch = market_switch = Switch(switch_repository.find_status(conn))
             settle_runtime()
             hub, loop = Hub(), asyncio.get_running_loop()
             reporter = Reporter(recovered.exchange, limits.forgive)
@@ -125,7 +126,8 @@ def create_app(
             engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
             engine.start()
             app.state.pool, app.state.engine = pool, engine
-            app.state.keyring = load_keyring(pool, settings)
+            app.state.keyring = keyring = load_keyring(pool, settings)
+            app.state.floor = Floor(limits, keyring, market_switch, engine)
             app.state.history, app.state.hub = history, hub
             app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
             ticking = asyncio.create_task(publisher.keep_time())
@@ -155,7 +157,7 @@ def create_app(
         traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
     )
-    app.state.limits, app.state.charge = limits, limits.charge
+    app.state.limits = limits
     app.state.listen_keys = ListenKeys()
     app.state.operator_token = settings.exchange_operator_token
     app.add_middleware(Turnstile, limits=limits)

@@ -107,8 +107,8 @@ class Keyring:
     def __init__(self, master_secret: bytes, keys: list[Key]) -> None:
         self._master = hashlib.sha256(b"taonet exchange api secrets" + master_secret).digest()
         self._keys = {key.api_key: key for key in keys}
-        self._secrets: dict[str, str] = {}
-        """Those derived already, of keys that exist."""
+        self._signers: dict[str, hmac.HMAC] = {}
+        """Of keys that exist: HMACs that have taken in the secret, and wait for a payload."""
         self.replays = ReplayMemory()
 
     def add(self, key: Key) -> None:
@@ -116,7 +116,7 @@ class Keyring:
 
     def remove(self, api_key: str) -> None:
         self._keys.pop(api_key, None)
-        self._secrets.pop(api_key, None)
+        self._signers.pop(api_key, None)
 
     def find(self, api_key: str) -> Key | None:
         return self._keys.get(api_key)
@@ -130,13 +130,14 @@ class Keyring:
         key = self._keys.get(api_key)
         if key is not None and key.public_key is not None:
             return verify_ed25519(key.public_key, payload, signature)
-        secret = self._secrets.get(api_key)
-        if secret is None:
-            secret = self.derive_secret(api_key)
+        signer = self._signers.get(api_key)
+        if signer is None:
+            signer = hmac.new(self.derive_secret(api_key).encode(), digestmod=hashlib.sha256)
             if key is not None:
-                self._secrets[api_key] = secret
-        expected = sign(secret, payload)
-        return hmac.compare_digest(expected.encode(), signature.lower().encode())
+                self._signers[api_key] = signer
+        expected = signer.copy()
+        expected.update(payload)
+        return hmac.compare_digest(expected.hexdigest().encode(), signature.lower().encode())
 
 
 def generate_api_key() -> str:
@@ -168,7 +169,7 @@ def verify(
     permission: Permission = Permission.READ,
 ) -> SignedRequest:
     """Return who signed this request over HTTP, or refuse it."""
-    parameters = Parameters(query, body)
+    parameters = Parameters.read(query, body)
     payload = strip_signature(query) + strip_signature(body)
     return verify_payload(keyring, api_key, parameters, payload, now_ms, address, permission)
 

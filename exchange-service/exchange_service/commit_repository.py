@@ -12,9 +12,8 @@ from typing import Final
 import psycopg
 from psycopg import Connection, Rollback, pq, sql
 
-from exchange_service.domain.facts import Traded
-from exchange_service.domain.ledger import Transfer
-from exchange_service.domain.projection import OrderChange, OrderRecord, Projection
+from exchange_service import rows
+from exchange_service.domain.projection import Projection
 from exchange_service.projection_repository import has_others, save_others
 from exchange_service.repository import Balance, Entry
 
@@ -99,16 +98,20 @@ class Committer:
         ledger_hash: bytes,
     ) -> bool:
         """Write a batch; False if a later engine has taken over: then none of it is written."""
-        rows = {
-            "entries": [_write_entry(entry) for entry in entries],
-            "placed": [_write_order(order) for order in projection.orders.values()],
-            "changed": [_write_change(*change) for change in projection.changes.items()],
-            "traded": [_write_trade(trade) for trade in projection.trades],
-            "moved": [_write_transfer(*moved) for moved in projection.transfers],
-            "saved": [_write_balance(balance) for balance in balances],
+        records = {
+            "entries": [rows.write_entry(entry) for entry in entries],
+            "placed": [rows.write_order(order) for order in projection.orders.values()],
+            "changed": [rows.write_change(*change) for change in projection.changes.items()],
+            "traded": [rows.write_trade(trade) for trade in projection.trades],
+            "moved": [rows.write_transfer(*moved) for moved in projection.transfers],
+            "saved": [rows.write_balance(balance) for balance in balances],
         }
-        parts = {name: _array(records) for name, records in rows.items() if records}
-        head = [b"%d" % entries[-1].sequence, b"%d" % self._epoch, _bytea(ledger_hash).encode()]
+        parts = {name: rows.write_array(written) for name, written in records.items() if written}
+        head = [
+            b"%d" % entries[-1].sequence,
+            b"%d" % self._epoch,
+            rows.write_bytes(ledger_hash).encode(),
+        ]
         if not has_others(projection):
             return self._run(head, parts)
         written = False
@@ -137,63 +140,3 @@ class Committer:
 def _check(result: pq.abc.PGresult) -> None:
     if result.status != pq.ExecStatus.COMMAND_OK:
         raise psycopg.DatabaseError(result.get_error_message())
-
-
-def _quote(text: str) -> str:
-    """Return a text as Postgres reads it inside a row, or a row as it reads it in an array."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _array(rows: list[str]) -> bytes:
-    return ("{" + ",".join([_quote(row) for row in rows]) + "}").encode()
-
-
-def _bytea(raw: bytes) -> str:
-    return "\\x" + raw.hex()
-
-
-# Numbers, and words of our own, need no quotes; what is left out is NULL.
-
-
-def _write_entry(entry: Entry) -> str:
-    return f"({entry.sequence},,{_quote(entry.payload.decode())},{_quote(_bytea(entry.hash))})"
-
-
-def _write_order(order: OrderRecord) -> str:
-    return (
-        f"({order.order_id},{order.account_id},{_quote(order.client_order_id)},{order.side},"
-        f"{order.kind},{order.time_in_force},{order.self_trade},{order.price_sat},"
-        f"{order.quantity_rao},{order.asked_sat},{order.executed_rao},{order.executed_sat},"
-        f"{order.status},{order.created_ms},{order.updated_ms},{order.stop_price_sat},"
-        f"{order.iceberg_rao},{order.list_id},{order.prevented_rao},{order.working_ms})"
-    )
-
-
-def _write_change(order_id: int, change: OrderChange) -> str:
-    return (
-        f"({order_id},,{_quote(change.client_order_id)},,,,,,{change.amended_rao},,"
-        f"{change.executed_rao},{change.executed_sat},{change.status or ''},,{change.updated_ms},"
-        f",,,{change.prevented_rao},{change.working_ms})"
-    )
-
-
-def _write_trade(trade: Traded) -> str:
-    return (
-        f"({trade.trade_id},{trade.time_ms},{trade.price_sat},{trade.quantity_rao},"
-        f"{trade.quote_sat},{trade.taker_side},{trade.taker_order_id},{trade.taker_account_id},"
-        f"{trade.taker_fee_sat},{trade.maker_order_id},{trade.maker_account_id},"
-        f"{trade.maker_fee_sat})"
-    )
-
-
-def _write_transfer(sequence: int, transfer: Transfer) -> str:
-    asset, source, source_pocket, target, target_pocket, amount, reason, reference = transfer
-    return (
-        f"(,{sequence},{asset},{source},{source_pocket},{target},{target_pocket},{amount},"
-        f"{reason},{reference})"
-    )
-
-
-def _write_balance(balance: Balance) -> str:
-    account_id, free_sat, locked_sat, free_rao, locked_rao = balance
-    return f"({account_id},{free_sat},{locked_sat},{free_rao},{locked_rao})"

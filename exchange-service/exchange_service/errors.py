@@ -3,6 +3,7 @@
 BinanceRefusal    400  a reason of `domain/refusals.py` or `parameters.py`
 ├── Unauthorised  401  the key is unknown or malformed
 ├── Overloaded    429  the engine's queue is full: try again later
+├── Throttled     429  too much was asked; 418 while the address is banned
 └── StatusUnknown 504  the engine stopped; whether the order exists is not known
 """
 
@@ -55,6 +56,14 @@ class Overloaded(BinanceRefusal):
 
     def __init__(self) -> None:
         super().__init__(QUEUE_FULL)
+
+
+class Throttled(BinanceRefusal):
+    """Too much; the header says after how many seconds to come back."""
+
+    def __init__(self, code: int, message: str, status: int, wait_seconds: int) -> None:
+        super().__init__(Reason(code, message), status)
+        self.wait_seconds = wait_seconds
 
 
 class StatusUnknown(BinanceRefusal):

@@ -2,7 +2,7 @@
 
 A request is read, checked and handed to the engine in one go, and answered by a function that the
 engine has called: no task, no future, no framework. What is asked and answered is made by the same
-functions as at the other doors (`orders/routes.py`). Under `exchange_service.serving` the
+functions as at the other doors (`orders/preparing.py`). Under `exchange_service.serving` the
 connection itself calls `begin` (`http_wire.py`); under any other server the gate is plain ASGI.
 Every other request goes on to the application.
 """
@@ -20,12 +20,13 @@ from starlette.types import Receive, Scope, Send
 
 from exchange_service.answers import Outcome
 from exchange_service.authentication import Permission, verify
-from exchange_service.charging import Headers
 from exchange_service.domain.facts import Fact
 from exchange_service.domain.weights import find_weight
 from exchange_service.engine import read_outcome
-from exchange_service.limits import Throttled
-from exchange_service.orders import routes as orders
+from exchange_service.errors import Throttled
+from exchange_service.floor import Floor
+from exchange_service.limits import Headers
+from exchange_service.orders.preparing import Prepare, prepare_cancellation, prepare_order
 from exchange_service.turnstile import find_address
 from exchange_service.web import KEY_HEADER, now_ms
 from taonet.kit.errors import Refusal, TooLarge
@@ -37,10 +38,8 @@ BODY_BYTES_MAX: Final = 16_384
 """An order has a few hundred bytes."""
 KEY: Final = KEY_HEADER.encode()
 TOO_LARGE: Final = TooLarge(f"an order has at most {BODY_BYTES_MAX} bytes")
-HEADERS: Final = [
-    (b"content-type", b"application/json"),
-    *SAFE_HEADERS,
-]
+HEADERS: Final = ((b"content-type", b"application/json"), *SAFE_HEADERS)
+REQUEST_ID_NAME: Final = REQUEST_ID.encode()
 STATE: Final = "taonet.gate"
 """Under which name the server's connections find the gate, in the state of ASGI's lifespan."""
 
@@ -48,9 +47,10 @@ log = get_logger(__name__)
 
 
 class Hot(NamedTuple):
-    """What reads a request, what it weighs, and how many new orders it counts as."""
+    """A request's method, what reads it, what it weighs, and how many new orders it counts as."""
 
-    prepare: orders.Prepare
+    method: str
+    prepare: Prepare
     weight: int
     orders: int
 
@@ -58,13 +58,14 @@ class Hot(NamedTuple):
 class Answer(NamedTuple):
     status: int
     headers: Headers
+    """Those of this answer; `HEADERS` are on every one."""
     body: bytes
 
 
 PATH: Final = "/api/v3/order"
 HOT: Final = {
-    ("POST", PATH): Hot(orders.prepare_order, find_weight("POST", PATH, {}), 1),
-    ("DELETE", PATH): Hot(orders.prepare_cancellation, find_weight("DELETE", PATH, {}), 0),
+    ("POST", PATH): Hot("POST", prepare_order, find_weight("POST", PATH, {}), 1),
+    ("DELETE", PATH): Hot("DELETE", prepare_cancellation, find_weight("DELETE", PATH, {}), 0),
 }
 
 
@@ -86,16 +87,27 @@ class Gate:
             await self.app(scope, receive, send)
             return
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.begin(scope, await read_body(receive), answered.set_result)
+        hot, api_key = HOT[scope["method"], scope["path"]], dict(scope["headers"]).get(KEY, b"")
+        query, body = scope["query_string"], await read_body(receive)
+        self.begin(hot, find_address(scope), api_key, query, body, answered.set_result)
         status, headers, body = await answered
+        headers += HEADERS
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def begin(self, scope: Scope, body: bytes, reply: Callable[[Answer], None]) -> None:
+    def begin(
+        self,
+        hot: Hot,
+        address: str,
+        api_key: bytes,
+        query: bytes,
+        body: bytes,
+        reply: Callable[[Answer], None],
+    ) -> None:
         """Begin a hot request; `reply` gets its answer, now or once it is durable."""
         request_id = f"{self._run}-{next(self._numbers):x}"
-        request = HotRequest(self, HOT[scope["method"], scope["path"]], request_id, reply)
-        request.begin(scope, body)
+        request = HotRequest(self, hot, request_id, reply)
+        request.begin(address, api_key, query, body)
 
     def measure(self, method: str, status: int, seconds: float) -> None:
         histogram = self._histograms.get((method, status))
@@ -108,7 +120,7 @@ class Gate:
 class HotRequest:
     """One request, from its bytes to its answer; refusals and mistakes become answers, too."""
 
-    __slots__ = ("_gate", "_headers", "_hot", "_id", "_method", "_reply", "_started", "_write")
+    __slots__ = ("_gate", "_headers", "_hot", "_id", "_reply", "_started", "_write")
 
     def __init__(
         self, gate: Gate, hot: Hot, request_id: str, reply: Callable[[Answer], None]
@@ -117,27 +129,27 @@ class HotRequest:
         self._headers: Headers = []
         self._started = time.perf_counter()
 
-    def begin(self, scope: Scope, body: bytes) -> None:
-        self._method = scope["method"]
+    def begin(self, address: str, api_key: bytes, query: bytes, body: bytes) -> None:
         try:
-            self._begin(scope, body)
+            self._begin(address, api_key.decode("latin-1"), query, body)
         except Exception as error:
             self._refuse(error)
 
-    def _begin(self, scope: Scope, body: bytes) -> None:
-        hot, state, address = self._hot, self._gate.state, find_address(scope)
-        self._headers += state.charge(address, 0, hot.weight, 0)
+    def _begin(self, address: str, api_key: str, query: bytes, body: bytes) -> None:
+        hot = self._hot
+        floor: Floor = self._gate.state.floor
+        limits, keyring, switch, engine = floor
+        self._headers += limits.charge(address, hot.weight)
         if len(body) > BODY_BYTES_MAX:
             raise TOO_LARGE
-        api_key = dict(scope["headers"]).get(KEY, b"").decode("latin-1")
-        query, trade = scope["query_string"], Permission.TRADE
-        signed = verify(state.keyring, api_key, query, body, now_ms(), address, trade)
+        trade = Permission.TRADE
+        signed = verify(keyring, api_key, query, body, now_ms(), address, trade)
         if hot.orders:
-            state.switch.check_open()
-            self._headers += state.limits.count(signed.account_id, hot.orders)
+            switch.check_open()
+            self._headers += limits.count(signed.account_id, hot.orders)
         prepared = hot.prepare(signed)
         self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
-        state.engine.submit_with(prepared.command, self._finish)
+        engine.submit_with(prepared.command, self._finish)
 
     def _finish(self, outcome: Outcome) -> None:
         try:
@@ -160,14 +172,10 @@ class HotRequest:
 
     def _answer(self, status: int, content: dict[str, Any]) -> None:
         body = orjson.dumps(content)
-        headers = [
-            *self._headers,
-            *HEADERS,
-            (b"content-length", b"%d" % len(body)),
-            (REQUEST_ID.encode(), self._id.encode()),
-        ]
-        self._reply(Answer(status, headers, body))
-        self._gate.measure(self._method, status, time.perf_counter() - self._started)
+        self._headers.append((b"content-length", b"%d" % len(body)))
+        self._headers.append((REQUEST_ID_NAME, self._id.encode()))
+        self._reply(Answer(status, self._headers, body))
+        self._gate.measure(self._hot.method, status, time.perf_counter() - self._started)
 
 
 async def read_body(receive: Receive) -> bytes:

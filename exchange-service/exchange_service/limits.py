@@ -13,9 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from exchange_service.charging import Headers
-from exchange_service.domain.refusals import Reason
-from exchange_service.errors import BinanceRefusal
+from exchange_service.errors import Throttled
 from taonet.kit.logging import get_logger
 
 SHARE_SECONDS: Final = 0.5
@@ -27,6 +25,8 @@ BAN_SECONDS_MAX: Final = 3 * 24 * 3_600
 KEY_PREFIX: Final = "exchange.limits"
 
 log = get_logger(__name__)
+
+Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,14 +78,6 @@ def make_budget(weight: int, raw: int, orders_10s: int, orders_day: int) -> Budg
     )
 
 
-class Throttled(BinanceRefusal):
-    """Too much; the header says after how many seconds to come back."""
-
-    def __init__(self, code: int, message: str, status: int, wait_seconds: int) -> None:
-        super().__init__(Reason(code, message), status)
-        self.wait_seconds = wait_seconds
-
-
 @dataclass(slots=True)
 class Window:
     """One counter in its present interval."""
@@ -127,7 +119,7 @@ class Limits:
             f"x-mbx-order-count-{rule.suffix.lower()}".encode() for rule in budget.orders
         ]
 
-    def charge(self, address: str, account_id: int, weight: int, orders: int) -> Headers:
+    def charge(self, address: str, weight: int) -> Headers:
         """Count a request and return the headers that say how much is used; or refuse it."""
         now = self._clock()
         with self._lock:
@@ -135,8 +127,7 @@ class Limits:
             self._spend(self.budget.raw, address, 1, now)
             used = self._spend(self.budget.weight, address, weight, now)
         spent = b"%d" % used
-        headers = [(name, spent) for name in self._weight_headers]
-        return headers + self.count(account_id, orders) if orders else headers
+        return [(name, spent) for name in self._weight_headers]
 
     def count(self, account_id: int, orders: int) -> Headers:
         """Count new orders and return the headers that say how many are unfilled; or refuse."""

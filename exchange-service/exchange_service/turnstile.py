@@ -7,7 +7,8 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange_service.domain.weights import find_weight
-from exchange_service.limits import Limits, Throttled
+from exchange_service.errors import Throttled
+from exchange_service.limits import Limits
 from taonet.kit.metrics import REFUSALS
 
 PREFIXES: Final = ("/api/", "/sapi/")
@@ -27,7 +28,7 @@ class Turnstile:
             await self.app(scope, receive, send)
             return
         try:
-            headers = self.limits.charge(find_address(scope), 0, weigh(scope), 0)
+            headers = self.limits.charge(find_address(scope), weigh(scope))
         except Throttled as refusal:
             await refuse(refusal, send)
             return

@@ -41,7 +41,7 @@ def find_limits(request: Request) -> Limits:
 
 async def read_unsigned(request: Request) -> Parameters:
     """Give a public route its parameters."""
-    return Parameters(request.scope["query_string"], b"")
+    return Parameters.read(request.scope["query_string"], b"")
 
 
 async def read_keyed(request: Request) -> tuple[Key, Parameters]:
@@ -51,7 +51,7 @@ async def read_keyed(request: Request) -> tuple[Key, Parameters]:
         raise Unauthorised(BAD_KEY_FORMAT)
     address = find_address(request.scope)
     key = find_key(request.app.state.keyring, api_key, address, Permission.READ)
-    return key, Parameters(request.scope["query_string"], await request.body())
+    return key, Parameters.read(request.scope["query_string"], await request.body())
 
 
 def read_signed(permission: Permission, orders: int = 0) -> Callable[[Request], Any]:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from exchange_service.authentication import sign
 from exchange_service.client import ExchangeClient, ExchangeRefusal
+from exchange_service.compiled import find_compiled
 from exchange_service.keys.schemas import KeyView
 
 from .stores import free_port, make_schema, running_postgres
@@ -225,6 +226,7 @@ def write(rounds: dict[int, list[Round]]) -> str:
         )
     refused = sum(one.refused for measured in rounds.values() for one in measured)
     table = "\n".join(lines)
+    how = "compiled by mypyc (`make compile`)" if find_compiled() else "as plain Python"
     return f"""# Durable orders over HTTP
 
 `make bench NAME=exchange`. Limit orders that do not trade, `POST /api/v3/order`, each signed
@@ -232,7 +234,8 @@ def write(rounds: dict[int, list[Round]]) -> str:
 balances are committed to Postgres with its defaults (fsync on). Exchange, Postgres and the load
 generator share one machine of {os.cpu_count()} cores ({platform.python_implementation()} \
 {platform.python_version()}). Median of {ROUNDS} rounds of {SECONDS:.0f} s each, keep-alive
-connections, one request at a time on each. Refused: {refused}. Afterwards the books are audited.
+connections, one request at a time on each. The exchange ran {how}. Refused: {refused}.
+Afterwards the books are audited.
 The work is processor time per order, in µs: of {", ".join(WORKERS)}.
 
 | connections | orders/s | range | median ms | p99 ms | work µs | asked for |

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.bench.exchange import (
     WORKERS,
     Connection,
@@ -33,7 +35,7 @@ from tqdm import tqdm
 
 from exchange_service.authentication import sign
 from exchange_service.client import ExchangeClient
-from exchange_service.keys.schemas import KeyView
+from exchange_service.compiled import find_compiled
 
 SUBSCRIBERS = 1_000
 STREAM = "taobtc@depth@100ms"
@@ -46,9 +48,27 @@ SECONDS = 4.0
 ROUNDS = 2
 COUNTS = (32, 128)
 RATIO_MIN = 1.5
+HTTP = "HTTP"
+SOCKETS = {
+    "WebSocket": (1, False),
+    "WebSocket, 8 at a time": (8, False),
+    "WebSocket, logged on": (1, True),
+    "WebSocket, logged on, 8 at a time": (8, True),
+}
+"""How many orders a connection has under way, and whether it has logged on."""
 LOAD = os.getloadavg()[0]
 PAGE = Path(__file__).parents[2] / "docs/benchmarks/streams.md"
+LOGON = b'"logon"'
+"""The id of the request that logs a connection on, as its answer has it."""
 STAMP = re.compile(rb'"E":(\d+)')
+
+
+class TradingKey(NamedTuple):
+    """An account's key: signed with its secret, or with the half of a pair that we keep."""
+
+    api_key: str
+    secret: str
+    private: Ed25519PrivateKey | None = None
 
 
 class Socket(asyncio.Protocol, ABC):
@@ -127,6 +147,11 @@ class Caller(Socket):
         self.refused = 0
         self.done = asyncio.get_running_loop().create_future()
 
+    async def log_on(self, request: bytes) -> None:
+        self.logged_on = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        await self.logged_on
+
     def begin(self) -> None:
         for _ in range(self.depth):
             self.call()
@@ -144,6 +169,10 @@ class Caller(Socket):
 
     def hear(self, frame: bytes) -> None:
         identity = frame[frame.index(b'"id":') + 5 :].split(b",", 1)[0]
+        if identity == LOGON:
+            self.logged_on.set_result(None)
+            assert b'"status":200' in frame, frame
+            return
         self.taken.append(time.perf_counter() - self.sent.pop(identity))
         self.refused += b'"status":200' not in frame
         self.call()
@@ -160,7 +189,12 @@ def write_frame(text: str) -> bytes:
     return head + bytes(4) + payload
 
 
-def write_orders(key: KeyView, tag: str, count: int) -> Iterator[dict[str, str]]:
+def write_call(identity: int | str, method: str, params: dict[str, str]) -> bytes:
+    request = {"id": identity, "method": method, "params": params}
+    return write_frame(json.dumps(request, separators=(",", ":")))
+
+
+def write_orders(tag: str, count: int) -> Iterator[dict[str, str]]:
     """Yield the parameters of orders that meet nothing and leave nothing, signed but for that."""
     now_ms = time.time_ns() // 1_000_000
     for number in range(count):
@@ -177,9 +211,9 @@ def write_orders(key: KeyView, tag: str, count: int) -> Iterator[dict[str, str]]
         }
 
 
-def prepare_http(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
+def prepare_http(key: TradingKey, tag: str, count: int) -> Iterator[bytes]:
     requests = []
-    for order in write_orders(key, tag, count):
+    for order in write_orders(tag, count):
         query = "&".join(f"{name}={value}" for name, value in order.items())
         signature = sign(key.secret, query.encode())
         requests.append(
@@ -189,15 +223,28 @@ def prepare_http(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
     return iter(requests)
 
 
-def prepare_frames(key: KeyView, tag: str, count: int) -> Iterator[bytes]:
+def prepare_frames(key: TradingKey, tag: str, count: int) -> Iterator[bytes]:
     frames: list[bytes] = []
-    for order in write_orders(key, tag, count):
+    for order in write_orders(tag, count):
         params = {"apiKey": key.api_key, **order}
         payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
         params["signature"] = sign(key.secret, payload.encode())
-        request = {"id": len(frames), "method": "order.place", "params": params}
-        frames.append(write_frame(json.dumps(request, separators=(",", ":"))))
+        frames.append(write_call(len(frames), "order.place", params))
     return iter(frames)
+
+
+def prepare_unsigned(tag: str, count: int) -> Iterator[bytes]:
+    """What a connection sends that has logged on."""
+    orders = enumerate(write_orders(tag, count))
+    return iter([write_call(number, "order.place", order) for number, order in orders])
+
+
+def prepare_logon(key: TradingKey) -> bytes:
+    assert key.private is not None
+    params = {"apiKey": key.api_key, "timestamp": str(time.time_ns() // 1_000_000)}
+    payload = "&".join(f"{name}={value}" for name, value in params.items())
+    params["signature"] = base64.b64encode(key.private.sign(payload.encode())).decode()
+    return write_call(json.loads(LOGON), "session.logon", params)
 
 
 def itself(protocol: asyncio.Protocol) -> asyncio.Protocol:
@@ -205,7 +252,7 @@ def itself(protocol: asyncio.Protocol) -> asyncio.Protocol:
     return protocol
 
 
-async def load(url: str, keys: list[KeyView], tag: str) -> Round:
+async def load(url: str, keys: list[TradingKey], tag: str) -> Round:
     """Send orders over HTTP, one at a time on each connection."""
     host, _, port = url.removeprefix("http://").partition(":")
     loop = asyncio.get_running_loop()
@@ -231,17 +278,20 @@ def summarise(taken: list[float], elapsed: float, refused: int, work: dict[str, 
     )
 
 
-async def call(url: str, keys: list[KeyView], tag: str, depth: int) -> Round:
+async def call(url: str, keys: list[TradingKey], tag: str, depth: int, log_on: bool) -> Round:
     """Send orders over WebSocket, `depth` at a time on each connection."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    requests = [prepare_frames(key, tag, ORDERS_MAX // len(keys)) for key in keys]
-    loop = asyncio.get_running_loop()
-    callers: list[Caller] = []
-    for sent in requests:
-        caller = Caller(sent, 0.0, depth)
-        await loop.create_connection(partial(itself, caller), host, int(port))
-        callers.append(caller)
-    await asyncio.gather(*(caller.open for caller in callers))
+    count = ORDERS_MAX // len(keys)
+    callers = await open_callers(
+        url,
+        depth,
+        [
+            prepare_unsigned(tag, count) if log_on else prepare_frames(key, tag, count)
+            for key in keys
+        ],
+    )
+    if log_on:
+        logons = zip(callers, keys, strict=True)
+        await asyncio.gather(*(caller.log_on(prepare_logon(key)) for caller, key in logons))
     work, started = count_work(), time.perf_counter()
     for caller in callers:
         caller.deadline = started + SECONDS
@@ -254,6 +304,16 @@ async def call(url: str, keys: list[KeyView], tag: str, depth: int) -> Round:
     return summarise(taken, elapsed, sum(caller.refused for caller in callers), work)
 
 
+async def open_callers(url: str, depth: int, requests: list[Iterator[bytes]]) -> list[Caller]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    callers = [Caller(sent, 0.0, depth) for sent in requests]
+    loop = asyncio.get_running_loop()
+    for caller in callers:
+        await loop.create_connection(partial(itself, caller), host, int(port))
+    await asyncio.gather(*(caller.open for caller in callers))
+    return callers
+
+
 class FanOut(NamedTuple):
     updates_per_second: float
     median_ms: float
@@ -263,7 +323,7 @@ class FanOut(NamedTuple):
     """Whether every subscriber heard every update."""
 
 
-async def fan_out(url: str, key: KeyView) -> FanOut:
+async def fan_out(url: str, key: TradingKey) -> FanOut:
     """Let a thousand listen while the book changes all the time."""
     host, _, port = url.removeprefix("http://").partition(":")
     lags: list[float] = []
@@ -295,13 +355,26 @@ async def fan_out(url: str, key: KeyView) -> FanOut:
     )
 
 
-def move_book(url: str, key: KeyView, stop: asyncio.Event) -> None:
+def move_book(url: str, key: TradingKey, stop: asyncio.Event) -> None:
     """Place and cancel an order, some thirty times a second."""
     with ExchangeClient(url, key.api_key, key.secret) as client:
         while not stop.is_set():
             order = client.limit_order("BUY", "0.004", "0.01")
             client.cancel(orderId=order["orderId"])
             time.sleep(0.03)
+
+
+def create_key(public: ExchangeClient, number: int) -> TradingKey:
+    key = public.create_key(f"trader-{number}", funded=True)
+    return TradingKey(key.api_key, key.secret)
+
+
+def create_pair(public: ExchangeClient, number: int) -> TradingKey:
+    """Open an account whose key is an Ed25519 public key, as `session.logon` wants it."""
+    private = Ed25519PrivateKey.generate()
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    key = public.create_key(f"pair-{number}", funded=True, public_key=pem.decode())
+    return TradingKey(key.api_key, "", private)
 
 
 def measure() -> tuple[FanOut, dict[tuple[str, int], list[Round]]]:
@@ -311,18 +384,15 @@ def measure() -> tuple[FanOut, dict[tuple[str, int], list[Round]]]:
         running_exchange(make_schema(admin_url, "exchange_service")) as url,
     ):
         with ExchangeClient(url) as public:
-            keys = [
-                public.create_key(f"trader-{number}", funded=True)
-                for number in tqdm(range(ACCOUNTS), desc="accounts")
-            ]
+            numbers = tqdm(range(ACCOUNTS), desc="accounts")
+            keys = [create_key(public, number) for number in numbers]
+            pairs = [create_pair(public, number) for number in numbers]
         fanned = uvloop.run(fan_out(url, keys[0]))
         for turn, count in enumerate(tqdm(COUNTS * ROUNDS, desc="orders")):
-            some = keys[:count]
-            ways = {
-                "HTTP": load(url, some, f"h{turn}"),
-                "WebSocket": call(url, some, f"w{turn}", 1),
-                "WebSocket, 8 at a time": call(url, some, f"m{turn}", 8),
-            }
+            ways = {HTTP: load(url, keys[:count], f"h{turn}")}
+            for number, (way, (depth, log_on)) in enumerate(SOCKETS.items()):
+                some = (pairs if log_on else keys)[:count]
+                ways[way] = call(url, some, f"w{turn}-{number}", depth, log_on)
             for way, work in ways.items():
                 rounds.setdefault((way, count), []).append(uvloop.run(work))
         with ExchangeClient(url) as public:
@@ -331,11 +401,27 @@ def measure() -> tuple[FanOut, dict[tuple[str, int], list[Round]]]:
     return fanned, rounds
 
 
+def judge(rounds: dict[tuple[str, int], list[Round]]) -> str:
+    """Say which ways were fast enough, with however many connections, and which were not."""
+
+    def rate(way: str, count: int) -> float:
+        return statistics.median(one.per_second for one in rounds[way, count])
+
+    met = [
+        way
+        for way in SOCKETS
+        if all(rate(way, count) >= RATIO_MIN * rate(HTTP, count) for count in COUNTS)
+    ]
+    missed = [way for way in SOCKETS if way not in met]
+    named = [" · ".join(ways) or "none" for ways in (met, missed)]
+    return f"Met with either number of connections by: {named[0]}.\nMissed by: {named[1]}."
+
+
 def write(fanned: FanOut, rounds: dict[tuple[str, int], list[Round]]) -> str:
     lines = []
     for count in COUNTS:
-        http = statistics.median(one.per_second for one in rounds["HTTP", count])
-        for way in ("HTTP", "WebSocket", "WebSocket, 8 at a time"):
+        http = statistics.median(one.per_second for one in rounds[HTTP, count])
+        for way in (HTTP, *SOCKETS):
             measured = rounds[way, count]
             rates = sorted(one.per_second for one in measured)
             rate = statistics.median(rates)
@@ -348,6 +434,7 @@ def write(fanned: FanOut, rounds: dict[tuple[str, int], list[Round]]) -> str:
             )
     refused = sum(one.refused for measured in rounds.values() for one in measured)
     table = "\n".join(lines)
+    how = "compiled by mypyc (`make compile`)" if find_compiled() else "as plain Python"
     complete = "every one of them heard every update" if fanned.complete else "some missed updates"
     return f"""# Streams, and orders over WebSocket
 
@@ -369,13 +456,18 @@ The lag is from the event's stamp to its arrival in the subscribers' process.
 
 ## Durable orders
 
-Limit orders that meet nothing (IOC), each signed (HMAC-SHA256, checked by the server) and answered
-after its commit: `POST /api/v3/order`, and `order.place` on connections that stay open, one request
-at a time on each, or eight. Median of {ROUNDS} rounds of {SECONDS:.0f} s. Refused: {refused}.
+Limit orders that meet nothing (IOC), answered after their commit: `POST /api/v3/order`, and
+`order.place` on connections that stay open, one request at a time on each, or eight. Each is signed
+(HMAC-SHA256, checked by the server), but for those on a connection that has logged on
+(`session.logon`, signed once with Ed25519): Binance's API has them unsigned, and so has ours.
+The exchange ran {how}. Median of {ROUNDS} rounds of {SECONDS:.0f} s. Refused: {refused}.
 The work is processor time per order, in µs: of {", ".join(WORKERS)}.
-Asked for: WebSocket at least {RATIO_MIN} × HTTP. Afterwards the books are audited.
-One at a time it is missed since both ways lost what set them apart, the tasks and the headers
-checked twice (`docs/decisions/0049`): order, signature, answer and commit cost the same both ways.
+Afterwards the books are audited.
+
+Asked for: WebSocket at least {RATIO_MIN} × HTTP. {judge(rounds)}
+Order, answer and commit cost the same both ways. An HTTP request's signature is over its bytes as
+they came; a WebSocket's request is JSON, whose parameters are sorted and written out again for
+that, unless the connection has logged on.
 
 | connections | by | orders/s | range | median ms | p99 ms | work µs | × HTTP |
 | --- | --- | --- | --- | --- | --- | --- | --- |

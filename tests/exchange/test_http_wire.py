@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +124,11 @@ def test_what_the_gate_does_not_know_goes_the_long_way(trader: Trader) -> None:
         assert line.file.readline().split()[1] == b"100"
         assert line.file.readline() == b"\r\n"
         assert line.read().body["clientOrderId"] == "expected"
+        for number, way in enumerate(("/api/v3/%6Frder", "http://x/api/v3/order")):
+            line.send(trader.ask(f"written-{number}").replace("/api/v3/order", way))
+            assert line.read().body["clientOrderId"] == f"written-{number}"
+        line.send(trader.ask("upgraded", "Connection: upgrade\r\nUpgrade: h2c\r\n"))
+        assert line.read().body["clientOrderId"] == "upgraded"
 
 
 @pytest.mark.parametrize("size", [BODY_BYTES_MAX + 1, 10 * BODY_BYTES_MAX])
@@ -149,6 +155,22 @@ def test_a_last_request_ends_the_connection(trader: Trader, headers: str, versio
         reply = line.read()
         assert (reply.status, reply.headers["connection"]) == (200, "close")
         assert line.is_closed()
+
+
+def test_who_hangs_up_keeps_no_answer_from_others(trader: Trader) -> None:
+    """Twenty leave with an order under way; who is behind them in the batch is answered."""
+    abort = struct.pack("ii", 1, 0)
+    with connected(trader) as patient:
+        for turn in range(5):
+            lines = [Line(trader.url) for _ in range(20)]
+            for number, line in enumerate(lines):
+                line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
+                line.send(trader.ask(f"leaving-{turn}-{number}"))
+            for line in lines:
+                line.file.close()
+                line.socket.close()
+            patient.send(trader.ask(f"patient-{turn}"))
+            assert patient.read().body["clientOrderId"] == f"patient-{turn}"
 
 
 def test_who_hangs_up_has_ordered_all_the_same(trader: Trader) -> None:

@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from exchange_service.domain.weights import find_weight
-from exchange_service.limits import Limits, Throttled, make_budget, share
+from exchange_service.errors import Throttled
+from exchange_service.limits import Limits, make_budget, share
 from exchange_service.settings import ExchangeSettings
 
 
@@ -81,13 +82,13 @@ def test_windows_end_and_bans_double() -> None:
     limits = Limits(make_budget(10, 1_000, 3, 3), clock)
     waits = []
     for _ in range(3):
-        limits.charge("a", 0, 10, 0)
+        limits.charge("a", 10)
         for _ in range(25):
             with pytest.raises(Throttled) as refused:
-                limits.charge("a", 0, 1, 0)
+                limits.charge("a", 1)
         assert refused.value.status == 418
         waits.append(refused.value.wait_seconds)
-        limits.charge("b", 0, 1, 0)
+        limits.charge("b", 1)
         clock.now += refused.value.wait_seconds + 60
     assert waits == [121, 241, 481]
 
@@ -96,13 +97,13 @@ def test_processes_share_one_budget_through_redis(redis_url: str) -> None:
     clock = Clock()
     one, two = (Limits(make_budget(100, 1_000, 3, 3), clock) for _ in range(2))
     with redis.Redis.from_url(redis_url) as client:
-        one.charge("a", 0, 60, 0)
+        one.charge("a", 60)
         share(one, client, one.take_unshared())
-        two.charge("a", 0, 30, 0)
+        two.charge("a", 30)
         share(two, client, two.take_unshared())
         assert two.used(two.budget.weight, "a") == 90
         with pytest.raises(Throttled):
-            two.charge("a", 0, 30, 0)
+            two.charge("a", 30)
 
 
 def test_without_redis_each_process_counts_alone(box: Any) -> None:

@@ -2,4 +2,4 @@
 
 from exchange_service.compiled import find_compiled
 
-__path__[:0] = find_compiled()
+__path__[:0] = find_compiled("domain")

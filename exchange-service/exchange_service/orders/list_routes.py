@@ -24,8 +24,9 @@ from exchange_service.domain.symbol import SYMBOL
 from exchange_service.engine import execute
 from exchange_service.errors import BinanceRefusal
 from exchange_service.orders import repository
+from exchange_service.orders.preparing import read_response_kind
 from exchange_service.orders.reading import read_pair, read_replacement
-from exchange_service.orders.routes import read_day, read_response_kind
+from exchange_service.orders.routes import read_day
 from exchange_service.orders.schemas import (
     ResponseKind,
     write_cancelled_all,

@@ -57,6 +57,8 @@ STOPS: Final = (
 AT_ANY_PRICE: Final = (Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT)
 LOSSES: Final = (Kind.STOP_LOSS, Kind.STOP_LOSS_LIMIT)
 PROFITS: Final = (Kind.TAKE_PROFIT, Kind.TAKE_PROFIT_LIMIT)
+LEGS: Final = (Kind.LIMIT_MAKER, *STOPS)
+"""What may be a leg of a pair."""
 WITHOUT_TIME: Final = (*AT_ANY_PRICE, Kind.LIMIT_MAKER)
 """Kinds whose time in force is not the client's to choose."""
 ABOVE: Final = {
@@ -115,7 +117,7 @@ def _read_leg(
     account_id: int, parameters: Parameters, side: Side, quantity_rao: int, leg: str
 ) -> PlaceOrder:
     kind = parameters.choice(f"{leg}Type", Kind)
-    if kind not in (Kind.LIMIT_MAKER, *STOPS):
+    if kind not in LEGS:
         raise BinanceRefusal(NO_LEG)
     return PlaceOrder(
         time_ms=0,

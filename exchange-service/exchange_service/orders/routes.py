@@ -1,33 +1,33 @@
 """`/api/v3/order` and its kin: placing, cancelling, changing and asking about one's own orders."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from fastapi import APIRouter
 
-from exchange_service.authentication import SignedRequest
 from exchange_service.domain.admission import check_terms
-from exchange_service.domain.commands import CancelAllOrders, CancelOrder, Kind, PlaceOrder
-from exchange_service.domain.facts import Fact, OrderAmended
+from exchange_service.domain.commands import CancelAllOrders
+from exchange_service.domain.facts import OrderAmended
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.symbol import SYMBOL
 from exchange_service.engine import Engine, execute
 from exchange_service.errors import UNKNOWN_ORDER, BinanceRefusal
 from exchange_service.formats import decimal
 from exchange_service.orders import repository
+from exchange_service.orders.preparing import (
+    Prepared,
+    prepare_cancellation,
+    prepare_order,
+    read_response_kind,
+)
 from exchange_service.orders.reading import (
     read_amendment,
-    read_cancellation,
     read_names,
     read_order,
 )
 from exchange_service.orders.schemas import (
-    ResponseKind,
     write_amended,
     write_amendment,
     write_cancelled_all,
-    write_new_order,
     write_order,
     write_own_trade,
     write_prevented,
@@ -51,29 +51,6 @@ NO_MATCH_NAMED: Final = Reason(
 )
 
 router = APIRouter(prefix="/api/v3", tags=["orders"])
-
-
-class Prepared(NamedTuple):
-    """What a request comes to: a command, and how its facts are answered."""
-
-    command: PlaceOrder | CancelOrder
-    write: Callable[[list[Fact]], dict[str, Any]]
-
-
-Prepare = Callable[[SignedRequest], Prepared]
-"""Reads a request, or refuses it."""
-
-
-def prepare_order(signed: SignedRequest) -> Prepared:
-    order = read_order(signed.account_id, signed.parameters)
-    kind = read_response_kind(order, signed.parameters)
-    return Prepared(order, partial(write_new_order, kind=kind))
-
-
-def prepare_cancellation(signed: SignedRequest) -> Prepared:
-    command = read_cancellation(signed.account_id, signed.parameters)
-    cancel_id = signed.parameters.client_id("newClientOrderId")
-    return Prepared(command, partial(write_named, command, cancel_id))
 
 
 async def execute_prepared(engine: Engine, prepared: Prepared) -> dict[str, Any]:
@@ -102,14 +79,6 @@ def test_order(signed: Trading, engine: RunningEngine, conn: Transaction) -> dic
 @router.delete("/order")
 async def cancel_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
     return await execute_prepared(engine, prepare_cancellation(signed))
-
-
-def write_named(command: CancelOrder, cancel_id: str, facts: list[Fact]) -> dict[str, Any]:
-    """Return the answer to a cancellation: with one leg of a pair goes the other, unnamed."""
-    answers = write_cancelled_all(facts, cancel_id)
-    wanted = command.order_id, command.client_order_id
-    named = (one for one in answers if one["orderId"] == wanted[0] or not wanted[0])
-    return next(one for one in named if wanted[1] in ("", one["origClientOrderId"]))
 
 
 @router.delete("/openOrders")
@@ -211,13 +180,6 @@ async def show_order_counts(signed: Signed, limits: Counted) -> list[dict[str, A
 def show_commission(signed: Signed, conn: Transaction) -> dict[str, Any]:
     signed.parameters.check_symbol()
     return write_commission(*repository.find_fee_rates(conn, signed.account_id))
-
-
-def read_response_kind(order: PlaceOrder, parameters: Parameters) -> ResponseKind:
-    """Return how much the client wants to hear: for MARKET and LIMIT all, unless it says so."""
-    plain = order.kind in (Kind.MARKET, Kind.LIMIT)
-    default = ResponseKind.FULL if plain else ResponseKind.ACK
-    return parameters.choice("newOrderRespType", ResponseKind, default)
 
 
 def read_day(parameters: Parameters) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from exchange_service.funds import routes as funds
 from exchange_service.market import routes as market
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
-from exchange_service.orders.routes import Prepare
+from exchange_service.orders.preparing import Prepare, prepare_cancellation, prepare_order
 from exchange_service.parameters import Parameters
 from taonet.kit.db import begin
 
@@ -80,13 +80,11 @@ METHODS: Final = {
     "ticker": Method(market.show_window, "GET", "/api/v3/ticker"),
     "ticker.price": Method(market.show_price, "GET", "/api/v3/ticker/price"),
     "ticker.book": Method(market.show_book_ticker, "GET", "/api/v3/ticker/bookTicker"),
-    "order.place": Method(
-        orders.place_order, "POST", "/api/v3/order", TRADE, 1, orders.prepare_order
-    ),
+    "order.place": Method(orders.place_order, "POST", "/api/v3/order", TRADE, 1, prepare_order),
     "order.test": Method(orders.test_order, "POST", "/api/v3/order/test", TRADE),
     "order.status": Method(orders.show_order, "GET", "/api/v3/order", READ),
     "order.cancel": Method(
-        orders.cancel_order, "DELETE", "/api/v3/order", TRADE, 0, orders.prepare_cancellation
+        orders.cancel_order, "DELETE", "/api/v3/order", TRADE, 0, prepare_cancellation
     ),
     "order.cancelReplace": Method(
         order_lists.replace_order, "POST", "/api/v3/order/cancelReplace", TRADE, 1

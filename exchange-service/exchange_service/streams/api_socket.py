@@ -25,8 +25,8 @@ from exchange_service.domain.refusals import Reason
 from exchange_service.domain.weights import find_weight
 from exchange_service.engine import read_outcome
 from exchange_service.errors import BinanceRefusal, Overloaded
-from exchange_service.limits import Limits
-from exchange_service.orders.routes import Prepare
+from exchange_service.floor import Floor
+from exchange_service.orders.preparing import Prepare
 from exchange_service.parameters import Parameters, missing
 from exchange_service.streams.api_methods import METHODS, Method
 from exchange_service.streams.connection import MessageRate, serve
@@ -50,6 +50,8 @@ MISTAKE: Final = Reason(-1000, "An unknown error occurred while processing the r
 
 DECODER: Final = json.JSONDecoder(parse_float=str)
 """Numbers with a point stay the text they were, which is what was signed."""
+ONE_WAY: Final = frozenset({str, int, bool, type(None)})
+"""What JSON holds that every reader reads the same."""
 
 log = get_logger(__name__)
 
@@ -64,7 +66,7 @@ class ApiSocket:
         await receive()
         address = find_address(scope)
         try:
-            self.state.limits.charge(address, 0, HANDSHAKE_WEIGHT, 0)
+            self.state.limits.charge(address, HANDSHAKE_WEIGHT)
         except BinanceRefusal:
             await send({"type": "websocket.close"})
             return
@@ -85,7 +87,8 @@ class Session:
         self.state = state
         self.address = address
         self.subscriber = subscriber
-        self._limits: Limits = state.limits
+        self._floor: Floor = state.floor
+        self._limits = self._floor.limits
         self._weight_rule = self._limits.budget.weight
         self._weight_limit = self._weight_rule.describe()
         self._key: Key | None = None
@@ -108,13 +111,13 @@ class Session:
     def handle(self, text: str) -> None:
         """Begin a request; its answer is queued when it is there."""
         try:
-            request = DECODER.decode(text)
+            request = read_json(text)
             name, asked = request["method"], request.get("params") or {}
             values = {key: write_value(value) for key, value in asked.items() if value is not None}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            self._reply(None, Parameters.of({}), error=BinanceRefusal(MALFORMED))
+            self._reply(None, Parameters({}), error=BinanceRefusal(MALFORMED))
             return
-        identity, parameters = request.get("id"), Parameters.of(values)
+        identity, parameters = request.get("id"), Parameters(values)
         if name in self._own:
             self._handle_own(name, identity, parameters)
             return
@@ -173,7 +176,7 @@ class Session:
             signed = self._admit(method, parameters, values)
             assert signed is not None, "whoever gives commands has signed them"
             prepared = prepare(signed)
-            self.state.engine.submit_with(prepared.command, finish)
+            self._floor.engine.submit_with(prepared.command, finish)
         except Exception as error:
             self._refuse(method, identity, parameters, error)
         else:
@@ -184,12 +187,12 @@ class Session:
     ) -> SignedRequest | None:
         """Count a request and return who signed it, if it needs to be signed; or refuse it."""
         weight = find_weight(method.verb, method.path, values)
-        self._limits.charge(self.address, 0, weight, 0)
+        self._limits.charge(self.address, weight)
         if method.permission is None:
             return None
         signed = self._authenticate(parameters, values, method.permission)
         if method.orders:
-            self.state.switch.check_open()
+            self._floor.switch.check_open()
             self._limits.count(signed.account_id, method.orders)
         return signed
 
@@ -207,10 +210,10 @@ class Session:
         if "signature" in values or self._key is None:
             api_key = parameters.text("apiKey")
             payload = write_payload(values)
-            keyring, now = self.state.keyring, now_ms()
+            keyring, now = self._floor.keyring, now_ms()
             address = self.address
             return verify_payload(keyring, api_key, parameters, payload, now, address, permission)
-        key = find_key(self.state.keyring, self._key.api_key, self.address, permission)
+        key = find_key(self._floor.keyring, self._key.api_key, self.address, permission)
         check_time(parameters, now_ms())
         return SignedRequest(key.account_id, parameters, key)
 
@@ -218,7 +221,7 @@ class Session:
 
     def _handle_own(self, name: str, identity: Any, parameters: Parameters) -> None:
         try:
-            self._limits.charge(self.address, 0, LOGON_WEIGHT, 0)
+            self._limits.charge(self.address, LOGON_WEIGHT)
             result, follow_up = self._own[name](parameters)
         except BinanceRefusal as refusal:
             self._reply(identity, parameters, error=refusal)
@@ -229,7 +232,7 @@ class Session:
             step()
 
     def _log_on(self, parameters: Parameters) -> tuple[Any, list[Any]]:
-        key = self.state.keyring.find(parameters.text("apiKey"))
+        key = self._floor.keyring.find(parameters.text("apiKey"))
         if key is not None and key.public_key is None:
             raise BinanceRefusal(ED25519_ONLY)
         signed = self._authenticate(parameters, parameters.values(), Permission.READ)
@@ -259,7 +262,7 @@ class Session:
     def _subscribe(self, parameters: Parameters) -> tuple[Any, list[Any]]:
         if self._key is None:
             raise missing("apiKey")
-        key = find_key(self.state.keyring, self._key.api_key, self.address, Permission.READ)
+        key = find_key(self._floor.keyring, self._key.api_key, self.address, Permission.READ)
         return self._begin_subscription(key)
 
     def _subscribe_by_signature(self, parameters: Parameters) -> tuple[Any, list[Any]]:
@@ -270,7 +273,7 @@ class Session:
         number, self._next_subscription = self._next_subscription, self._next_subscription + 1
 
         def tell(event: bytes) -> None:
-            if self.state.keyring.find(key.api_key) is None:  # Revoked meanwhile.
+            if self._floor.keyring.find(key.api_key) is None:  # Revoked meanwhile.
                 for step in self._terminations([number]):
                     step()
                 return
@@ -316,6 +319,21 @@ class Session:
             used = self._limits.used(self._weight_rule, self.address)
             answer["rateLimits"] = [{**self._weight_limit, "count": used}]
         self.subscriber.say(orjson.dumps(answer))
+
+
+def read_json(text: str) -> Any:
+    """Return a request; whatever a number can be written as, its parameters keep.
+
+    orjson reads it three times as fast, if nothing in it can be read in two ways.
+    """
+    try:
+        request = orjson.loads(text)
+        values = request["params"].values()
+        if ONE_WAY.issuperset(map(type, values)) and type(request.get("id")) in ONE_WAY:
+            return request
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass  # The other reader says what is wrong with it, if anything is.
+    return DECODER.decode(text)
 
 
 def write_value(value: Any) -> str:

@@ -65,7 +65,7 @@ class MarketSocket:
 def read_names(scope: Scope) -> list[str]:
     """Return the streams that the address names: those that are none are ignored."""
     if scope["path"] == "/stream":
-        named = Parameters(scope["query_string"], b"").optional_text("streams")
+        named = Parameters.read(scope["query_string"], b"").optional_text("streams")
     else:
         named = scope["path"].removeprefix("/ws").strip("/")
     return [name for name in named.split("/") if name][:STREAMS_MAX]

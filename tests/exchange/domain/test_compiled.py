@@ -1,4 +1,5 @@
-"""The engine compiled is the same engine: it lives through the same random histories."""
+"""What is compiled is the same: it lives through the same random histories, and takes and refuses
+the same orders."""
 
 import importlib.util
 import os
@@ -10,18 +11,26 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MACHINE = Path(__file__).with_name("test_exchange_machine.py")
+HERE = Path(__file__).parent
+TESTS = (
+    HERE / "test_exchange_machine.py",
+    *(HERE.parent / f"test_{name}.py" for name in ("any_parameters", "authentication", "limits")),
+)
 EXAMPLES = "25"
 RUN = """
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 import pytest
-import exchange_service.domain
-folder, machine = sys.argv[1:]
-sys.path.append(folder)
-exchange_service.domain.__path__.insert(0, f"{folder}/exchange_service/domain")
-from exchange_service.domain import matching
-assert matching.__file__.endswith(".so"), matching.__file__
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", machine]))
+import exchange_service
+from exchange_service import compiled
+folder, *tests = sys.argv[1:]
+compiled.FOLDER, compiled.hash_sources = Path(folder).parent, lambda: Path(folder).name
+exchange_service.__path__[:0] = compiled.find_compiled()
+for name in ("domain.matching", "gate", "orders.reading", "streams.api_socket"):
+    origin = find_spec(f"exchange_service.{name}").origin
+    assert origin.startswith(folder) and origin.endswith(".so"), origin
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *tests]))
 """
 
 
@@ -35,13 +44,15 @@ def load_tool() -> ModuleType:
     return module
 
 
-def test_the_compiled_engine_agrees_with_the_model(tmp_path: Path) -> None:
+def test_what_is_compiled_agrees_with_the_model_and_the_sources(tmp_path: Path) -> None:
     tool = load_tool()
     if not tool.can_compile():
         pytest.skip("there is no C compiler here, or no Python.h")
-    tool.compile_in(tmp_path, level="0")  # Sooner done, and it is not for speed.
+    build, compiled = tmp_path / "build", tmp_path / "compiled" / "any"
+    tool.compile_in(build, level="0")  # Sooner done, and it is not for speed.
+    tool.collect(build, compiled)
     ran = subprocess.run(
-        [sys.executable, "-c", RUN, str(tmp_path), str(MACHINE)],
+        [sys.executable, "-c", RUN, str(compiled), *map(str, TESTS)],
         cwd=ROOT,
         env=os.environ | {"TAONET_EXAMPLES": EXAMPLES},
         capture_output=True,
