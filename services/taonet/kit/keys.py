@@ -90,8 +90,8 @@ def encrypt_coldkey(path: Path, name: str, password: str) -> bool:
     if file.is_encrypted():
         return False
     fresh = Path(f"{file.path}.new")
+    fresh.touch(0o600)
     shutil.copyfile(file.path, fresh)
-    os.chmod(fresh, 0o600)
     Keyfile(path=str(fresh)).encrypt(password)
     fresh.replace(file.path)
     return True
