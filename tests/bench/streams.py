@@ -11,13 +11,11 @@ import os
 import platform
 import re
 import statistics
-import struct
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,6 +28,7 @@ from tests.bench.exchange import (
     running_exchange,
     share_work,
 )
+from tests.bench.sockets import Socket, itself, write_frame
 from tests.bench.stores import make_schema, running_postgres
 from tqdm import tqdm
 
@@ -69,57 +68,6 @@ class TradingKey(NamedTuple):
     api_key: str
     secret: str
     private: Ed25519PrivateKey | None = None
-
-
-class Socket(asyncio.Protocol, ABC):
-    """The least of a WebSocket client: text frames in, text frames out."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.buffer = b""
-        self.open = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.transport.write(
-            f"GET {self.path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        if not self.open.done():
-            _, found, rest = self.buffer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            self.buffer = rest
-            self.open.set_result(None)
-        while (frame := self.take_frame()) is not None:
-            self.hear(frame)
-
-    def take_frame(self) -> bytes | None:
-        """Return the next whole frame's text; servers do not mask."""
-        if len(self.buffer) < 2:
-            return None
-        length, start = self.buffer[1], 2
-        if length == 126:
-            if len(self.buffer) < 4:
-                return None
-            (length,), start = struct.unpack("!H", self.buffer[2:4]), 4
-        elif length == 127:
-            if len(self.buffer) < 10:
-                return None
-            (length,), start = struct.unpack("!Q", self.buffer[2:10]), 10
-        if len(self.buffer) < start + length:
-            return None
-        frame = self.buffer[start : start + length]
-        self.buffer = self.buffer[start + length :]
-        return frame
-
-    @abstractmethod
-    def hear(self, frame: bytes) -> None:
-        """Take in one frame's text."""
 
 
 class Subscriber(Socket):
@@ -178,17 +126,6 @@ class Caller(Socket):
         self.call()
 
 
-def write_frame(text: str) -> bytes:
-    """Return a text frame as clients send it, masked with zeros."""
-    payload = text.encode()
-    head = b"\x81" + (
-        bytes([0x80 | len(payload)])
-        if len(payload) < 126
-        else b"\xfe" + struct.pack("!H", len(payload))
-    )
-    return head + bytes(4) + payload
-
-
 def write_call(identity: int | str, method: str, params: dict[str, str]) -> bytes:
     request = {"id": identity, "method": method, "params": params}
     return write_frame(json.dumps(request, separators=(",", ":")))
@@ -245,11 +182,6 @@ def prepare_logon(key: TradingKey) -> bytes:
     payload = "&".join(f"{name}={value}" for name, value in params.items())
     params["signature"] = base64.b64encode(key.private.sign(payload.encode())).decode()
     return write_call(json.loads(LOGON), "session.logon", params)
-
-
-def itself(protocol: asyncio.Protocol) -> asyncio.Protocol:
-    """What an event loop asks of a factory, for a connection that is made already."""
-    return protocol
 
 
 async def load(url: str, keys: list[TradingKey], tag: str) -> Round:
