@@ -39,7 +39,7 @@ ORDER_SECONDS = 180
 BACK_SECONDS = 60
 PAYOUT_SECONDS = 240
 QUESTIONS_AT_ONCE = 20
-PROMTOOL = find_program("promtool")
+PROMETHEUS, PROMTOOL = find_program("prometheus"), find_program("promtool")
 NO_DOORS = {
     *("postgres", "valkey", "prometheus", "alertmanager"),
     *("chain-author", "chain-follower", "market-maker", "treasury"),
@@ -259,7 +259,10 @@ def private_keys(box: Box) -> list[Path]:
     return [file for file in found if not file.name.endswith("pub.txt")]
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: `make monitoring-tools` brings it")
+@pytest.mark.skipif(
+    PROMETHEUS is None or PROMTOOL is None,
+    reason="no Prometheus or promtool: `make monitoring-tools` brings both",
+)
 def test_every_process_shows_metrics_as_they_should_be(box: Box) -> None:
     assert PROMTOOL is not None
     prometheus = box.address("prometheus")
@@ -276,7 +279,7 @@ def test_every_process_shows_metrics_as_they_should_be(box: Box) -> None:
     assert len(targets) > 15
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no Prometheus: `make monitoring-tools` brings it")
+@pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus: `make monitoring-tools` brings it")
 def test_every_panel_of_every_dashboard_has_data(box: Box) -> None:
     """A payout follows once Servers are owed enough for one, and a rate its second scrape."""
     deadline = time.monotonic() + PAYOUT_SECONDS

@@ -2,15 +2,15 @@
 
 import json
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from monitoring.check_dashboards import VARIABLES
+
+from taonet.local.main import find_program
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
@@ -19,7 +19,7 @@ SOURCES = [
     *(ROOT / "services" / "taonet").rglob("*.py"),
 ]
 SUFFIXES = ("_bucket", "_count", "_sum")
-PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=Path(sys.executable).parent)
+PROMTOOL = find_program("promtool")
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None,
     reason="no promtool: `make monitoring-tools` brings it, or install Prometheus",
