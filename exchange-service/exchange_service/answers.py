@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 Outcome = Any
 """What is answered; an exception is raised where it is awaited."""
@@ -14,11 +14,14 @@ class Unanswered:
     """Nobody asked."""
 
 
-class Reply(NamedTuple):
+class Reply:
     """A function that an event loop calls with the outcome: for those who do not await."""
 
-    loop: asyncio.AbstractEventLoop
-    take: Callable[[Outcome], None]
+    __slots__ = ("loop", "take")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, take: Callable[[Outcome], None]) -> None:
+        self.loop = loop
+        self.take = take
 
 
 Answer = Future[Any] | asyncio.Future[Any] | Reply | Unanswered
@@ -26,19 +29,21 @@ Answer = Future[Any] | asyncio.Future[Any] | Reply | Unanswered
 
 def is_wanted(answer: Answer) -> bool:
     """Tell whether somebody still waits."""
+    if isinstance(answer, Reply | Unanswered):
+        return True
     if isinstance(answer, Future):
         return answer.set_running_or_notify_cancel()
-    return isinstance(answer, Reply | Unanswered) or not answer.cancelled()
+    return not answer.cancelled()
 
 
 def deliver(outcomes: Iterable[tuple[Answer, Outcome]]) -> None:
     """Give every answer its outcome, from the engine's thread."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any] | Reply, Outcome]]] = {}
     for answer, outcome in outcomes:
-        if isinstance(answer, Future):
-            _settle(answer, outcome)
-        elif isinstance(answer, Reply):
+        if isinstance(answer, Reply):
             by_loop.setdefault(answer.loop, []).append((answer, outcome))
+        elif isinstance(answer, Future):
+            _settle(answer, outcome)
         elif not isinstance(answer, Unanswered):
             by_loop.setdefault(answer.get_loop(), []).append((answer, outcome))
     for loop, waiting in by_loop.items():

@@ -12,9 +12,12 @@ MODULES: Final = {
         *("exchange", "facts", "journal", "ledger", "matching", "numbering", "pairs", "placing"),
         *("projection", "refusals", "snapshot", "state", "symbol", "triggers"),
     ),
-    "": ("answers", "authentication", "formats", "gate", "limits", "parameters", "rows"),
+    "": (
+        *("answers", "authentication", "batch", "formats", "gate", "limits", "parameters"),
+        *("rows",),
+    ),
     "orders": ("naming", "preparing", "reading", "schemas"),
-    "streams": ("api_socket", "reports"),
+    "streams": ("api_requests", "api_socket", "connection", "frames", "hub", "reports"),
 }
 """By package, what runs for each command: in the engine, and on its way there and back.
 

@@ -10,7 +10,6 @@ import asyncio
 import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
@@ -19,15 +18,13 @@ from psycopg import Connection
 
 from exchange_service import repository
 from exchange_service.answers import Answer, Outcome, Reply, Unanswered, deliver, is_wanted
+from exchange_service.batch import Batch, Waiting
 from exchange_service.commit_repository import Committer, settle_session
 from exchange_service.domain.commands import Command, PassDeadlines
 from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import Fact, Rejected, Traded
-from exchange_service.domain.journal import encode_command, seal
 from exchange_service.domain.ledger import seal_lines, write_lines
-from exchange_service.domain.numbering import stamp
-from exchange_service.domain.projection import Projection
 from exchange_service.domain.snapshot import hash_snapshot, write_snapshot
 from exchange_service.domain.symbol import RAO_PER_TAO, SAT_PER_BTC
 from exchange_service.errors import BinanceRefusal, Overloaded, StatusUnknown
@@ -46,7 +43,7 @@ from exchange_service.metrics import (
     VOLUME_TAO,
 )
 from exchange_service.recovery import Recovered, balance_of
-from exchange_service.repository import Balance, Entry, Snapshot
+from exchange_service.repository import Balance, Snapshot
 from taonet.kit.logging import get_logger
 
 BATCH_MAX: Final = 256
@@ -65,13 +62,6 @@ log = get_logger(__name__)
 
 class Fenced(RuntimeError):
     """A later engine has taken over: this one may not write."""
-
-
-class _Waiting(NamedTuple):
-    """A command and where its answer goes."""
-
-    command: Command
-    answer: Answer
 
 
 class _Question(NamedTuple):
@@ -101,7 +91,6 @@ class Engine:
         self._exchange = recovered.exchange
         self._epoch = recovered.epoch
         self._committer = Committer(conn, recovered.epoch)
-        self._next_sequence = recovered.sequence
         self._hash = recovered.hash
         self._ledger_hash = recovered.ledger_hash
         self._snapshot_sequence = recovered.snapshot_sequence
@@ -109,7 +98,7 @@ class Engine:
         self._on_failure = on_failure
         self._listeners = [self.market.publish, *listeners]
         self._clock_ms = clock_ms
-        self._queue: queue.SimpleQueue[_Waiting | _Question | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting | _Question | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         QUEUE.set_function(self._queue.qsize)
 
@@ -130,13 +119,13 @@ class Engine:
         The future holds the facts once they are durable, or raises StatusUnknown.
         """
         answer: Future[list[Fact]] = Future()
-        self._enqueue(_Waiting(command, answer))
+        self._enqueue(Waiting(command, answer))
         return answer
 
     def submit_from_loop(self, command: Command) -> "asyncio.Future[list[Fact]]":
         """Hand over a command from an event loop: the same, for those who await."""
         answer: asyncio.Future[list[Fact]] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Waiting(command, answer))
+        self._enqueue(Waiting(command, answer))
         return answer
 
     def submit_with(self, command: Command, take: Callable[[Outcome], None]) -> None:
@@ -144,7 +133,7 @@ class Engine:
 
         That is the durable facts, or an exception: `read_outcome` tells them apart.
         """
-        self._enqueue(_Waiting(command, Reply(asyncio.get_running_loop(), take)))
+        self._enqueue(Waiting(command, Reply(asyncio.get_running_loop(), take)))
 
     def ask(self, question: Callable[[Exchange], Any]) -> "Future[Any]":
         """Have a question answered by the whole state, between two batches."""
@@ -156,7 +145,7 @@ class Engine:
         """Stop the engine for a fault that somebody else has found in the record."""
         self.ask(lambda _: _raise(RuntimeError(reason)))
 
-    def _enqueue(self, item: _Waiting | _Question) -> None:
+    def _enqueue(self, item: Waiting | _Question) -> None:
         if self.failure is not None:
             raise StatusUnknown
         if self._queue.qsize() >= QUEUE_MAX:
@@ -166,11 +155,11 @@ class Engine:
             self._drain()
 
     def _run(self) -> None:
-        batch: list[_Waiting | _Question] = []
+        batch: list[Waiting | _Question] = []
         try:
             while True:
                 batch, last = self._take_batch()
-                self._process([item for item in batch if isinstance(item, _Waiting)])
+                self._process([item for item in batch if isinstance(item, Waiting)])
                 self._answer_questions([item for item in batch if isinstance(item, _Question)])
                 self._snapshot_if_due(SNAPSHOT_ENTRIES_AT_STOP if last else SNAPSHOT_ENTRIES)
                 if last:
@@ -178,9 +167,9 @@ class Engine:
         except Exception as error:
             self._halt(error, batch)
 
-    def _take_batch(self) -> tuple[list[_Waiting | _Question], bool]:
+    def _take_batch(self) -> tuple[list[Waiting | _Question], bool]:
         """Wait for one item, then take all that are there; True with the last batch."""
-        batch: list[_Waiting | _Question] = self._list_due()
+        batch: list[Waiting | _Question] = self._list_due()
         try:
             item = self._queue.get(block=not batch, timeout=BEAT_SECONDS)
         except queue.Empty:
@@ -199,63 +188,45 @@ class Engine:
                 return batch, False
         return batch, True
 
-    def _list_due(self) -> list[_Waiting | _Question]:
+    def _list_due(self) -> list[Waiting | _Question]:
         """Return a command for the deadlines that have passed, if there are such."""
         deadlines = self._exchange.deadlines
         if deadlines and min(deadlines.values()) <= self._clock_ms():
-            return [_Waiting(PassDeadlines(0), Unanswered())]
+            return [Waiting(PassDeadlines(0), Unanswered())]
         return []
 
-    def _process(self, batch: list[_Waiting]) -> None:
-        if not batch:
+    def _process(self, waiting: list[Waiting]) -> None:
+        if not waiting:
             return
-        now_ms = self._clock_ms()
-        entries: list[Entry] = []
-        projection = Projection()
-        outcomes: list[tuple[Answer, list[Fact]]] = []
-        happened: list[Fact] = []
-        for waiting in batch:
-            command = stamp(self._exchange, waiting.command, now_ms)
-            facts = self._exchange.apply(command)
-            outcomes.append((waiting.answer, facts))
-            # A rejection changes nothing, so there is nothing to remember of it.
-            if not isinstance(facts[0], Rejected):
-                entries.append(self._seal(command))
-                projection.record(self._next_sequence, facts)
-                happened.extend(facts)
-        if entries:
-            balances = self._commit(entries, projection, happened)
-            self._publish(now_ms, happened, projection.trades, balances)
-        _count(batch, outcomes)
-        deliver(outcomes)
+        batch = Batch(self._exchange, self._clock_ms(), self.sequence, self._hash)
+        for item in waiting:
+            batch.carry_out(item)
+        if batch.entries:
+            self._publish(batch, self._commit(batch))
+        for (name, rejected), count in batch.counts.items():
+            COMMANDS.labels(name, "rejected" if rejected else "accepted").inc(count)
+        deliver(batch.outcomes)
 
-    def _seal(self, command: Command) -> Entry:
-        payload = encode_command(command)
-        self._next_sequence += 1
-        self._hash = seal(self._hash, self._next_sequence, payload)
-        return Entry(self._next_sequence, payload, self._hash)
-
-    def _commit(
-        self, entries: list[Entry], projection: Projection, facts: list[Fact]
-    ) -> list[Balance]:
+    def _commit(self, batch: Batch) -> list[Balance]:
+        projection = batch.projection
         touched = sorted(projection.touched_accounts())
-        self._countercheck.check(facts, projection.transfers, touched)
+        self._countercheck.check(batch.facts, projection.transfers, touched)
         balances = [balance_of(self._exchange, number) for number in touched]
         lines = write_lines(projection.transfers)
         self._ledger_hash = seal_lines(self._ledger_hash, lines)
         with COMMIT_SECONDS.time():
-            if not self._committer.save(entries, projection, balances, self._ledger_hash):
+            if not self._committer.save(batch.entries, projection, balances, self._ledger_hash):
                 raise Fenced("a later engine writes to this database now")
-        self.sequence = self._next_sequence
-        BATCH.observe(len(entries))
+        self.sequence, self._hash = batch.sequence, batch.hash
+        BATCH.observe(len(batch.entries))
         return balances
 
-    def _publish(
-        self, now_ms: int, facts: list[Fact], trades: list[Traded], balances: list[Balance]
-    ) -> None:
-        book = self._exchange.book
+    def _publish(self, batch: Batch, balances: list[Balance]) -> None:
+        book, trades = self._exchange.book, batch.projection.trades
         levels = book.take_changes()
-        commit = Commit(now_ms, self.sequence, facts, trades, book.update_id, levels, balances)
+        commit = Commit(
+            batch.now_ms, self.sequence, batch.facts, trades, book.update_id, levels, balances
+        )
         for listener in self._listeners:
             listener(commit)
         self._measure(trades)
@@ -282,7 +253,7 @@ class Engine:
     def _answer_questions(self, questions: list[_Question]) -> None:
         deliver([(question.answer, question.ask(self._exchange)) for question in questions])
 
-    def _halt(self, error: Exception, batch: list[_Waiting | _Question]) -> None:
+    def _halt(self, error: Exception, batch: list[Waiting | _Question]) -> None:
         """Stop for good: nobody may build on a state that the record does not hold."""
         self.failure = f"{type(error).__name__}: {error}"
         log.error("engine stopped", error=self.failure, exc_info=error)
@@ -319,15 +290,6 @@ def read_outcome(outcome: Outcome) -> list[Fact]:
     if isinstance(facts[0], Rejected):
         raise BinanceRefusal(facts[0].reason)
     return facts
-
-
-def _count(batch: list[_Waiting], outcomes: list[tuple[Answer, list[Fact]]]) -> None:
-    counts = Counter(
-        (type(waiting.command).__name__, isinstance(facts[0], Rejected))
-        for waiting, (_, facts) in zip(batch, outcomes, strict=True)
-    )
-    for (name, rejected), count in counts.items():
-        COMMANDS.labels(name, "rejected" if rejected else "accepted").inc(count)
 
 
 def _raise(error: Exception) -> None:

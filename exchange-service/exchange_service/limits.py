@@ -121,22 +121,29 @@ class Limits:
 
     def charge(self, address: str, weight: int) -> Headers:
         """Count a request and return the headers that say how much is used; or refuse it."""
+        spent = b"%d" % self.spend(address, weight)
+        return [(name, spent) for name in self._weight_headers]
+
+    def spend(self, address: str, weight: int) -> int:
+        """Count a request and return how much weight is used; or refuse it."""
         now = self._clock()
         with self._lock:
             self._check_ban(address, now)
             self._spend(self.budget.raw, address, 1, now)
-            used = self._spend(self.budget.weight, address, weight, now)
-        spent = b"%d" % used
-        return [(name, spent) for name in self._weight_headers]
+            return self._spend(self.budget.weight, address, weight, now)
 
     def count(self, account_id: int, orders: int) -> Headers:
         """Count new orders and return the headers that say how many are unfilled; or refuse."""
-        now = self._clock()
+        unfilled = self.add_orders(account_id, orders)
+        return [
+            (name, b"%d" % count) for name, count in zip(self._order_headers, unfilled, strict=True)
+        ]
+
+    def add_orders(self, account_id: int, orders: int) -> list[int]:
+        """Count new orders and return how many are unfilled, by rule; or refuse."""
+        now, account = self._clock(), str(account_id)
         with self._lock:
-            return [
-                (name, b"%d" % self._order(rule, str(account_id), orders, now))
-                for name, rule in zip(self._order_headers, self.budget.orders, strict=True)
-            ]
+            return [self._order(rule, account, orders, now) for rule in self.budget.orders]
 
     def forgive(self, account_id: int, orders: int) -> None:
         """Take back the counts of orders that traded: only unfilled ones are held against one."""

@@ -13,9 +13,9 @@ from exchange_service.errors import INVALID_SYMBOL, BinanceRefusal
 PARAMETERS_MAX: Final = 64
 TIME_MAX: Final = 2**62
 """Later than any time in milliseconds."""
-INTEGER: Final = re.compile(r"[0-9]{1,18}")
+INTEGER_DIGITS_MAX: Final = 18
 DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
-DECIMAL: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?")
+DECIMAL_DIGITS_MAX: Final = 20
 CLIENT_ID_RANGE: Final = r"^[a-zA-Z0-9-_]{1,36}$"
 CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 INVALID_CHOICES: Final = {
@@ -73,10 +73,10 @@ class Parameters:
     def amount(self, name: str, decimals: int) -> int:
         """Return a decimal number as an integer of its smallest unit; never rounded."""
         value = self.text(name)
-        match = DECIMAL.fullmatch(value)
-        if match is None:
+        parts = split_decimal(value, DECIMAL_DIGITS_MAX, DECIMAL_DIGITS_MAX)
+        if parts is None:
             raise illegal(name, DECIMAL_RANGE)
-        whole, fraction = match[1], (match[2] or "").rstrip("0")
+        whole, fraction = parts[0], parts[1].rstrip("0")
         if len(fraction) > decimals:
             raise BinanceRefusal(Reason(-1111, f"Parameter '{name}' has too much precision."))
         return int(whole + fraction.ljust(decimals, "0"))
@@ -116,9 +116,26 @@ class Parameters:
                 raise BinanceRefusal(Reason(-1106, text))
 
     def _integer(self, name: str, value: str) -> int:
-        if INTEGER.fullmatch(value) is None:
+        if not is_digits(value, INTEGER_DIGITS_MAX):
             raise illegal(name, "^[0-9]{1,20}$")
         return int(value)
+
+
+def is_digits(text: str, length_max: int) -> bool:
+    """Tell whether a text is a number: only of the digits 0 to 9, at least one of them."""
+    # A regular expression says the same and takes twice as long, several times for each order.
+    return len(text) <= length_max and text.isascii() and text.isdigit()
+
+
+def split_decimal(text: str, whole_max: int, fraction_max: int) -> tuple[str, str] | None:
+    """Return the digits before the point and, if there is one, after it; None if it is no number.
+
+    The two are the most digits that either may have.
+    """
+    whole, point, fraction = text.partition(".")
+    if is_digits(whole, whole_max) and (not point or is_digits(fraction, fraction_max)):
+        return whole, fraction
+    return None
 
 
 @cache

@@ -7,15 +7,14 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request
 
 from exchange_service.authentication import (
-    KEY_FORMAT,
     Key,
     Permission,
     SignedRequest,
+    check_format,
     find_key,
     verify,
 )
 from exchange_service.engine import Engine
-from exchange_service.errors import BAD_KEY_FORMAT, Unauthorised
 from exchange_service.limits import Limits
 from exchange_service.parameters import Parameters
 from exchange_service.turnstile import HEADERS, find_address
@@ -47,8 +46,7 @@ async def read_unsigned(request: Request) -> Parameters:
 async def read_keyed(request: Request) -> tuple[Key, Parameters]:
     """Give a route the parameters and the key it was asked with, without a signature."""
     api_key = request.headers.get(KEY_HEADER, "")
-    if KEY_FORMAT.fullmatch(api_key) is None:
-        raise Unauthorised(BAD_KEY_FORMAT)
+    check_format(api_key)
     address = find_address(request.scope)
     key = find_key(request.app.state.keyring, api_key, address, Permission.READ)
     return key, Parameters.read(request.scope["query_string"], await request.body())

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from exchange_service.streams.connection import POLICY, MessageRate, serve
 from exchange_service.streams.hub import QUEUE_MAX, Hub, Subscriber
-from exchange_service.streams.wire import frame_text
+from exchange_service.streams.frames import frame_text
 
 
 class HalfOpen:

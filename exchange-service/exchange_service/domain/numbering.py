@@ -32,7 +32,8 @@ def stamp(exchange: Exchange, command: Command, now_ms: int) -> Command:
 
 
 def _number(order: PlaceOrder, now_ms: int, order_id: int) -> PlaceOrder:
-    return order._replace(time_ms=now_ms, order_id=order_id)
+    # Time and number come first: with all others as they are, several times as fast as _replace.
+    return PlaceOrder._make((now_ms, order_id, *order[2:]))
 
 
 def _number_pair(exchange: Exchange, pair: PlaceOrderPair, now_ms: int) -> PlaceOrderPair:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from exchange_service.authentication import SignedRequest
 from exchange_service.domain.commands import CancelOrder, Kind, PlaceOrder
@@ -12,11 +12,16 @@ from exchange_service.orders.schemas import ResponseKind, write_cancelled_all, w
 from exchange_service.parameters import Parameters
 
 
-class Prepared(NamedTuple):
+class Prepared:
     """What a request comes to: a command, and how its facts are answered."""
 
-    command: PlaceOrder | CancelOrder
-    write: Callable[[list[Fact]], dict[str, Any]]
+    __slots__ = ("command", "write")
+
+    def __init__(
+        self, command: PlaceOrder | CancelOrder, write: Callable[[list[Fact]], dict[str, Any]]
+    ) -> None:
+        self.command = command
+        self.write = write
 
 
 Prepare = Callable[[SignedRequest], Prepared]

@@ -92,7 +92,7 @@ def read_order(account_id: int, parameters: Parameters) -> PlaceOrder:
         time_in_force=_read_time(kind, parameters, "timeInForce"),
         self_trade=_read_self_trade(parameters),
         client_order_id=parameters.client_id("newClientOrderId") or make_client_id(),
-        stop_price_sat=_read_stop(kind, parameters, "stopPrice"),
+        stop_price_sat=_read_stop(kind, parameters, "stopPrice", "trailingDelta"),
         iceberg_rao=_read_iceberg(parameters, "icebergQty"),
     )
 
@@ -131,7 +131,7 @@ def _read_leg(
         time_in_force=_read_time(kind, parameters, f"{leg}TimeInForce"),
         self_trade=_read_self_trade(parameters),
         client_order_id=parameters.client_id(f"{leg}ClientOrderId") or make_client_id(),
-        stop_price_sat=_read_stop(kind, parameters, f"{leg}StopPrice"),
+        stop_price_sat=_read_stop(kind, parameters, f"{leg}StopPrice", f"{leg}TrailingDelta"),
         iceberg_rao=_read_iceberg(parameters, f"{leg}IcebergQty"),
     )
 
@@ -205,11 +205,8 @@ def _read_time(kind: Kind, parameters: Parameters, name: str) -> TimeInForce:
     return parameters.choice(name, TimeInForce)
 
 
-def _read_stop(kind: Kind, parameters: Parameters, name: str) -> int:
-    if (
-        name.replace("stopPrice", "trailingDelta").replace("StopPrice", "TrailingDelta")
-        in parameters
-    ):
+def _read_stop(kind: Kind, parameters: Parameters, name: str, trailing: str) -> int:
+    if trailing in parameters:
         raise BinanceRefusal(NO_TRAILING)
     if kind not in STOPS:
         parameters.forbid(name)

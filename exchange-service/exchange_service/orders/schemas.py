@@ -35,7 +35,7 @@ def write_new_order(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
     answer.update(_describe(order))
     if kind is ResponseKind.FULL:
         # The order may have set off others; their trades are not its own fills.
-        own = (trade for trade in trades if trade.taker_order_id == order.order_id)
+        own = [trade for trade in trades if trade.taker_order_id == order.order_id]
         answer["fills"] = [_write_fill(trade) for trade in own]
     return answer
 

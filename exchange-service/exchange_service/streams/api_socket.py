@@ -5,7 +5,7 @@ without a signature is asked by whoever has logged on.
 """
 
 import asyncio
-import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -21,6 +21,8 @@ from exchange_service.authentication import (
     find_key,
     verify_payload,
 )
+from exchange_service.domain.commands import CancelOrder, PlaceOrder
+from exchange_service.domain.facts import Fact
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.weights import find_weight
 from exchange_service.engine import read_outcome
@@ -29,6 +31,7 @@ from exchange_service.floor import Floor
 from exchange_service.orders.preparing import Prepare
 from exchange_service.parameters import Parameters, missing
 from exchange_service.streams.api_methods import METHODS, Method
+from exchange_service.streams.api_requests import read_request, write_payload
 from exchange_service.streams.connection import MessageRate, serve
 from exchange_service.streams.hub import Subscriber
 from exchange_service.streams.wire import find_wire
@@ -48,11 +51,6 @@ UNKNOWN_METHOD: Final = Reason(-1020, "This operation is not supported.")
 NOT_SUBSCRIBED: Final = Reason(-2037, "There is no subscription with this id.")
 MISTAKE: Final = Reason(-1000, "An unknown error occurred while processing the request.")
 
-DECODER: Final = json.JSONDecoder(parse_float=str)
-"""Numbers with a point stay the text they were, which is what was signed."""
-ONE_WAY: Final = frozenset({str, int, bool, type(None)})
-"""What JSON holds that every reader reads the same."""
-
 log = get_logger(__name__)
 
 
@@ -66,7 +64,7 @@ class ApiSocket:
         await receive()
         address = find_address(scope)
         try:
-            self.state.limits.charge(address, HANDSHAKE_WEIGHT)
+            self.state.limits.spend(address, HANDSHAKE_WEIGHT)
         except BinanceRefusal:
             await send({"type": "websocket.close"})
             return
@@ -96,7 +94,7 @@ class Session:
         self._subscriptions: dict[int, tuple[int, Any]] = {}
         self._next_subscription = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commands = 0
+        self.commands = 0
         """How many the engine has yet to answer."""
         self._own = {
             "session.logon": self._log_on,
@@ -111,27 +109,21 @@ class Session:
     def handle(self, text: str) -> None:
         """Begin a request; its answer is queued when it is there."""
         try:
-            request = read_json(text)
-            name, asked = request["method"], request.get("params") or {}
-            values = {key: write_value(value) for key, value in asked.items() if value is not None}
+            name, identity, values = read_request(text)
+            method = METHODS.get(name)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            self._reply(None, Parameters({}), error=BinanceRefusal(MALFORMED))
+            self.reply(None, Parameters({}), error=BinanceRefusal(MALFORMED))
             return
-        identity, parameters = request.get("id"), Parameters(values)
-        if name in self._own:
+        parameters = Parameters(values)
+        if method is None and name in self._own:
             self._handle_own(name, identity, parameters)
-            return
-        method = METHODS.get(name)
-        if method is None or len(self._tasks) + self._commands >= IN_FLIGHT_MAX:
+        elif method is None or len(self._tasks) + self.commands >= IN_FLIGHT_MAX:
             refusal = BinanceRefusal(UNKNOWN_METHOD) if method is None else Overloaded()
-            self._reply(identity, parameters, error=refusal)
-            return
-        if method.prepare is not None:
-            self._begin(method, method.prepare, identity, parameters, values)
-            return
-        task = asyncio.create_task(self._run(method, identity, parameters, values))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self.reply(identity, parameters, error=refusal)
+        elif method.prepare is not None:
+            Call(self, method, identity, parameters).begin(method.prepare)
+        else:
+            self._start(method, identity, parameters)
 
     def end(self) -> None:
         for task in self._tasks:
@@ -142,91 +134,66 @@ class Session:
 
     # Requests that are answered as over HTTP
 
-    async def _run(
-        self, method: Method, identity: Any, parameters: Parameters, values: dict[str, str]
-    ) -> None:
+    def _start(self, method: Method, identity: Any, parameters: Parameters) -> None:
+        task = asyncio.create_task(self._run(method, identity, parameters))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, method: Method, identity: Any, parameters: Parameters) -> None:
         try:
-            signed = self._admit(method, parameters, values)
+            signed = self.admit(method, parameters)
             result = await method.run(self.state, parameters, signed)
         except Exception as error:
-            self._refuse(method, identity, parameters, error)
+            self.refuse(method, identity, parameters, error)
         else:
-            self._reply(identity, parameters, result=result)
+            self.reply(identity, parameters, result=result)
 
-    def _begin(
-        self,
-        method: Method,
-        prepare: Prepare,
-        identity: Any,
-        parameters: Parameters,
-        values: dict[str, str],
-    ) -> None:
-        """Hand a command to the engine, which calls back with what became of it."""
+    def submit(self, command: PlaceOrder | CancelOrder, take: Callable[[Outcome], None]) -> None:
+        """Hand a command to the engine, which has `take` called with what became of it."""
+        self._floor.engine.submit_with(command, take)
+        self.commands += 1
 
-        def finish(outcome: Outcome) -> None:
-            self._commands -= 1
-            try:
-                result = prepared.write(read_outcome(outcome))
-            except Exception as error:
-                self._refuse(method, identity, parameters, error)
-            else:
-                self._reply(identity, parameters, result=result)
-
-        try:
-            signed = self._admit(method, parameters, values)
-            assert signed is not None, "whoever gives commands has signed them"
-            prepared = prepare(signed)
-            self._floor.engine.submit_with(prepared.command, finish)
-        except Exception as error:
-            self._refuse(method, identity, parameters, error)
-        else:
-            self._commands += 1
-
-    def _admit(
-        self, method: Method, parameters: Parameters, values: dict[str, str]
-    ) -> SignedRequest | None:
+    def admit(self, method: Method, parameters: Parameters) -> SignedRequest | None:
         """Count a request and return who signed it, if it needs to be signed; or refuse it."""
-        weight = find_weight(method.verb, method.path, values)
-        self._limits.charge(self.address, weight)
+        weight = find_weight(method.verb, method.path, parameters.values())
+        self._limits.spend(self.address, weight)
         if method.permission is None:
             return None
-        signed = self._authenticate(parameters, values, method.permission)
+        signed = self._authenticate(parameters, method.permission)
         if method.orders:
             self._floor.switch.check_open()
-            self._limits.count(signed.account_id, method.orders)
+            self._limits.add_orders(signed.account_id, method.orders)
         return signed
 
-    def _refuse(
+    def refuse(
         self, method: Method, identity: Any, parameters: Parameters, error: Exception
     ) -> None:
+        """Answer with a refusal; a mistake of ours goes to the log and becomes one."""
         if not isinstance(error, BinanceRefusal):
             log.error("unexpected", method=method.path, exc_info=error)
             error = BinanceRefusal(MISTAKE, 500)
-        self._reply(identity, parameters, error=error)
+        self.reply(identity, parameters, error=error)
 
-    def _authenticate(
-        self, parameters: Parameters, values: dict[str, str], permission: Permission
-    ) -> SignedRequest:
-        if "signature" in values or self._key is None:
-            api_key = parameters.text("apiKey")
-            payload = write_payload(values)
-            keyring, now = self._floor.keyring, now_ms()
+    def _authenticate(self, parameters: Parameters, permission: Permission) -> SignedRequest:
+        keyring, now = self._floor.keyring, now_ms()
+        if "signature" in parameters or self._key is None:
+            api_key, payload = parameters.text("apiKey"), write_payload(parameters.values())
             address = self.address
             return verify_payload(keyring, api_key, parameters, payload, now, address, permission)
-        key = find_key(self._floor.keyring, self._key.api_key, self.address, permission)
-        check_time(parameters, now_ms())
+        key = find_key(keyring, self._key.api_key, self.address, permission)
+        check_time(parameters, now)
         return SignedRequest(key.account_id, parameters, key)
 
     # Requests about the connection itself
 
     def _handle_own(self, name: str, identity: Any, parameters: Parameters) -> None:
         try:
-            self._limits.charge(self.address, LOGON_WEIGHT)
+            self._limits.spend(self.address, LOGON_WEIGHT)
             result, follow_up = self._own[name](parameters)
         except BinanceRefusal as refusal:
-            self._reply(identity, parameters, error=refusal)
+            self.reply(identity, parameters, error=refusal)
             return
-        self._reply(identity, parameters, result=result)
+        self.reply(identity, parameters, result=result)
         # Only now: the answer comes before the first event.
         for step in follow_up:
             step()
@@ -235,7 +202,7 @@ class Session:
         key = self._floor.keyring.find(parameters.text("apiKey"))
         if key is not None and key.public_key is None:
             raise BinanceRefusal(ED25519_ONLY)
-        signed = self._authenticate(parameters, parameters.values(), Permission.READ)
+        signed = self._authenticate(parameters, Permission.READ)
         self._key, self._logged_on_ms = signed.key, now_ms()
         return self._describe(), []
 
@@ -266,7 +233,7 @@ class Session:
         return self._begin_subscription(key)
 
     def _subscribe_by_signature(self, parameters: Parameters) -> tuple[Any, list[Any]]:
-        signed = self._authenticate(parameters, parameters.values(), Permission.READ)
+        signed = self._authenticate(parameters, Permission.READ)
         return self._begin_subscription(signed.key)
 
     def _begin_subscription(self, key: Key) -> tuple[Any, list[Any]]:
@@ -303,7 +270,7 @@ class Session:
 
     # Answers
 
-    def _reply(
+    def reply(
         self,
         identity: Any,
         parameters: Parameters,
@@ -321,33 +288,33 @@ class Session:
         self.subscriber.say(orjson.dumps(answer))
 
 
-def read_json(text: str) -> Any:
-    """Return a request; whatever a number can be written as, its parameters keep.
+class Call:
+    """A command that a connection asks for: from the request to the answer."""
 
-    orjson reads it three times as fast, if nothing in it can be read in two ways.
-    """
-    try:
-        request = orjson.loads(text)
-        values = request["params"].values()
-        if ONE_WAY.issuperset(map(type, values)) and type(request.get("id")) in ONE_WAY:
-            return request
-    except (ValueError, TypeError, KeyError, AttributeError):
-        pass  # The other reader says what is wrong with it, if anything is.
-    return DECODER.decode(text)
+    __slots__ = ("_identity", "_method", "_parameters", "_session", "_write")
 
+    def __init__(
+        self, session: Session, method: Method, identity: Any, parameters: Parameters
+    ) -> None:
+        self._session, self._method = session, method
+        self._identity, self._parameters = identity, parameters
 
-def write_value(value: Any) -> str:
-    """Return a parameter as the text that was signed."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    return json.dumps(value, separators=(",", ":"))
+    def begin(self, prepare: Prepare) -> None:
+        """Hand the command to the engine, or refuse it."""
+        try:
+            signed = self._session.admit(self._method, self._parameters)
+            assert signed is not None, "whoever gives commands has signed them"
+            prepared = prepare(signed)
+            self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
+            self._session.submit(prepared.command, self._finish)
+        except Exception as error:
+            self._session.refuse(self._method, self._identity, self._parameters, error)
 
-
-def write_payload(values: dict[str, str]) -> bytes:
-    """Return what is signed: the parameters sorted by name, not percent-encoded."""
-    names = [name for name in sorted(values) if name != "signature"]
-    return "&".join([f"{name}={values[name]}" for name in names]).encode(errors="replace")
+    def _finish(self, outcome: Outcome) -> None:
+        self._session.commands -= 1
+        try:
+            result = self._write(read_outcome(outcome))
+        except Exception as error:
+            self._session.refuse(self._method, self._identity, self._parameters, error)
+        else:
+            self._session.reply(self._identity, self._parameters, result=result)

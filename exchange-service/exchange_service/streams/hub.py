@@ -6,27 +6,27 @@ is cut off, and never silently given less than the others.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
 from exchange_service.metrics import STREAM_CUT, STREAM_MESSAGES, STREAM_SUBSCRIBERS
-from exchange_service.streams.wire import Wire, frame_text
+from exchange_service.streams.frames import frame_text
+from exchange_service.streams.wire import Wire
 from exchange_service.web import now_ms
 
 QUEUE_MAX: Final = 1_000
 """Messages that may wait for one subscriber."""
 
 
-class Message(NamedTuple):
+class Message:
     """A text, and the frame it travels in: made once for all who get it."""
 
-    text: bytes
-    frame: bytes
+    __slots__ = ("frame", "text")
 
-    @classmethod
-    def of(cls, text: bytes) -> "Message":
-        return cls(text, frame_text(text))
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.frame = frame_text(text)
 
 
 class Subscriber:
@@ -48,7 +48,7 @@ class Subscriber:
 
     def say(self, text: bytes) -> None:
         """Give it a text that nobody else gets."""
-        self.put(Message.of(text))
+        self.put(Message(text))
 
     def put(self, message: Message) -> None:
         """Give it a message, or note that it is too slow."""
@@ -105,15 +105,15 @@ class Hub:
         if not subscribers:
             return
         text = orjson.dumps(event)
-        plain = Message.of(text)
-        wrapped = Message.of(b'{"stream":"%b","data":%b}' % (topic.encode(), text))
+        plain = Message(text)
+        wrapped = Message(b'{"stream":"%b","data":%b}' % (topic.encode(), text))
         for subscriber in subscribers:
             subscriber.put(wrapped if subscriber.combined else plain)
         STREAM_MESSAGES.inc(len(subscribers))
 
     def broadcast(self, event: Any) -> None:
         """Tell everybody, whatever they have subscribed to."""
-        message = Message.of(orjson.dumps(event))
+        message = Message(orjson.dumps(event))
         for subscriber in self.everybody:
             subscriber.put(message)
 

@@ -5,27 +5,44 @@ anew. An application that finds the extension `taonet.wire` in its scope may ins
 that were made once for all, and have what arrives handed to a function.
 """
 
-import struct
+import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from exchange_service.streams.frames import Inbox
+
 EXTENSION: Final = "taonet.wire"
-WHOLE_TEXT: Final = 0x81
-"""First byte of a text that is one frame (RFC 6455, 5.2)."""
-SHORT_LENGTH: Final = 0x7F
-"""The bits of a frame's second byte that are its length, or say where that stands."""
-SHORT_MAX: Final = 125
-MEDIUM: Final = 126
-"""The length stands in the next two bytes; one more: in the next eight."""
-MEDIUM_MAX: Final = 0xFFFF
-MASKED: Final = 0x80
-"""In a frame's second byte: the four bytes before its payload are a mask, as clients must have."""
+POST: Final = "taonet.post"
+"""Under which name a server's connections find its post, in the state of ASGI's lifespan."""
+TOGETHER_MAX: Final = 64
+"""Frames that may wait for each other."""
+
+
+class Post:
+    """What the connections of one event loop have to send, at the end of the loop's turn.
+
+    Each gets all that is there for it by then in one write, which is most of what sending costs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._wires: list[Wire] = []
+
+    def wait(self, wire: "Wire") -> None:
+        """Have a connection flushed when everything else of this turn is done."""
+        if not self._wires:
+            self._loop.call_soon(self._collect)
+        self._wires.append(wire)
+
+    def _collect(self) -> None:
+        wires, self._wires = self._wires, []
+        for wire in wires:
+            wire.flush()
 
 
 class Wire(WebSocketsSansIOProtocol):
@@ -34,49 +51,52 @@ class Wire(WebSocketsSansIOProtocol):
     hear: Callable[[str], None] | None = None
     """Takes each text that arrives; None: ASGI's `receive` does."""
 
-    _rest: bytes = b""
-    """The beginning of a frame that is not whole yet."""
-    _in_frames = True
-    """Whether what arrives is taken apart here; no longer, once a long frame has come."""
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._inbox = Inbox(self)
+        self._unsent: list[bytes] = []
+        self._post: Post = self.app_state.setdefault(POST, Post(self.loop))
 
     @property
     def is_free(self) -> bool:
         """Whether what is written now is sent at once, as far as we can see."""
         return self.writable.is_set() and not self.close_sent and not self.disconnected
 
+    @property
+    def may_hear(self) -> bool:
+        """Whether a text that arrives now is the application's, and not part of another."""
+        conn = self.conn
+        is_open = conn.state is OPEN and not self.close_sent
+        return is_open and self.hear is not None and conn.current_size is None
+
     def write(self, frame: bytes) -> None:
-        self.transport.write(frame)
+        """Send a frame, together with what else this turn of the event loop has for the client."""
+        if not self._unsent:
+            self._post.wait(self)
+        self._unsent.append(frame)
+        if len(self._unsent) >= TOGETHER_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is waiting, if anybody can still read it."""
+        frames, self._unsent = self._unsent, []
+        if frames and not self.close_sent and not self.transport.is_closing():
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrives frame by frame: plain texts the short way, anything else uvicorn's."""
-        if not self.handshake_initiated or not self._in_frames:
+        if self.handshake_initiated:
+            self._inbox.take(data)
+        else:
             super().data_received(data)
-            return
-        data, start = self._rest + data, 0
-        while (end := find_end(data, start)) is not None and end <= len(data):
-            if not self._hear_plain(data, start, end):
-                super().data_received(data[start:end])
-            start = end
-        self._rest = data[start:]
-        if end is not None and end - start > MEDIUM_MAX:
-            # uvicorn says how long is too long, and reads the rest as it comes.
-            self._in_frames, self._rest = False, b""
-            super().data_received(data[start:])
 
-    def _hear_plain(self, data: bytes, start: int, end: int) -> bool:
-        """Have a frame heard if it is a whole text; False if it is anything else."""
-        unfragmented = data[start] == WHOLE_TEXT and self.conn.current_size is None
-        if self.hear is None or not unfragmented or not data[start + 1] & MASKED:
-            return False
-        if self.close_sent or self.conn.state is not OPEN:
-            return False
-        payload = start + 6 + (2 if data[start + 1] & SHORT_LENGTH == MEDIUM else 0)
-        try:
-            text = apply_mask(data[payload:end], data[payload - 4 : payload]).decode()
-        except UnicodeDecodeError:
-            return False
-        self.hear(text)
-        return True
+    def take_other(self, data: bytes) -> None:
+        """Have uvicorn deal with what is no plain text: it may answer, and end the connection."""
+        self.flush()
+        super().data_received(data)
+
+    def shutdown(self) -> None:
+        self.flush()
+        super().shutdown()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -96,34 +116,7 @@ class Wire(WebSocketsSansIOProtocol):
         self.hear(text)
 
 
-def find_end(data: bytes, start: int) -> int | None:
-    """Return where the frame ends that starts there; None as long as its head is not whole."""
-    available = len(data) - start
-    if available < 2:
-        return None
-    length, head = data[start + 1] & SHORT_LENGTH, 2
-    if length >= MEDIUM:
-        size = 2 if length == MEDIUM else 8
-        head += size
-        if available < head:
-            return None
-        length = int.from_bytes(data[start + 2 : start + head], "big")
-    if data[start + 1] & MASKED:
-        head += 4
-    return start + head + length
-
-
 def find_wire(scope: Scope) -> Wire | None:
     """Return the connection's wire, where the server offers one."""
     wire: Wire | None = scope.get("extensions", {}).get(EXTENSION)
     return wire
-
-
-def frame_text(text: bytes) -> bytes:
-    """Return a text as the frame that a server sends: whole, and not masked."""
-    length = len(text)
-    if length <= SHORT_MAX:
-        return bytes((WHOLE_TEXT, length)) + text
-    if length <= MEDIUM_MAX:
-        return struct.pack("!BBH", WHOLE_TEXT, MEDIUM, length) + text
-    return struct.pack("!BBQ", WHOLE_TEXT, MEDIUM + 1, length) + text

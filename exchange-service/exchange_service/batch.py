@@ -1,0 +1,59 @@
+"""A batch of commands, carried out: what of it is to be written, and what is to be answered."""
+
+from collections import Counter
+
+from exchange_service.answers import Answer
+from exchange_service.domain.commands import Command
+from exchange_service.domain.exchange import Exchange
+from exchange_service.domain.facts import Fact, Rejected
+from exchange_service.domain.journal import encode_command, seal
+from exchange_service.domain.numbering import stamp
+from exchange_service.domain.projection import Projection
+from exchange_service.repository import Entry
+
+
+class Waiting:
+    """A command and where its answer goes."""
+
+    __slots__ = ("answer", "command")
+
+    def __init__(self, command: Command, answer: Answer) -> None:
+        self.command = command
+        self.answer = answer
+
+
+class Batch:
+    """Commands that the state has taken in, and that are not yet in the record."""
+
+    def __init__(self, exchange: Exchange, now_ms: int, sequence: int, sealed: bytes) -> None:
+        """`sequence` and `sealed` are the number and the hash of the journal's last entry."""
+        self.now_ms = now_ms
+        self.sequence = sequence
+        self.hash = sealed
+        self.entries: list[Entry] = []
+        self.projection = Projection()
+        self.facts: list[Fact] = []
+        """In the order they happened; rejections left out."""
+        self.outcomes: list[tuple[Answer, list[Fact]]] = []
+        self.counts: Counter[tuple[str, bool]] = Counter()
+        """Commands by their name and whether they were rejected."""
+        self._exchange = exchange
+
+    def carry_out(self, waiting: Waiting) -> None:
+        command = stamp(self._exchange, waiting.command, self.now_ms)
+        facts = self._exchange.apply(command)
+        self.outcomes.append((waiting.answer, facts))
+        rejected = isinstance(facts[0], Rejected)
+        self.counts[type(command).__name__, rejected] += 1
+        # A rejection changes nothing, so there is nothing to remember of it.
+        if not rejected:
+            self._enter(command)
+            self.projection.record(self.sequence, facts)
+            self.facts.extend(facts)
+
+    def _enter(self, command: Command) -> None:
+        """Write down the journal's next entry."""
+        payload = encode_command(command)
+        self.sequence += 1
+        self.hash = seal(self.hash, self.sequence, payload)
+        self.entries.append(Entry(self.sequence, payload, self.hash))

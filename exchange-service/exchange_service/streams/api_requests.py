@@ -1,0 +1,62 @@
+"""Requests of the WebSocket API: from JSON to parameters, written as they were signed."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+Request = tuple[Any, Any, dict[str, str]]
+"""Which method is asked for, under which id, and the parameters by name."""
+
+DECODER: Final = json.JSONDecoder(parse_float=str)
+"""Numbers with a point stay the text they were, which is what was signed."""
+
+
+def read_request(text: str) -> Request:
+    """Return a request; whatever a number can be written as, its parameters keep.
+
+    orjson reads it three times as fast, if nothing in it can be read in two ways. Raises
+    ValueError, TypeError, KeyError, AttributeError or RecursionError if it is none.
+    """
+    try:
+        request = orjson.loads(text)
+        identity = request.get("id")
+        if identity is None or isinstance(identity, str | int):
+            return _take_apart(request, write_plain)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass  # The other reader says what is wrong with it, if anything is.
+    return _take_apart(DECODER.decode(text), write_value)
+
+
+def _take_apart(request: Any, write: Callable[[Any], str]) -> Request:
+    asked = request.get("params") or {}
+    values: dict[str, str] = {}
+    for name, value in asked.items():
+        if isinstance(value, str):
+            values[name] = value
+        elif value is not None:
+            values[name] = write(value)
+    return request["method"], request.get("id"), values
+
+
+def write_plain(value: Any) -> str:
+    """Return a number without a point, or a truth, as the text that was signed."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    raise TypeError("readers of JSON may differ about it")
+
+
+def write_value(value: Any) -> str:
+    """Return a parameter that is no text as the text that was signed."""
+    if isinstance(value, int):
+        return write_plain(value)
+    return json.dumps(value, separators=(",", ":"))
+
+
+def write_payload(values: dict[str, str]) -> bytes:
+    """Return what is signed: the parameters sorted by name, not percent-encoded."""
+    names = [name for name in sorted(values) if name != "signature"]
+    return "&".join([f"{name}={values[name]}" for name in names]).encode(errors="replace")
