@@ -7,12 +7,20 @@ import time
 from typing import Any
 
 import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from exchange_service.streams.connection import POLICY, MessageRate, serve
-from exchange_service.streams.hub import QUEUE_MAX, Hub, Subscriber
 from exchange_service.streams.frames import frame_text
+from exchange_service.streams.hub import QUEUE_MAX, Hub, Subscriber
+from exchange_service.streams.wire import TOGETHER_MAX, Wire
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 class HalfOpen:
@@ -95,6 +103,75 @@ def test_a_wire_that_stays_full_is_cut_off() -> None:
         return int(codes[0])
 
     assert asyncio.run(flood()) == POLICY
+
+
+class Pipe(asyncio.Transport):
+    """A transport that notes what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closing = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+
+async def accept(scope: Any, receive: Any, send: Any) -> None:
+    """An application that says nothing."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await asyncio.Event().wait()
+
+
+async def open_wires(count: int) -> list[tuple[Wire, Pipe]]:
+    """Return wires of one server whose handshakes are over."""
+    config = Config(accept, interface="asgi3", log_config=None, lifespan="off")
+    state, shared = ServerState(), dict[str, Any]()
+    opened = [(Wire(config, state, shared), Pipe()) for _ in range(count)]
+    for wire, pipe in opened:
+        wire.connection_made(pipe)
+        wire.data_received(HANDSHAKE)
+        while not pipe.written:
+            await asyncio.sleep(0)
+        pipe.written.clear()
+    return opened
+
+
+def test_what_one_turn_has_for_a_client_goes_out_in_one_write() -> None:
+    async def answer() -> None:
+        (one, pipe), (other, beside) = await open_wires(2)
+        for wire, frame in ((one, b"1"), (other, b"x"), (one, b"2")):
+            wire.write(frame)
+        assert not pipe.written + beside.written
+        await asyncio.sleep(0)
+        assert (pipe.written, beside.written) == ([b"12"], [b"x"])
+        for _ in range(TOGETHER_MAX + 1):
+            one.write(b"3")
+        assert pipe.written[1:] == [b"3" * TOGETHER_MAX]
+        await asyncio.sleep(0)
+        assert pipe.written[2:] == [b"3"]
+
+    asyncio.run(answer())
+
+
+def test_nothing_follows_a_close_and_what_came_before_it_is_sent() -> None:
+    async def close() -> None:
+        ((wire, pipe),) = await open_wires(1)
+        wire.write(b"answer")
+        wire.data_received(b"\x88\x82\0\0\0\0\x03\xe8")
+        assert pipe.written == [b"answer", b"\x88\x02\x03\xe8"]
+        wire.write(b"too late")
+        await asyncio.sleep(0)
+        assert len(pipe.written) == 2
+
+    asyncio.run(close())
 
 
 def test_the_server_that_is_started_offers_the_wire(exchange: str) -> None:

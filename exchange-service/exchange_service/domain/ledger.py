@@ -87,30 +87,30 @@ def seal_lines(previous_hash: bytes, lines: str) -> bytes:
 
 
 def _accept(fact: OrderAccepted) -> list[Transfer]:
-    return [_between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve")]
+    return _between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve")
 
 
 def _trigger(fact: OrderTriggered) -> list[Transfer]:
-    return [
-        _between_pockets(fact.terms, LOCKED, FREE, fact.released, "release"),
-        _between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve"),
-    ]
+    released = _between_pockets(fact.terms, LOCKED, FREE, fact.released, "release")
+    return released + _between_pockets(fact.terms, FREE, LOCKED, fact.reserved, "reserve")
 
 
 def _release(fact: OrderCancelled | OrderExpired | OrderAmended) -> list[Transfer]:
-    return [_between_pockets(fact.terms, LOCKED, FREE, fact.released, "release")]
+    return _between_pockets(fact.terms, LOCKED, FREE, fact.released, "release")
 
 
 def _prevent(fact: MatchPrevented) -> list[Transfer]:
-    return [_between_pockets(fact.maker_terms, LOCKED, FREE, fact.released, "release")]
+    return _between_pockets(fact.maker_terms, LOCKED, FREE, fact.released, "release")
 
 
 def _between_pockets(
     terms: PlaceOrder, source: Pocket, target: Pocket, amount: int, reason: str
-) -> Transfer:
+) -> list[Transfer]:
+    if not amount:  # As for each order that does not rest; an empty one would be thrown away.
+        return []
     asset = BTC if terms.side is BUY else TAO
     account = terms.account_id
-    return Transfer(asset, account, source, account, target, amount, reason, terms.order_id)
+    return [Transfer(asset, account, source, account, target, amount, reason, terms.order_id)]
 
 
 def _trade(fact: Traded) -> list[Transfer]:

@@ -1,5 +1,7 @@
 """Time and numbers: what a command gets on its way into the engine, and nowhere else."""
 
+from typing import Any, Final
+
 from exchange_service.domain.commands import (
     Command,
     OpenAccount,
@@ -9,6 +11,8 @@ from exchange_service.domain.commands import (
     RequestWithdrawal,
 )
 from exchange_service.domain.exchange import Exchange
+
+_make_tuple: Final[Any] = tuple.__new__
 
 
 def stamp(exchange: Exchange, command: Command, now_ms: int) -> Command:
@@ -32,8 +36,9 @@ def stamp(exchange: Exchange, command: Command, now_ms: int) -> Command:
 
 
 def _number(order: PlaceOrder, now_ms: int, order_id: int) -> PlaceOrder:
-    # Time and number come first: with all others as they are, several times as fast as _replace.
-    return PlaceOrder._make((now_ms, order_id, *order[2:]))
+    # They come first, and all others stay: several times as fast as _replace.
+    numbered: PlaceOrder = _make_tuple(PlaceOrder, (now_ms, order_id, *order[2:]))
+    return numbered
 
 
 def _number_pair(exchange: Exchange, pair: PlaceOrderPair, now_ms: int) -> PlaceOrderPair:

@@ -30,12 +30,10 @@ def read_request(text: str) -> Request:
 
 
 def _take_apart(request: Any, write: Callable[[Any], str]) -> Request:
-    asked = request.get("params") or {}
-    values: dict[str, str] = {}
-    for name, value in asked.items():
-        if isinstance(value, str):
-            values[name] = value
-        elif value is not None:
+    values = request.get("params") or {}
+    for name in [name for name, value in values.items() if not isinstance(value, str)]:
+        value = values.pop(name)
+        if value is not None:
             values[name] = write(value)
     return request["method"], request.get("id"), values
 
@@ -58,5 +56,5 @@ def write_value(value: Any) -> str:
 
 def write_payload(values: dict[str, str]) -> bytes:
     """Return what is signed: the parameters sorted by name, not percent-encoded."""
-    names = [name for name in sorted(values) if name != "signature"]
-    return "&".join([f"{name}={values[name]}" for name in names]).encode(errors="replace")
+    pairs = [f"{name}={values[name]}" for name in sorted(values) if name != "signature"]
+    return "&".join(pairs).encode(errors="replace")

@@ -27,7 +27,7 @@ from exchange_service import compiled
 folder, *tests = sys.argv[1:]
 compiled.FOLDER, compiled.hash_sources = Path(folder).parent, lambda: Path(folder).name
 exchange_service.__path__[:0] = compiled.find_compiled()
-for name in ("domain.matching", "gate", "orders.reading", "streams.api_socket"):
+for name in ("domain.matching", "batch", "gate", "orders.reading", "streams.frames"):
     origin = find_spec(f"exchange_service.{name}").origin
     assert origin.startswith(folder) and origin.endswith(".so"), origin
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *tests]))
