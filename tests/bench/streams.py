@@ -405,7 +405,8 @@ Afterwards the books are audited.
 Asked for: WebSocket at least {RATIO_MIN} × HTTP. {judge(rounds)}
 Order, answer and commit cost the same both ways. An HTTP request's signature is over its bytes as
 they came; a WebSocket's request is JSON, whose parameters are sorted and written out again for
-that, unless the connection has logged on.
+that, unless the connection has logged on. Answers that are ready together leave in one
+write, which is most of what sending costs: it is what eight at a time save.
 
 | connections | by | orders/s | range | median ms | p99 ms | work µs | × HTTP | range |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
