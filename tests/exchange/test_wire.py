@@ -34,6 +34,8 @@ class HalfOpen:
     def write(self, frame: bytes) -> None:
         self.written.append(frame)
 
+    write_soon = write
+
 
 @pytest.mark.parametrize(
     ("length", "head"),
@@ -147,16 +149,18 @@ async def open_wires(count: int) -> list[tuple[Wire, Pipe]]:
 def test_what_one_turn_has_for_a_client_goes_out_in_one_write() -> None:
     async def answer() -> None:
         (one, pipe), (other, beside) = await open_wires(2)
+        other.write(b"w")  # What goes to many does not wait, but for what came before it.
         for wire, frame in ((one, b"1"), (other, b"x"), (one, b"2")):
-            wire.write(frame)
-        assert not pipe.written + beside.written
+            wire.write_soon(frame)
+        one.write(b"3")
+        assert (pipe.written, beside.written) == ([], [b"w"])
         await asyncio.sleep(0)
-        assert (pipe.written, beside.written) == ([b"12"], [b"x"])
+        assert (pipe.written, beside.written) == ([b"123"], [b"w", b"x"])
         for _ in range(TOGETHER_MAX + 1):
-            one.write(b"3")
-        assert pipe.written[1:] == [b"3" * TOGETHER_MAX]
+            one.write_soon(b"4")
+        assert pipe.written[1:] == [b"4" * TOGETHER_MAX]
         await asyncio.sleep(0)
-        assert pipe.written[2:] == [b"3"]
+        assert pipe.written[2:] == [b"4"]
 
     asyncio.run(answer())
 
@@ -164,10 +168,10 @@ def test_what_one_turn_has_for_a_client_goes_out_in_one_write() -> None:
 def test_nothing_follows_a_close_and_what_came_before_it_is_sent() -> None:
     async def close() -> None:
         ((wire, pipe),) = await open_wires(1)
-        wire.write(b"answer")
+        wire.write_soon(b"answer")
         wire.data_received(b"\x88\x82\0\0\0\0\x03\xe8")
         assert pipe.written == [b"answer", b"\x88\x02\x03\xe8"]
-        wire.write(b"too late")
+        wire.write_soon(b"too late")
         await asyncio.sleep(0)
         assert len(pipe.written) == 2
 

@@ -87,8 +87,9 @@ class Session:
         self.subscriber = subscriber
         self._floor: Floor = state.floor
         self._limits = self._floor.limits
-        self._weight_rule = self._limits.budget.weight
-        self._weight_limit = self._weight_rule.describe()
+        self._weight_limit = self._limits.budget.weight.describe()
+        self._spent = self._limits.used(self._limits.budget.weight, address)
+        """What the address has used, as of this connection's last request."""
         self._key: Key | None = None
         self._logged_on_ms = 0
         self._subscriptions: dict[int, tuple[int, Any]] = {}
@@ -156,7 +157,7 @@ class Session:
     def admit(self, method: Method, parameters: Parameters) -> SignedRequest | None:
         """Count a request and return who signed it, if it needs to be signed; or refuse it."""
         weight = find_weight(method.verb, method.path, parameters.values())
-        self._limits.spend(self.address, weight)
+        self._spent = self._limits.spend(self.address, weight)
         if method.permission is None:
             return None
         signed = self._authenticate(parameters, method.permission)
@@ -188,7 +189,7 @@ class Session:
 
     def _handle_own(self, name: str, identity: Any, parameters: Parameters) -> None:
         try:
-            self._limits.spend(self.address, LOGON_WEIGHT)
+            self._spent = self._limits.spend(self.address, LOGON_WEIGHT)
             result, follow_up = self._own[name](parameters)
         except BinanceRefusal as refusal:
             self.reply(identity, parameters, error=refusal)
@@ -283,8 +284,7 @@ class Session:
         else:
             answer["result"] = result
         if parameters.optional_text("returnRateLimits") != "false":
-            used = self._limits.used(self._weight_rule, self.address)
-            answer["rateLimits"] = [{**self._weight_limit, "count": used}]
+            answer["rateLimits"] = [{**self._weight_limit, "count": self._spent}]
         self.subscriber.say(orjson.dumps(answer))
 
 

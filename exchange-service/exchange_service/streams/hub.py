@@ -47,15 +47,27 @@ class Subscriber:
         self.since_ms = now_ms()
 
     def say(self, text: bytes) -> None:
-        """Give it a text that nobody else gets."""
-        self.put(Message(text))
+        """Give it a text that nobody else gets, and that may wait for others of this turn."""
+        message, wire = Message(text), self._find_free_wire()
+        if wire is None:
+            self._queue(message)
+        else:
+            wire.write_soon(message.frame)
 
     def put(self, message: Message) -> None:
-        """Give it a message, or note that it is too slow."""
-        wire = self.wire
-        if wire is not None and not self.unsent and wire.is_free:
+        """Give it a message at once."""
+        wire = self._find_free_wire()
+        if wire is None:
+            self._queue(message)
+        else:
             wire.write(message.frame)
-            return
+
+    def _find_free_wire(self) -> Wire | None:
+        wire = self.wire
+        return wire if wire is not None and not self.unsent and wire.is_free else None
+
+    def _queue(self, message: Message) -> None:
+        """Have a message wait, or note that the connection is too slow."""
         try:
             self.queue.put_nowait(message)
             self.unsent += 1

@@ -70,6 +70,13 @@ class Wire(WebSocketsSansIOProtocol):
         return is_open and self.hear is not None and conn.current_size is None
 
     def write(self, frame: bytes) -> None:
+        """Send a frame at once, unless others wait before it."""
+        if self._unsent:
+            self._unsent.append(frame)
+        else:
+            self.transport.write(frame)
+
+    def write_soon(self, frame: bytes) -> None:
         """Send a frame, together with what else this turn of the event loop has for the client."""
         if not self._unsent:
             self._post.wait(self)
