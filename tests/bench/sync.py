@@ -2,7 +2,8 @@
 How fast a chain is checked and executed again: `python -m tests.bench.sync`.
 
 In memory (`taonet chain verify`) and into a real Postgres (a follower), every signature checked, or
-none of them because the last block is trusted; then what a block costs at 10^3, 10^5 and 10^6 accounts. Writes docs/benchmarks/sync.md.
+none of them because the last block is trusted; then what a block costs at 10^3, 10^5 and 10^6
+accounts. Writes docs/benchmarks/sync.md.
 """
 
 import gc
@@ -282,10 +283,11 @@ run began (0 is idle; at 20, ten wait for each core). {transfers:,} signed trans
 1,000 between 1,000 accounts, and {empty:,} blocks without any; medians of {runs} runs. *Verify* is:
 reading lines, checking every signature in 2 processes, executing, hashing, comparing every root. A
 follower also writes blocks, extrinsics, events and state by COPY, in transactions of 5,000
-extrinsics, one of which is written as the next is executed; Postgres shares the 2 cores. *Processor* is what our processes worked for each, without
-Postgres, and depends little on what else the machine does: 100 µs lets two cores that do nothing
-else handle 20,000 a second. Signatures take most of it (decisions/0020 compares libraries); with a
-*trusted block*, here the last, they are left out and all else is done (decisions/0064).
+extrinsics, one of which is written as the next is executed; Postgres shares the 2 cores. With a
+*trusted block*, here the last, signatures are left out and all else is done (decisions/0064);
+they take most of the time (decisions/0020 compares libraries). *Processor* is what our processes
+worked for each, without Postgres, and depends little on what else the machine does: 100 µs lets two
+cores that do nothing else handle 20,000 a second.
 
 {rates}
 
