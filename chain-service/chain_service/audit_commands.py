@@ -27,7 +27,7 @@ from chain_service.sources import (
     split_lines,
     write_file,
 )
-from taonet.kit.errors import Refusal, Unavailable
+from taonet.kit.errors import Refusal
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -114,11 +114,13 @@ def import_(
     A snapshot begins an empty one with its state, checked against the root that the author signed.
     """
     # Only this command needs what writes a database: all others start the faster without.
+    import psycopg
+
     from chain_service.follower import Follower, Halted
     from chain_service.ledger_repository import try_to_lead
 
     with (
-        _connect(database_url) as conn,
+        psycopg.connect(database_url, autocommit=True) as conn,
         without_collector(),
         _show("importing", None) as show,
     ):
@@ -139,16 +141,6 @@ def import_(
             follower.resume()
             raise Refusal(f"{halted.message}; what was before it is kept") from None
     typer.echo(f"the database holds block {follower.height}, every root as the author signed it")
-
-
-def _connect(database_url: str) -> "Connection":
-    import psycopg
-
-    try:
-        return psycopg.connect(database_url, autocommit=True)
-    except psycopg.OperationalError as error:
-        first, *_ = str(error).splitlines()
-        raise Unavailable(f"the database can't be opened: {first}") from None
 
 
 def _begin(conn: "Connection", lines: Iterator[bytes], author: str | None) -> None:

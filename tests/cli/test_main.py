@@ -65,7 +65,7 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["wallet", "new", "x", "--hotkey", "..", "--no-encrypt"], "'..' can't be a key's name"),
         (["key", "new", "--account", "bob"], "`taonet wallet list` shows all"),
         (["chain", "call", "nominate", "[]"], "the arguments are a JSON object"),
-        (["chain", "import", "x", "--database-url", NOBODY_DB], "the database can't be opened"),
+        (["chain", "import", "x", "--database-url", NOBODY_DB], "the database does not answer"),
         (["exchange", "audit", "--url", NOBODY], f"the exchange at {NOBODY} does not answer"),
         (["gateway", "audit", "--gateway", NOBODY], f"the gateway at {NOBODY} does not answer"),
         (

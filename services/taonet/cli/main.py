@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         point_at_validator()
     try:
         build_app(chosen)(words, prog_name="taonet")
-    except (Refusal, ValueError, OSError) as error:
+    except Exception as error:
         typer.echo(f"taonet: {tell(error)}", err=True)
         sys.exit(1)
 
@@ -76,9 +76,14 @@ def tell(error: Exception) -> str:
         return str(error)
     if isinstance(error, ValueError):
         return name_fields(error)
-    if not isinstance(error, OSError) or error.filename is None:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    from psycopg import OperationalError
+
+    if not isinstance(error, OperationalError):
         raise error
-    return f"{error.filename}: {error.strerror}"
+    reason, *_ = str(error).split("\n")
+    return f"the database does not answer ({reason}); is it running?"
 
 
 def name_fields(error: ValueError) -> str:
