@@ -18,7 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from chain_service.audit import Audit, audit_chain
 from chain_service.client import ChainClient
 from chain_service.replay import STOPS, without_collector
-from chain_service.sealed import WORKERS, check_chunks, cut_chunks
+from chain_service.sealed import (
+    NONE_TRUSTED,
+    WORKERS,
+    TrustedBlock,
+    check_chunks,
+    cut_chunks,
+    read_trusted,
+)
 from chain_service.snapshot import is_snapshot, read_snapshot, save_snapshot
 from chain_service.sources import (
     read_chain,
@@ -37,6 +44,13 @@ ChainOption = Annotated[
 ]
 AuthorOption = Annotated[
     str | None, typer.Option(help="The author you trust; without it, whom the genesis names.")
+]
+TrustedOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HEIGHT:HASH",
+        help="A block you trust: signatures up to it are not checked, all else is.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 SILENCE_SECONDS = 30.0
@@ -61,9 +75,11 @@ def verify(
     ] = None,
     chain: ChainOption = "http://127.0.0.1:9944",
     author: AuthorOption = None,
+    trusted: TrustedOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Execute a chain again, and end with exit code 1 at the first wrong signature or root."""
+    believed = read_trusted(trusted)
     try:
         replay = None
         if snapshot is not None:
@@ -77,9 +93,11 @@ def verify(
         lines = islice(split_lines(read_file(file)), first, None)
         pieces = (line + b"\n" for line in lines)
     with without_collector(), _show("verifying", None if file else chain) as show:
-        blocks = check_chunks(cut_chunks(pieces), WORKERS)
+        blocks = check_chunks(cut_chunks(pieces), WORKERS, believed)
         audit = audit_chain(blocks, replay, author, lambda audit: show(audit.height))
-    _tell(audit, as_json)
+    if audit.problem is None and audit.height < believed.height:
+        audit.problem = _tell_unreached(believed, audit.height)
+    _tell(audit, as_json, believed)
     if audit.problem is not None:
         raise typer.Exit(1)
 
@@ -107,6 +125,7 @@ def import_(
         str, typer.Option(envvar="TAONET_DATABASE_URL", help="The chain's own, of a new chain.")
     ],
     author: AuthorOption = None,
+    trusted: TrustedOption = "",
 ) -> None:
     """
     Execute an export into a database; one that was interrupted goes on where it was.
@@ -119,6 +138,7 @@ def import_(
     from chain_service.follower import Follower, Halted
     from chain_service.ledger_repository import try_to_lead
 
+    believed = read_trusted(trusted)
     with (
         psycopg.connect(database_url, autocommit=True) as conn,
         without_collector(),
@@ -136,10 +156,13 @@ def import_(
         lines = islice(lines, follower.height + 1, None)
         chunks = cut_chunks(line + b"\n" for line in lines)
         try:
-            follower.take(check_chunks(chunks, WORKERS), threading.Event(), progress=show)
+            blocks = check_chunks(chunks, WORKERS, believed)
+            follower.take(blocks, threading.Event(), progress=show)
         except Halted as halted:
             follower.resume()
             raise Refusal(f"{halted.message}; what was before it is kept") from None
+    if follower.height < believed.height:
+        raise Refusal(_tell_unreached(believed, follower.height))
     typer.echo(f"the database holds block {follower.height}, every root as the author signed it")
 
 
@@ -194,7 +217,14 @@ def _show(label: str, chain: str | None) -> Iterator[Show]:
         yield Show(progress, label, total)
 
 
-def _tell(audit: Audit, as_json: bool) -> None:
+def _tell_unreached(trusted: TrustedBlock, height: int) -> str:
+    return (
+        f"the blocks end at {height}, before the trusted block {trusted.height}: nothing vouches "
+        "for their signatures; bring the blocks up to it, or do it again without --trusted"
+    )
+
+
+def _tell(audit: Audit, as_json: bool, trusted: TrustedBlock = NONE_TRUSTED) -> None:
     if as_json:
         typer.echo(json.dumps({"verified": audit.problem is None, **asdict(audit)}))
         return
@@ -205,7 +235,12 @@ def _tell(audit: Audit, as_json: bool) -> None:
         )
         typer.echo(f"author {audit.author}, block hash {audit.block_hash}")
         typer.echo(f"state root {audit.state_root}")
-    if audit.problem is None:
+    if audit.problem is not None:
+        typer.echo(f"WRONG: {audit.problem}", err=True)
+    elif trusted == NONE_TRUSTED:
         typer.echo("every signature and every root is right")
     else:
-        typer.echo(f"WRONG: {audit.problem}", err=True)
+        typer.echo(
+            f"every root is right, and every signature after block {trusted.height}; up to it "
+            "nobody but whom you have its hash from vouches for them"
+        )

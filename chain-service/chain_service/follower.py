@@ -8,6 +8,7 @@ or a signature is wrong, it notes why, stops, and stays stopped until its operat
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg
@@ -19,7 +20,14 @@ from chain_service.client import ChainClient, ChainRefusal
 from chain_service.domain.blocks import AppliedBlock, check_loaded
 from chain_service.domain.state import State
 from chain_service.replay import STOPS, Replay, start_replay, without_collector
-from chain_service.sealed import WORKERS, SealedBlock, check_chunks, cut_chunks
+from chain_service.sealed import (
+    NONE_TRUSTED,
+    WORKERS,
+    SealedBlock,
+    TrustedBlock,
+    check_chunks,
+    cut_chunks,
+)
 from chain_service.sources import read_chain
 from chain_service.sync_repository import Followed
 from taonet.kit.db import WIRE
@@ -27,7 +35,7 @@ from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
 
 BATCH_EXTRINSICS, BATCH_BLOCKS = 5_000, 2_000
-"""What one transaction holds, while catching up: Postgres writes as others check signatures."""
+"""What one transaction holds, while catching up: it is written while the next is executed."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
 STANDBY_SECONDS = 1.0
@@ -44,7 +52,13 @@ class OtherAuthor(Refusal):
     """What is stored here is not what the followed chain consists of."""
 
 
-def follow_chain(database_url: str, url: str, author: str, stop: threading.Event) -> None:
+def follow_chain(
+    database_url: str,
+    url: str,
+    author: str,
+    stop: threading.Event,
+    trusted: TrustedBlock = NONE_TRUSTED,
+) -> None:
     """
     Follow the chain at an address until told to stop; who is away is waited for.
 
@@ -57,7 +71,7 @@ def follow_chain(database_url: str, url: str, author: str, stop: threading.Event
                 if _take_turn(conn, stop):
                     follower = Follower(conn, author)
                     pause = RETRY_SECONDS_FIRST
-                    follower.run(url, stop)
+                    follower.run(url, stop, trusted)
         except (psycopg.Error, ledger_repository.NotLeading, ChainRefusal) as error:
             log.warning("the follower begins again", error=str(error).strip())
             stop.wait(pause)
@@ -98,6 +112,9 @@ class Follower:
         self._batch: list[Followed] = []
         self._changed = State()
         self._extrinsics = 0
+        self._written: Future[None] = Future()
+        """The batch that is being written."""
+        self._written.set_result(None)
 
     def resume(self) -> None:
         """Take back that this follower stopped."""
@@ -108,7 +125,7 @@ class Follower:
         """The newest block, −1 before the first; a batch that is not written counts."""
         return -1 if self._replay is None else self._replay.head.height
 
-    def run(self, url: str, stop: threading.Event) -> None:
+    def run(self, url: str, stop: threading.Event, trusted: TrustedBlock = NONE_TRUSTED) -> None:
         """Catch up in large transactions, then write each block as it is sealed."""
         with ChainClient(url) as client:
             distance = client.head().height - self.height
@@ -116,10 +133,10 @@ class Follower:
             log.info("catching up", height=self.height, blocks=distance, leader=url)
             chunks = cut_chunks(read_chain(url, self.height + 1))
             with without_collector():
-                self.take(check_chunks(chunks, WORKERS), stop)
+                self.take(check_chunks(chunks, WORKERS, trusted), stop)
         log.info("following", height=self.height, leader=url)
         pieces = cut_chunks(read_chain(url, self.height + 1, follow=True), size=1)
-        self.take(check_chunks(pieces, workers=0), stop, at_once=True)
+        self.take(check_chunks(pieces, 0, trusted), stop, at_once=True)
 
     def take(
         self,
@@ -128,21 +145,24 @@ class Follower:
         at_once: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Execute and write blocks that are in order; `progress` is told each height written."""
-        try:
-            for sealed in blocks:
-                self._take(sealed)
-                full = len(self._batch) >= BATCH_BLOCKS or self._extrinsics >= BATCH_EXTRINSICS
-                if at_once or full:
-                    self._write()
-                    if progress is not None:
-                        progress(self.height)
-                if stop.is_set():
-                    break
-        except STOPS as error:
-            self._write()
-            self._halt(error)
-        self._write()
+        """Execute and write blocks that are in order; `progress` is told each height executed."""
+        with ThreadPoolExecutor(1, "writer") as self._writer:
+            try:
+                for sealed in blocks:
+                    self._take(sealed)
+                    full = len(self._batch) >= BATCH_BLOCKS or self._extrinsics >= BATCH_EXTRINSICS
+                    if at_once or full:
+                        self._begin_to_write()
+                        if progress is not None:
+                            progress(self.height)
+                    if at_once:
+                        self._written.result()
+                    if stop.is_set():
+                        break
+            except STOPS as error:
+                self._finish_writing()
+                self._halt(error)
+            self._finish_writing()
 
     def _take(self, sealed: SealedBlock) -> None:
         started = time.perf_counter()
@@ -159,16 +179,25 @@ class Follower:
         self._replay, block = start_replay(sealed, self._author or None)
         return block
 
-    def _write(self) -> None:
-        if not self._batch or self._replay is None:
-            return
+    def _finish_writing(self) -> None:
+        self._begin_to_write()
+        self._written.result()
+
+    def _begin_to_write(self) -> None:
+        """Have the batch written by the one thread that writes, once that before it is."""
+        self._written.result()
+        if self._batch:
+            self._written = self._writer.submit(self._write, self._batch, self._changed)
+            self._batch, self._changed, self._extrinsics = [], State(), 0
+
+    def _write(self, batch: list[Followed], changed: State) -> None:
         with self._conn.transaction():
-            if self._batch[0].sealed.header.height == 0:
+            if batch[0].sealed.header.height == 0:
+                assert self._replay is not None, "block 0 was executed"
                 ledger_repository.insert_genesis(
                     self._conn, self._replay.genesis_hash, self._replay.parameters
                 )
-            sync_repository.save_blocks(self._conn, self._batch, self._changed)
-        self._batch, self._changed, self._extrinsics = [], State(), 0
+            sync_repository.save_blocks(self._conn, batch, changed)
 
     def _halt(self, error: Exception) -> None:
         """Note for ever why this follower stopped."""

@@ -37,18 +37,22 @@ def judge_extrinsic(item: Any) -> SignedOrder | Refusal:
 
 def verify_order(extrinsic: Extrinsic) -> SignedOrder:
     """Return what an extrinsic orders, or refuse what can't be read or was not signed."""
+    read = read_order(extrinsic)
+    check_signature(extrinsic.signer, bytes.fromhex(read.order.hash), extrinsic.signature)
+    return read
+
+
+def read_order(extrinsic: Extrinsic) -> SignedOrder:
+    """Return what an extrinsic orders, whoever signed it, or refuse what can't be read."""
     payload = _encode(extrinsic.payload())
-    digest = hash_bytes(payload)
-    arguments = read_arguments(extrinsic.call, extrinsic.arguments)
-    check_signature(extrinsic.signer, digest, extrinsic.signature)
     order = Order(
-        hash=digest.hex(),
+        hash=hash_bytes(payload).hex(),
         signer=extrinsic.signer,
         nonce=extrinsic.nonce,
         last_valid_block=extrinsic.last_valid_block,
         tip_rao=extrinsic.tip_rao,
         call=extrinsic.call,
-        arguments=arguments,
+        arguments=read_arguments(extrinsic.call, extrinsic.arguments),
         length=len(payload),
     )
     body = f'{payload[:-1].decode()},"signature":"{extrinsic.signature}"}}'

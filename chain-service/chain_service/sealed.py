@@ -3,25 +3,28 @@ Sealed blocks: how a block travels to those who execute it again, and the checks
 
 A sealed block is a line of JSON: header and signed extrinsics, and in block 0 the parameters. What
 became of an extrinsic is not told: who replays finds out. Checking signatures takes most of a
-replay's time and needs no state, so worker processes do it ahead of the execution.
+replay's time and needs no state, so worker processes do it ahead of the execution. Up to a block
+whose hash we trust it is left out (decisions/0064): that hash stands for all that led to it.
 """
 
 import multiprocessing
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import orjson
 from pydantic import FailFast, TypeAdapter, ValidationError
 
 from chain_service.domain.blocks import Order
 from chain_service.domain.headers import SEALED_FIELDS, Header
-from chain_service.orders import verify_order
+from chain_service.orders import read_order, verify_order
 from chain_service.schemas import Extrinsic
 from chain_service.schemas import Header as ToldHeader
-from taonet.kit.errors import Refusal
+from taonet.kit.errors import Malformed, Refusal
 from taonet.kit.keys import check_signature
 
 CHUNK_BYTES = 200_000
@@ -31,6 +34,7 @@ WORKERS = 2
 AHEAD_BYTES = 16_000_000
 """What is checked ahead of the execution: so that workers have enough while a batch is written."""
 LINE_BYTES_MAX = 256_000_000
+HASH = re.compile(r"[0-9a-f]{64}")
 HEADER_FIELDS = (*SEALED_FIELDS, "signature")
 EXTRINSICS = TypeAdapter(Annotated[list[Extrinsic], FailFast()])
 """Validates all of a block together: one by one takes a third more."""
@@ -38,6 +42,16 @@ EXTRINSICS = TypeAdapter(Annotated[list[Extrinsic], FailFast()])
 
 class BadBlock(Refusal):
     """A sealed block that can't be read, or that holds a wrong signature."""
+
+
+class TrustedBlock(NamedTuple):
+    """A block somebody we trust vouches for: the signatures up to it need no check of ours."""
+
+    height: int
+    block_hash: str
+
+
+NONE_TRUSTED = TrustedBlock(-1, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +72,28 @@ Plain = tuple[tuple[Any, ...], list[tuple[Any, ...]], *tuple[Any, ...]]
 """A sealed block as it crosses processes: tuples are pickled in a tenth of the time."""
 
 
-def check_chunks(chunks: Iterable[bytes], workers: int) -> Iterator[SealedBlock]:
+def read_trusted(text: str) -> TrustedBlock:
+    """Return the trusted block written as `HEIGHT:HASH`; of an empty text, none."""
+    if not text:
+        return NONE_TRUSTED
+    height, _, block_hash = text.partition(":")
+    if not (height.isdecimal() and HASH.fullmatch(block_hash)):
+        raise Malformed(f"{text[:80]!r} is no trusted block; write HEIGHT:HASH, as of a /head")
+    return TrustedBlock(int(height), block_hash)
+
+
+def check_chunks(
+    chunks: Iterable[bytes], workers: int, trusted: TrustedBlock = NONE_TRUSTED
+) -> Iterator[SealedBlock]:
     """
     Yield the blocks of chunks of whole lines, in order, as soon as their signatures are checked.
 
     A wrong one raises BadBlock once all before it are out. Without workers it is done right here.
     """
+    check = partial(_check_chunk, trusted)
     if workers == 0:
         for chunk in chunks:
-            yield from map(_revive, _check_chunk(chunk))
+            yield from map(_revive, check(chunk))
         return
     # A fork has all that is imported; nothing here has started a thread before.
     context = multiprocessing.get_context("fork")
@@ -74,7 +101,7 @@ def check_chunks(chunks: Iterable[bytes], workers: int) -> Iterator[SealedBlock]
         ahead: deque[tuple[int, Future[list[Plain | BadBlock]]]] = deque()
         waiting = 0
         for chunk in chunks:
-            ahead.append((len(chunk), pool.submit(_check_chunk, chunk)))
+            ahead.append((len(chunk), pool.submit(check, chunk)))
             waiting += len(chunk)
             while waiting > AHEAD_BYTES and len(ahead) > workers:
                 length, checked = ahead.popleft()
@@ -103,21 +130,21 @@ def cut_chunks(parts: Iterable[bytes], size: int = CHUNK_BYTES) -> Iterator[byte
         yield b"".join(waiting)
 
 
-def _check_chunk(chunk: bytes) -> list[Plain | BadBlock]:
+def _check_chunk(trusted: TrustedBlock, chunk: bytes) -> list[Plain | BadBlock]:
     """Check each line; the first bad one ends the list."""
     checked: list[Plain | BadBlock] = []
     for line in chunk.splitlines():
         if not line:
             continue
         try:
-            checked.append(_check_line(line))
+            checked.append(_check_line(trusted, line))
         except BadBlock as refusal:
             checked.append(refusal)
             break
     return checked
 
 
-def _check_line(line: bytes) -> Plain:
+def _check_line(trusted: TrustedBlock, line: bytes) -> Plain:
     height = None
     try:
         told = orjson.loads(line)
@@ -125,7 +152,10 @@ def _check_line(line: bytes) -> Plain:
         header = Header(**ToldHeader(**told["header"]).model_dump(exclude={"block_hash"}))
         height = header.height
         check_signature(header.author, bytes.fromhex(header.block_hash), header.signature)
-        signed = [verify_order(item) for item in EXTRINSICS.validate_python(told["extrinsics"])]
+        if height == trusted.height and header.block_hash != trusted.block_hash:
+            raise BadBlock(f"its hash is {header.block_hash}, trusted was {trusted.block_hash}")
+        read = verify_order if height > trusted.height else read_order
+        signed = [read(item) for item in EXTRINSICS.validate_python(told["extrinsics"])]
     except (Refusal, ValidationError, ValueError, TypeError, LookupError, AttributeError) as error:
         named = "a line" if height is None else f"block {height}"
         raise BadBlock(f"{named} is not as it was signed: {error}") from None

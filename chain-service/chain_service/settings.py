@@ -17,6 +17,8 @@ class ChainSettings(StoreSettings, WalletSettings):
     """The address of a chain to follow: execute its blocks again here, write none; empty: write."""
     chain_follow_author: str = ""
     """For a new follower: the author it expects; empty: whom the followed chain's genesis names."""
+    chain_follow_trusted: str = ""
+    """For a follower: `HEIGHT:HASH` of a block you trust; signatures up to it are not checked."""
     chain_tokenizer_path: Path | None = None
     """The tokenizer.json that a new chain fixes for all Servers; unset: any may serve."""
     chain_parameters: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)

@@ -20,9 +20,10 @@ from chain_service.domain.errors import InvalidParameters
 from chain_service.domain.parameters import ChainParameters, choose_parameters
 from chain_service.doorbell import Doorbell
 from chain_service.follower import Halted, OtherAuthor, follow_chain, resume, wait_for_resume
+from chain_service.sealed import read_trusted
 from chain_service.settings import ChainSettings
 from taonet.kit.db import WIRE, open_pool
-from taonet.kit.errors import Refusal
+from taonet.kit.errors import Malformed, Refusal
 from taonet.kit.keys import Keypair, load_hotkey
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.metrics import serve_metrics
@@ -90,12 +91,13 @@ def _resume(settings: ChainSettings) -> int:
 def _follow(settings: ChainSettings, stop: threading.Event) -> int:
     author, leader = settings.chain_follow_author, settings.chain_follow
     try:
+        trusted = read_trusted(settings.chain_follow_trusted)
         while not stop.is_set():
             try:
-                follow_chain(settings.database_url, leader, author, stop)
+                follow_chain(settings.database_url, leader, author, stop, trusted)
             except Halted as refusal:
                 _stay_stopped(settings.database_url, refusal.message, stop)
-    except OtherAuthor as refusal:
+    except (OtherAuthor, Malformed) as refusal:
         log.error("the follower refuses to start", reason=refusal.message)
         return WRONG_SETTINGS
     except InvariantBroken as error:

@@ -1,8 +1,9 @@
 """
 How fast a chain is checked and executed again: `python -m tests.bench.sync`.
 
-In memory (`taonet chain verify`) and into a real Postgres (a follower), every signature checked;
-then what a block costs at 10^3, 10^5 and 10^6 accounts. Writes docs/benchmarks/sync.md.
+In memory (`taonet chain verify`) and into a real Postgres (a follower), every signature checked, or
+none of them because the last block is trusted; then what a block costs at 10^3, 10^5 and 10^6
+accounts. Writes docs/benchmarks/sync.md.
 """
 
 import gc
@@ -34,12 +35,19 @@ from chain_service.domain.values import Account, Counters
 from chain_service.follower import Follower
 from chain_service.ledger_repository import try_to_lead
 from chain_service.replay import start_replay, without_collector
-from chain_service.sealed import WORKERS, SealedBlock, check_chunks, cut_chunks
+from chain_service.sealed import (
+    NONE_TRUSTED,
+    WORKERS,
+    SealedBlock,
+    TrustedBlock,
+    check_chunks,
+    cut_chunks,
+)
 from taonet.kit import db
 from taonet.local.postgres import postgres_url, prepare_postgres
 
 RUNS = 3
-TRANSFER_BLOCKS, TRANSFERS, ACCOUNTS = 20, 1000, 1000
+TRANSFER_BLOCKS, TRANSFERS, ACCOUNTS = 60, 1000, 1000
 EMPTY_BLOCKS = 3_000
 SIZES = (1_000, 100_000, 1_000_000)
 BLOCKS_PER_SIZE = 9
@@ -93,8 +101,8 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def check_all(chain: SealedChain, workers: int) -> None:
-    blocks = check_chunks(cut_chunks(chain.lines), workers)
+def check_all(chain: SealedChain, trusted: TrustedBlock = NONE_TRUSTED) -> None:
+    blocks = check_chunks(cut_chunks(chain.lines), WORKERS, trusted)
     audit = audit_chain(blocks)
     assert audit.problem is None
     assert audit.state_root == chain.head.state_root
@@ -128,11 +136,11 @@ def new_schema() -> Iterator[Callable[[], str]]:
             yield make
 
 
-def follow_all(chain: SealedChain, schema: str) -> float:
+def follow_all(chain: SealedChain, schema: str, trusted: TrustedBlock = NONE_TRUSTED) -> float:
     with psycopg.connect(schema, autocommit=True) as conn:
         assert try_to_lead(conn, 10)
         follower = Follower(conn)
-        blocks = check_chunks(cut_chunks(chain.lines), WORKERS)
+        blocks = check_chunks(cut_chunks(chain.lines), WORKERS, trusted)
         seconds = timed(lambda: follower.take(blocks, threading.Event()))
         assert follower.height == chain.head.height
         return seconds
@@ -215,14 +223,22 @@ def measure_rates(full: SealedChain, empty: SealedChain) -> Table:
     def rate(what: str, count: int, work: Callable[[], object], limit: int | None = None) -> None:
         table.rate(what, count, lambda: timed(work), limit)
 
+    trusted = TrustedBlock(full.head.height, full.head.block_hash)
     checked, checked_empty = check_signatures(full), check_signatures(empty)
     rate("transfers: signatures, 1 process", transfers, lambda: check_signatures(full))
     rate("transfers: execution and roots, 1 process", transfers, lambda: execute_all(checked))
-    rate("transfers: verify", transfers, lambda: check_all(full, WORKERS), 20_000)
+    rate("transfers: verify", transfers, lambda: check_all(full), 20_000)
+    rate("transfers: verify, trusted block", transfers, lambda: check_all(full, trusted), 20_000)
     rate("empty blocks: execution, 1 process", EMPTY_BLOCKS, lambda: execute_all(checked_empty))
-    rate("empty blocks: verify, all of it", EMPTY_BLOCKS, lambda: check_all(empty, WORKERS), 1_000)
+    rate("empty blocks: verify, all of it", EMPTY_BLOCKS, lambda: check_all(empty), 1_000)
     with new_schema() as make:
         table.rate("transfers: follower", transfers, lambda: follow_all(full, make()), 20_000)
+        table.rate(
+            "transfers: follower, trusted block",
+            transfers,
+            lambda: follow_all(full, make(), trusted),
+            20_000,
+        )
         table.rate("empty blocks: follower", EMPTY_BLOCKS, lambda: follow_all(empty, make()), 1_000)
     return table
 
@@ -267,9 +283,11 @@ run began (0 is idle; at 20, ten wait for each core). {transfers:,} signed trans
 1,000 between 1,000 accounts, and {empty:,} blocks without any; medians of {runs} runs. *Verify* is:
 reading lines, checking every signature in 2 processes, executing, hashing, comparing every root. A
 follower also writes blocks, extrinsics, events and state by COPY, in transactions of 5,000
-extrinsics; Postgres shares the 2 cores. *Processor* is what our processes worked for each, without
-Postgres, and depends little on what else the machine does: 100 µs lets two cores that do nothing
-else handle 20,000 a second. Signatures take most of it (decisions/0020 compares libraries).
+extrinsics, one of which is written as the next is executed; Postgres shares the 2 cores. With a
+*trusted block*, here the last, signatures are left out and all else is done (decisions/0064);
+they take most of the time (decisions/0020 compares libraries). *Processor* is what our processes
+worked for each, without Postgres, and depends little on what else the machine does: 100 µs lets two
+cores that do nothing else handle 20,000 a second.
 
 {rates}
 

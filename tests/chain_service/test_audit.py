@@ -72,6 +72,31 @@ def test_a_chain_and_its_export_are_verified_from_genesis_and_from_a_snapshot(
     assert "every root is right" in typed("chain", "verify", "--chain", url)[1]
 
 
+def test_signatures_up_to_a_trusted_block_are_vouched_for_by_its_hash(
+    url: str, chain: RunningChain, typed: Typed, tmp_path: Path
+) -> None:
+    def spoil_signature(lines: list[Any]) -> None:
+        signed = next(told for told in lines if told["extrinsics"])
+        signed["extrinsics"][0]["signature"] = "00" * 64
+
+    blocks, head = tmp_path / "chain.gz", chain.client.head()
+    typed("chain", "export", str(blocks), "--chain", url)
+    rewrite(blocks, spoil_signature)
+    assert "the signature is not" in typed("chain", "verify", str(blocks))[2]
+    trusted = f"{head.height}:{head.block_hash}"
+    code, out, _ = typed("chain", "verify", str(blocks), "--trusted", trusted)
+    assert code == 0
+    assert f"every signature after block {head.height}" in out
+    beyond = f"{10**6}:{head.block_hash}"
+    code, _, error = typed("chain", "verify", "--chain", url, "--trusted", beyond)
+    assert code == 1
+    assert "before the trusted block 1000000" in error
+    for text in ("7", "seven:" + "ab" * 32, "7:abc"):
+        code, _, error = typed("chain", "verify", "--chain", url, "--trusted", text)
+        assert code != 0
+        assert "write HEIGHT:HASH" in error
+
+
 def test_what_is_altered_is_told(url: str, typed: Typed, tmp_path: Path) -> None:
     def alter_block(lines: list[Any]) -> None:
         lines[7]["header"]["state_root"] = "00" * 32

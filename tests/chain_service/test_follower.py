@@ -18,7 +18,7 @@ from chain_service.domain.headers import Header
 from chain_service.feed_repository import load_sealed
 from chain_service.follower import Follower, Halted, resume
 from chain_service.ledger_repository import try_to_lead
-from chain_service.sealed import check_chunks, cut_chunks
+from chain_service.sealed import NONE_TRUSTED, TrustedBlock, check_chunks, cut_chunks
 from taonet.kit.keys import Keypair, load_hotkey
 
 ALICE, BOB, SERVER, VALIDATOR = key("Alice"), key("Bob"), key("server"), key("validator")
@@ -186,16 +186,62 @@ def test_every_kind_of_corrupted_block_stops_a_follower_for_good(
         assert ledger_repository.load_header(conn) == Header(**lines[-1]["header"])
 
 
+def test_up_to_a_trusted_block_its_hash_stands_for_the_signatures(
+    chain: RunningChain, database: Callable[[str], str]
+) -> None:
+    live(chain)
+    author = load_hotkey(str(chain.wallets), "default", "default")
+    with psycopg.connect(chain.database_url) as conn:
+        lines = [json.loads(line) for line in load_sealed(conn, 0)]
+        head = ledger_repository.load_header(conn, lines[-1]["header"]["height"])
+    signed = next(at for at, told in enumerate(lines) if any(map(is_transfer, told["extrinsics"])))
+    trusted = TrustedBlock(head.height, head.block_hash)
+    with psycopg.connect(database("chain_service"), autocommit=True) as conn:
+        assert try_to_lead(conn, 10)
+        for alter, believed, reason in (
+            (alter_amount, trusted, "the state root should be"),
+            (spoil_signature, NONE_TRUSTED, "the signature is not"),
+            (spoil_signature, TrustedBlock(signed - 1, parent_of(lines[signed])), "signature is"),
+            (leave_as_it_is, TrustedBlock(head.height, "ab" * 32), f"hash is {head.block_hash}"),
+        ):
+            altered = json.loads(json.dumps(lines))
+            alter(altered[signed], author)
+            take(conn, altered, reason, believed)
+            assert resume(conn)
+    with psycopg.connect(database("chain_service"), autocommit=True) as conn:
+        assert try_to_lead(conn, 10)
+        spoil_signature(lines[signed], author)
+        take(conn, lines, None, trusted)
+        assert ledger_repository.load_header(conn) == head
+
+
+def spoil_signature(told: dict[str, Any], author: Keypair) -> None:
+    told["extrinsics"][0]["signature"] = "00" * 64
+
+
+def leave_as_it_is(told: dict[str, Any], author: Keypair) -> None:
+    pass
+
+
+def parent_of(told: dict[str, Any]) -> str:
+    return str(told["header"]["parent_hash"])
+
+
 def is_transfer(extrinsic: dict[str, Any]) -> bool:
     return bool(extrinsic["call"] == "transfer")
 
 
-def take(conn: psycopg.Connection, lines: list[dict[str, Any]], refused: str | None = None) -> None:
+def take(
+    conn: psycopg.Connection,
+    lines: list[dict[str, Any]],
+    refused: str | None = None,
+    trusted: TrustedBlock = NONE_TRUSTED,
+) -> None:
     """Offer blocks to a follower that is started anew, from where it is on."""
     follower = Follower(conn)
     feed = b"".join(json.dumps(told).encode() + b"\n" for told in lines[follower.height + 1 :])
     pieces = (feed[at : at + 1000] for at in range(0, len(feed), 1000))
-    blocks = check_chunks(cut_chunks(pieces, 5000), workers=0)
+    blocks = check_chunks(cut_chunks(pieces, 5000), 0, trusted)
     if refused is None:
         follower.take(blocks, threading.Event())
     else:
