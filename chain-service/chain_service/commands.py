@@ -163,7 +163,7 @@ def _register_by_work(client: ChainClient, keypair: Keypair, coldkey: str) -> in
 
 @chain_app.command("supply")
 def supply(
-    at: Annotated[int | None, typer.Option(help="At this block; without it, now.")] = None,
+    at: Annotated[int | None, typer.Option(min=0, help="At this block; without it, now.")] = None,
     chain: ChainOption = CHAIN_URL,
     as_json: JsonOption = False,
 ) -> None:
@@ -180,7 +180,7 @@ def supply(
 
 @chain_app.command("block")
 def block(
-    height: Annotated[int | None, typer.Argument(help="Without it, the newest.")] = None,
+    height: Annotated[int | None, typer.Argument(min=0, help="Without it, the newest.")] = None,
     chain: ChainOption = CHAIN_URL,
     as_json: JsonOption = False,
 ) -> None:
@@ -204,13 +204,15 @@ def block(
 
 @chain_app.command("extrinsic")
 def extrinsic(
-    extrinsic_hash: Annotated[str, typer.Argument(metavar="HASH")],
+    extrinsic_hash: Annotated[
+        str, typer.Argument(metavar="HASH", help="64 hexadecimal digits, 0x before them or not.")
+    ],
     chain: ChainOption = CHAIN_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Show what became of an extrinsic."""
     with ChainClient(chain) as client:
-        receipt = client.receipt(extrinsic_hash)
+        receipt = client.receipt(extrinsic_hash.removeprefix("0x"))
     if as_json:
         typer.echo(receipt.model_dump_json())
         return
@@ -264,6 +266,8 @@ def call(
         given = json.loads(arguments)
     except ValueError as error:
         raise Malformed(f"the arguments are not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise Malformed("the arguments are a JSON object, such as {}")
     keypair = (
         load_hotkey(wallet_path, wallet, hotkey)
         if by_hotkey

@@ -290,5 +290,5 @@ def read_supply(conn: Connection, at: int | None) -> Supply:
     if row is None and at is not None:
         check_kept(conn, at)
     if row is None:
-        raise NoSuchBlock("there is no block at this height")
+        raise NoSuchBlock(f"there is no block {at}; the chain is at {load_head(conn).height}")
     return Supply.model_validate(row, from_attributes=True)

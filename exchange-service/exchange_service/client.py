@@ -218,7 +218,9 @@ class ExchangeClient:
             response = self._http.request(method, url, **options)
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
-            raise ExchangeUnavailable(f"the exchange does not answer ({reason})") from None
+            raise ExchangeUnavailable(
+                f"the exchange at {self._http.base_url} does not answer ({reason}); is it running?"
+            ) from None
         if not response.is_error:
             return response.json()
         raise _read_refusal(response)

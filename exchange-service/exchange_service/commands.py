@@ -17,7 +17,7 @@ from exchange_service.flow import simulate
 from exchange_service.funds.commands import await_faucet, check_reserves, print_reserves
 from exchange_service.switch.commands import TOKEN_FILE, turn_market
 from exchange_service.switch.operations import MarketStatus
-from taonet.kit.errors import Refusal
+from taonet.kit.logging import configure_logging
 
 exchange_app = typer.Typer(help="Trade TAO for BTC.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys of traders.", no_args_is_help=True)
@@ -60,14 +60,10 @@ def create_key(
         "addresses": address or [],
         "public_key": public_key.read_text() if public_key else None,
     }
-    try:
-        with ExchangeClient(url) as client:
-            key = client.create_key(name, funded, **terms)
-        if key.secret:
-            await_faucet(url, key)
-    except Refusal as refusal:
-        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
-        raise typer.Exit(1) from None
+    with ExchangeClient(url) as client:
+        key = client.create_key(name, funded, **terms)
+    if key.secret:
+        await_faucet(url, key)
     if as_json:
         typer.echo(orjson.dumps({"api_key": key.api_key, "secret": key.secret}))
         return
@@ -79,12 +75,8 @@ def create_key(
 @exchange_app.command("audit")
 def audit(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
     """Check the books: exit 1 unless every invariant holds."""
-    try:
-        with ExchangeClient(url) as client:
-            view = client.audit()
-    except Refusal as refusal:
-        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
-        raise typer.Exit(1) from None
+    with ExchangeClient(url) as client:
+        view = client.audit()
     if as_json:
         typer.echo(view.model_dump_json())
     else:
@@ -95,12 +87,8 @@ def audit(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
 @exchange_app.command("reserves")
 def reserves(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
     """Fetch a proof of reserves and verify it: exit 1 unless it holds."""
-    try:
-        with ExchangeClient(url) as client:
-            proof, fault = check_reserves(client)
-    except Refusal as refusal:
-        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
-        raise typer.Exit(1) from None
+    with ExchangeClient(url) as client:
+        proof, fault = check_reserves(client)
     if as_json:
         typer.echo(proof.model_dump_json())
     else:
@@ -123,11 +111,7 @@ def market(
     as_json: JsonOption = False,
 ) -> None:
     """Show whether new orders are taken; CANCEL_ONLY refuses them, cancelling goes on."""
-    try:
-        view = turn_market(url, status, token_file)
-    except Refusal as refusal:
-        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
-        raise typer.Exit(1) from None
+    view = turn_market(url, status, token_file)
     typer.echo(view.model_dump_json() if as_json else view.status)
 
 
@@ -138,10 +122,17 @@ def run_simulation(
     seconds: Annotated[float, typer.Option(help="How long; 0: until Ctrl-C.")] = 60.0,
     pause: Annotated[float, typer.Option(help="Seconds between two looks.")] = 0.5,
     seed: Annotated[int, typer.Option(help="The same seed does the same.")] = 1,
-    keys: Annotated[Path, typer.Option(help="Where the traders' API keys are kept.")] = SIMULATED,
+    keys: Annotated[
+        Path,
+        typer.Option(
+            envvar="TAONET_SIMULATED_TRADERS_FILE", help="Where the traders' API keys are kept."
+        ),
+    ] = SIMULATED,
     as_json: JsonOption = False,
 ) -> None:
     """Trade test coins from accounts named `simulated-trader-N`: a market to look at."""
+    # A refused order is no news here, and standard output is the answer's.
+    configure_logging("simulated-traders", "warning")
     stop = threading.Event()
     if seconds:
         threading.Timer(seconds, stop.set).start()
@@ -156,9 +147,6 @@ def run_simulation(
                 stop,
                 lambda count: status.update(f"simulated: {count} orders"),
             )
-    except Refusal as refusal:
-        typer.echo(f"{refusal.code}: {refusal.message}", err=True)
-        raise typer.Exit(1) from None
     finally:
         stop.set()
     result = {"simulated": True, "traders": traders, "orders": orders}

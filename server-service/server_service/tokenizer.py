@@ -39,8 +39,11 @@ class NetworkTokenizer:
 
 def load_tokenizer(model: str) -> NetworkTokenizer:
     """Read the tokenizer of a model folder, of a name on the hub, or a file."""
+    folder = Path(model).expanduser()
+    # Names on the hub never begin so: without this the hub's own complaint would be shown.
+    if model.startswith(("/", ".", "~")) and not folder.exists():
+        raise ModelUnreadable(f"{model}: there is no such folder")
     try:
-        folder = Path(model).expanduser()
         if folder.is_file():
             path = folder
         else:

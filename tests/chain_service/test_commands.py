@@ -61,10 +61,14 @@ def test_from_registering_to_sending(
     assert told["height"] == receipt["height"]
     block: Any = json.loads(typed(capsys, "block", str(receipt["height"]), "--json"))
     assert "Transferred" in [event["kind"] for event in block["events"]]
-    assert f"included in block {receipt['height']}" in typed(capsys, "extrinsic", receipt["hash"])
+    for extrinsic_hash in (receipt["hash"], f"0x{receipt['hash']}"):
+        told_plainly = typed(capsys, "extrinsic", extrinsic_hash)
+        assert f"included in block {receipt['height']}" in told_plainly
     assert "Transferred" in typed(capsys, "chain", "block", str(receipt["height"]))
     delegate = json.dumps({"hotkey": hotkeys[0].ss58_address, "take": 5000})
     assert "done in block" in typed(capsys, "chain", "call", "become_delegate", delegate)
+    lacking = json.dumps({"receiver": BOB.ss58_address})
+    assert "amount_rao: Field required\n" in failed(capsys, "chain", "call", "transfer", lacking)
 
 
 def test_a_slot_is_paid_for_and_the_rest_is_sent(
@@ -131,6 +135,7 @@ def test_reading_for_programs_and_for_people(
     parts = [int(supply[name]) for name in ("free_rao", "stake_rao", "pot_rao")]
     assert sum(parts) == int(supply["issuance_rao"])
     assert "3.000000000 TAO" in typed(capsys, "chain", "supply", "--at", "3")
+    assert "no block 999; the chain is at" in failed(capsys, "chain", "supply", "--at", "999")
     assert json.loads(typed(capsys, "chain", "parameters", "--json"))["preset"] == "box"
 
 

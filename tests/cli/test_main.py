@@ -11,6 +11,9 @@ import pytest
 from taonet.cli.main import MOUNTS
 from taonet.local.home import Home
 
+BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
+NOBODY, NOBODY_DB = "http://127.0.0.1:9", "postgresql://127.0.0.1:9/x"
+
 
 def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
@@ -55,6 +58,20 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["logs", "nobody"], "no log of 'nobody'"),
         (["wallet", "balance", "nobody"], "`taonet wallet list` shows them"),
         (["validator", "epochs"], "TAONET_DATABASE_URL: field required"),
+        (["register", "--wallet", "nobody", "--wallet-path", "/nowhere"], "no hotkey 'default'"),
+        (["stake", "add", "1", "--wallet-path", "/nowhere"], "`taonet wallet list` shows all"),
+        (["transfer", BOB, "1", "--wallet-path", "/nowhere"], "no coldkey 'default' in /nowhere"),
+        (["wallet", "new", "../x", "--no-encrypt"], "'../x' can't be a key's name"),
+        (["wallet", "new", "x", "--hotkey", "..", "--no-encrypt"], "'..' can't be a key's name"),
+        (["key", "new", "--account", "bob"], "`taonet wallet list` shows all"),
+        (["chain", "call", "nominate", "[]"], "the arguments are a JSON object"),
+        (["chain", "import", "x", "--database-url", NOBODY_DB], "the database does not answer"),
+        (["exchange", "audit", "--url", NOBODY], f"the exchange at {NOBODY} does not answer"),
+        (["gateway", "audit", "--gateway", NOBODY], f"the gateway at {NOBODY} does not answer"),
+        (
+            ["exchange", "key", "new", "--name", "x", "--public-key", "/nowhere"],
+            "/nowhere: No such",
+        ),
     ],
 )
 def test_an_error_is_one_sentence_on_standard_error(
@@ -90,3 +107,12 @@ def test_the_operators_token_is_looked_for_in_the_home_that_was_named(tmp_path: 
 
     assert told.returncode == 1
     assert str(tmp_path / "secrets" / "exchange_operator") in told.stderr
+
+
+def test_simulated_traders_keep_their_keys_in_the_home_that_was_named(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"ports": {"exchange": 9}}))
+    (tmp_path / "simulated-traders.json").mkdir()
+
+    told = run("exchange", "simulate", "--seconds", "1", home=tmp_path)
+
+    assert told.stderr == f"taonet: {tmp_path / 'simulated-traders.json'}: Is a directory\n"

@@ -103,6 +103,8 @@ def test_the_commands_build_list_and_verify(tmp_path: Path) -> None:
 
     built = taonet("build", str(path), "--column", "body", "--licence", "CC0-1.0")
     assert built == taonet("list") == taonet("verify")
+    told = CliRunner().invoke(build_app("corpus"), ["corpus", "verify", "--target", str(target)])
+    assert "every byte is as the manifest says" in told.stdout
     with pytest.raises(Malformed, match="licence"):
         taonet("build", str(path))
     with (target / "train.jsonl").open("a") as file:

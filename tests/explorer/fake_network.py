@@ -271,7 +271,7 @@ def _add_gateway(app: FastAPI) -> None:
     @app.get("/v1/standings")
     def standings(uid: int) -> dict[str, Any]:
         standing = {"uid": uid, "rounds": 41, "loss_nats": 2.345, "score": 1.5e6, "seconds": 0.04}
-        judged = {"by_heart": 0.01, "worth": 2e6, "synergy": 4e5, "cluster_uid": uid}
+        judged = {"by_heart": -0.0001, "worth": 2e6, "synergy": 4e5, "cluster_uid": uid}
         return {"name": "validator-1", "servers": [{**standing, **judged}] if uid < 4 else []}
 
     @app.post("/v1/completions")

@@ -105,6 +105,15 @@ def test_neurons_sort_by_each_column(explorer: Running) -> None:
     assert names("role")[-1] == "validator-2"
 
 
+def test_figures_read_as_people_write_them(explorer: Running) -> None:
+    assert "5 blocks ago" in explorer.page("/status")
+    explorer.network.height = 101
+    wait_until(lambda: "1 block ago" in explorer.page("/status"))
+    neuron = explorer.page("/neurons/2")
+    assert '<td class="number">0.000</td>' in neuron
+    assert "-0.000" not in neuron
+
+
 def test_market_shows_book_and_trades(explorer: Running) -> None:
     page = explorer.page("/market")
 

@@ -74,7 +74,10 @@ def test_malformed_input_says_where(client: TestClient) -> None:
 
 
 def test_an_unknown_path_has_the_same_error_shape(client: TestClient) -> None:
-    assert client.get("/nothing").json()["error"]["code"] == "Http404"
+    assert client.get("/nothing").json()["error"] == {
+        "code": "Http404",
+        "message": "this service has no GET /nothing; its /docs lists what it has",
+    }
 
 
 @pytest.mark.parametrize("chunked", [False, True])

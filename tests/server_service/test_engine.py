@@ -82,6 +82,8 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
         load_engine(str(tmp_path / "empty"), 2048, threads=1)
     with pytest.raises(ModelUnreadable, match="empty"):
         load_tokenizer(str(tmp_path / "empty"))
+    with pytest.raises(ModelUnreadable, match="nowhere: there is no such folder"):
+        load_tokenizer(str(tmp_path / "nowhere"))
 
 
 def test_a_cut_off_model_is_named(copy: Path) -> None:

@@ -36,7 +36,8 @@ def _validator() -> None:
 
 @validator_app.command()
 def epochs(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: JsonOption = False
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """List the newest epochs: their weights' number, height and state, and how many rounds."""
     held = Context(ValidatorSettings())
@@ -76,7 +77,10 @@ def parked(
 
 
 @validator_app.command()
-def audit(epoch: int, as_json: JsonOption = False) -> None:
+def audit(
+    epoch: Annotated[int, typer.Argument(help="As `taonet validator epochs` numbers it.")],
+    as_json: JsonOption = False,
+) -> None:
     """Judge an epoch again from the signed answers, and compare with the weights that were set."""
     settings = ValidatorSettings()
     held = Context(settings)

@@ -62,6 +62,8 @@ def write_tokenizer(folder: Path, tokenizer_bytes: bytes) -> None:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
+    if not path.exists():
+        raise TrainingError(f"there is no {path}: name a model's folder")
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception

@@ -78,6 +78,8 @@ def verify(target: TargetOption = TARGET, as_json: JsonOption = False) -> None:
         if shared := find_shared_texts(target.expanduser()):
             raise CorpusError(f"{len(shared)} texts are in train and held out: build it again")
     show(manifest, as_json)
+    if not as_json:
+        typer.echo("every byte is as the manifest says; nothing is on both sides of the split")
 
 
 def find_source(path: Path, licence: str, column: str) -> AnySource:

@@ -65,24 +65,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
         point_at_validator()
     try:
         build_app(chosen)(words, prog_name="taonet")
-    except Refusal as refusal:
-        typer.echo(f"taonet: {refusal}", err=True)
-        sys.exit(1)
-    except ValueError as error:
-        typer.echo(f"taonet: {name_settings(error)}", err=True)
+    except Exception as error:
+        typer.echo(f"taonet: {tell(error)}", err=True)
         sys.exit(1)
 
 
-def name_settings(error: ValueError) -> str:
-    """Return which settings are missing or wrong; any other error goes on."""
+def tell(error: Exception) -> str:
+    """Return in one sentence what the user can put right; any other error goes on."""
+    if isinstance(error, Refusal):
+        return str(error)
+    if isinstance(error, ValueError):
+        return name_fields(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    from psycopg import OperationalError
+
+    if not isinstance(error, OperationalError):
+        raise error
+    reason, *_ = str(error).split("\n")
+    return f"the database does not answer ({reason}); is it running?"
+
+
+def name_fields(error: ValueError) -> str:
+    """Return which settings, or a call's arguments, are wrong; any other error goes on."""
     from pydantic import ValidationError
 
-    if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
+    if not isinstance(error, ValidationError):
         raise error
-    return "; ".join(
-        f"TAONET_{'_'.join(map(str, each['loc'])).upper()}: {each['msg'].lower()}"
-        for each in error.errors()
-    )
+    named = [(list(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+    if error.title.endswith("Settings"):
+        return "; ".join(f"TAONET_{'_'.join(loc).upper()}: {said.lower()}" for loc, said in named)
+    if error.title.endswith("Arguments"):
+        return "; ".join(f"{'.'.join(loc)}: {said}" for loc, said in named)
+    raise error
 
 
 def build_app(chosen: str | None) -> typer.Typer:

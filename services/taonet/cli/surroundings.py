@@ -16,6 +16,7 @@ FILES = {
     "TAONET_WALLET_PATH": "wallets",
     "TAONET_CORPUS_PATH": "corpus",
     "TAONET_EXCHANGE_OPERATOR_TOKEN_FILE": "secrets/exchange_operator",
+    "TAONET_SIMULATED_TRADERS_FILE": "simulated-traders.json",
 }
 """Which setting is what place in the home."""
 

@@ -11,7 +11,7 @@ import sr25519
 from bittensor_wallet import Keyfile, Keypair, Wallet
 from bittensor_wallet.errors import KeyFileError, PasswordError
 
-from taonet.kit.errors import Malformed, Unauthenticated
+from taonet.kit.errors import Malformed, NotFound, Unauthenticated
 
 ADDRESSES_KEPT = 16_384
 
@@ -75,6 +75,7 @@ def ensure_wallet(path: Path, name: str, hotkeys: list[str], password: str | Non
     Without a password the coldkey lies unencrypted, readable by its owner only: for the box,
     whose coins are worth nothing outside it.
     """
+    _check_name(name)
     wallet = Wallet(name=name, path=str(path))
     if not wallet.coldkey_file.exists_on_device():
         wallet.create_new_coldkey(
@@ -100,16 +101,28 @@ def encrypt_coldkey(path: Path, name: str, password: str) -> bool:
 def ensure_hotkeys(path: Path, name: str, hotkeys: list[str]) -> None:
     """Create the hotkeys that a wallet lacks; all its files become its owner's alone."""
     for hotkey in hotkeys:
-        holder = Wallet(name=name, hotkey=hotkey, path=str(path))
+        holder = Wallet(name=name, hotkey=_check_name(hotkey), path=str(path))
         if not holder.hotkey_file.exists_on_device():
             holder.create_new_hotkey(use_password=False, suppress=True)
     for file in (path / name).rglob("*"):
         os.chmod(file, 0o700 if file.is_dir() else 0o600)
 
 
+def _check_name(name: str) -> str:
+    """Return a key's name if its file lies where keys lie, else refuse."""
+    if Path(name).name != name or name == "..":
+        raise Malformed(f"{name!r} can't be a key's name: take one that a file may have")
+    return name
+
+
 def load_hotkey(path: str, name: str, hotkey: str) -> Keypair:
     """Load the key that signs a neuron's traffic."""
-    keypair: Keypair = Wallet(name=name, hotkey=hotkey, path=str(Path(path).expanduser())).hotkey
+    wallet = Wallet(name=name, hotkey=hotkey, path=str(Path(path).expanduser()))
+    if not wallet.hotkey_file.exists_on_device():
+        raise NotFound(
+            f"no hotkey {hotkey!r} in the wallet {name!r} in {path}; `taonet wallet list` shows all"
+        )
+    keypair: Keypair = wallet.hotkey
     return keypair
 
 
@@ -121,6 +134,8 @@ def given_password() -> str | None:
 def load_coldkey(path: str, name: str, password: str | None = None) -> Keypair:
     """Load the key that owns a wallet's money; asks for the password where it is encrypted."""
     wallet = Wallet(name=name, path=str(Path(path).expanduser()))
+    if not wallet.coldkey_file.exists_on_device():
+        raise NotFound(f"no coldkey {name!r} in {path}; `taonet wallet list` shows all")
     try:
         # The library tells of its decrypting, which is nothing for a program that reads answers.
         with contextlib.redirect_stdout(sys.stderr):

@@ -157,9 +157,11 @@ def _render_mistake(request: Request, error: Exception) -> JSONResponse:
 
 def _render_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    body: dict[str, Any] = {
-        "error": {"code": f"Http{error.status_code}", "message": str(error.detail)}
-    }
+    message = str(error.detail)
+    if error.status_code in (404, 405):
+        asked = f"{request.method} {request.url.path}"
+        message = f"this service has no {asked}; its /docs lists what it has"
+    body: dict[str, Any] = {"error": {"code": f"Http{error.status_code}", "message": message}}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 

@@ -22,9 +22,9 @@ SERVERS_MAX, VALIDATORS_MAX, EPOCHS_MAX = 16_384, 1_024, 100_000
 
 
 def simulate(
-    servers: Annotated[int, typer.Option(min=2, max=SERVERS_MAX)] = 256,
-    validators: Annotated[int, typer.Option(min=1, max=VALIDATORS_MAX)] = 16,
-    epochs: Annotated[int, typer.Option(min=1, max=EPOCHS_MAX)] = 50,
+    servers: Annotated[int, typer.Option(min=2, max=SERVERS_MAX, help="How many.")] = 256,
+    validators: Annotated[int, typer.Option(min=1, max=VALIDATORS_MAX, help="How many.")] = 16,
+    epochs: Annotated[int, typer.Option(min=1, max=EPOCHS_MAX, help="Payouts.")] = 50,
     attack: Annotated[
         str, typer.Option(help=f"Separated by commas: {', '.join(ATTACKS)}; or all.")
     ] = "",
@@ -33,7 +33,7 @@ def simulate(
     ] = 0.05,
     rule: Annotated[str, typer.Option(help=f"Consensus: {' or '.join(RULES)}.")] = "nakamoto",
     scoring: Annotated[str, typer.Option(help=f"{SCALING_LAW} or {SHAPLEY}.")] = SCALING_LAW,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same.")] = 0,
     commit_reveal: Annotated[
         bool, typer.Option(help="Whether weights are hidden at first.")
     ] = True,
@@ -44,7 +44,7 @@ def simulate(
     output: Annotated[Path, typer.Option(help="A folder for report.html and report.json.")] = Path(
         "simulation"
     ),
-    processes: Annotated[int, typer.Option(min=1)] = os.cpu_count() or 1,
+    processes: Annotated[int, typer.Option(min=1, help="At once.")] = os.cpu_count() or 1,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Simulate a network of honest neurons and cheats on the domain's own rules."""

@@ -1,6 +1,7 @@
 """Who is asked, who takes over, and who stops when nobody listens."""
 
 import json
+import re
 import socket
 import time
 from typing import Any
@@ -10,6 +11,8 @@ import httpx
 import openai
 import psycopg
 import pytest
+
+from validator_service.domain.routing import Health
 
 TAO = 10**9
 LONG = "for name in names: print(name)\n" * 20
@@ -38,6 +41,22 @@ def test_the_fast_model_is_the_quickest_server(
     listed = consumer.openai().models.retrieve("network/fast")
     speeds = {each["uid"]: each["first_token_seconds"] for each in listed.served_by}
     assert speeds[slow.uid] > speeds[quick.uid] > 0
+
+
+def test_the_pace_of_a_whole_answer_is_measured(
+    make_server: Any, tokenizer: Any, consumer: Any
+) -> None:
+    slow = make_server(text=tokenizer.encode(LONG).ids, piece_seconds=0.1)
+    consumer.pay(TAO)
+    used_by(consumer, f"server/{slow.uid}")
+
+    shown = httpx.get(f"{consumer.gateway.url}/metrics").text
+    paces = dict(re.findall(r"^taonet_validator_token_seconds_(count|sum) (.+)$", shown, re.M))
+    [listed] = consumer.openai().models.retrieve("network/best").served_by
+
+    assert float(paces["count"]) == 1
+    assert float(paces["sum"]) > 0.09
+    assert listed["tokens_per_second"] < Health().token_seconds ** -1
 
 
 def test_a_whole_answer_that_breaks_in_the_middle_is_written_by_another(

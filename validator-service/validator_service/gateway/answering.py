@@ -183,9 +183,9 @@ class Answer(Call[Writing]):
         )
 
     def _note_pace(self, writing: Writing) -> None:
-        tokens = sum(choice.pieces for choice in self.choices)
-        if not self.question.whole and tokens > len(self.choices):
-            pace = (time.monotonic() - writing.began_at) * len(self.choices) / tokens
+        later = sum(choice.pieces for choice in self.choices) - len(self.choices)
+        if later > 0:
+            pace = (time.monotonic() - writing.began_at) * len(self.choices) / later
             TOKEN_SECONDS.observe(pace)
             for server in self.answering():
                 self.gateway.directory.seen.note_pace(server.hotkey, pace)

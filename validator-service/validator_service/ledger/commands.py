@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from taonet.kit.errors import Malformed, NotFound
 from taonet.kit.keys import Keypair, given_password, load_coldkey
 from taonet.kit.money import format_tao, parse_tao
-from validator_service.client import GatewayClient, GatewayRefusal
+from validator_service.client import GatewayClient
 from validator_service.domain.keys import Scope
 from validator_service.ledger.schemas import KeyView
 
@@ -99,14 +100,13 @@ def revoke(
 def signing_for(
     account: str, wallet_path: str, gateway: str
 ) -> Iterator[tuple[GatewayClient, Keypair]]:
-    """Give a client and the account's coldkey; a refusal is one sentence, and exit code 1."""
+    """Give a client and the account's coldkey; an amount that can't be read is refused."""
     try:
         keypair = load_coldkey(wallet_path, find_wallet(wallet_path, account), given_password())
         with GatewayClient(gateway) as client:
             yield client, keypair
-    except (GatewayRefusal, FileNotFoundError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    except ValueError as error:
+        raise Malformed(str(error)) from None
 
 
 def describe(key: KeyView) -> str:
@@ -126,7 +126,10 @@ def find_wallet(wallet_path: str, account: str) -> str:
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         if read_address(os.path.join(folder, name, "coldkeypub.txt")) == account:
             return name
-    raise FileNotFoundError(f"no wallet in {folder} is called {account!r} or has that coldkey")
+    raise NotFound(
+        f"no wallet in {folder} is called {account!r} or has that coldkey; "
+        "`taonet wallet list` shows all"
+    )
 
 
 def read_address(path: str) -> str | None:

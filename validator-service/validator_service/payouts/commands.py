@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from taonet.kit.money import format_tao, parse_tao
-from validator_service.client import GatewayClient, GatewayRefusal
+from validator_service.client import GatewayClient
 from validator_service.ledger.commands import WALLET_PATH, Account, Wallets, signing_for
 from validator_service.payouts.schemas import Statement
 
@@ -29,24 +29,16 @@ def statement(
     as_json: AsJson = False,
 ) -> None:
     """List payouts to Servers, each with the calls that it pays."""
-    try:
-        with GatewayClient(gateway) as client:
-            found = client.payouts(coldkey=coldkey, limit=limit)
-    except GatewayRefusal as refusal:
-        typer.echo(str(refusal), err=True)
-        raise typer.Exit(1) from None
+    with GatewayClient(gateway) as client:
+        found = client.payouts(coldkey=coldkey, limit=limit)
     typer.echo(found.model_dump_json() if as_json else describe(found))
 
 
 @gateway_app.command()
 def audit(gateway: Gateway = GATEWAY_URL, as_json: AsJson = False) -> None:
     """Compare the gateway's books with themselves and with the chain."""
-    try:
-        with GatewayClient(gateway) as client:
-            found = client.audit()
-    except GatewayRefusal as refusal:
-        typer.echo(str(refusal), err=True)
-        raise typer.Exit(1) from None
+    with GatewayClient(gateway) as client:
+        found = client.audit()
     if as_json:
         typer.echo(found.model_dump_json())
     else:

@@ -58,7 +58,8 @@ function showBalance({ balance_rao, reserved_rao, deposit_address }) {
   field("balance").textContent = tao(balance_rao);
   field("reserved").textContent = Number(reserved_rao) ? `${tao(reserved_rao)} held by calls under way` : "all of it free";
   field("spent").textContent = tao(spent);
-  field("spent-calls").textContent = `in ${whole(sum("calls"))} calls`;
+  const calls = sum("calls");
+  field("spent-calls").textContent = `in ${whole(calls)} call${calls === 1 ? "" : "s"}`;
   field("tokens-used").textContent = whole(sum("prompt_tokens") + sum("completion_tokens"));
   field("tokens-split").textContent = `${whole(sum("prompt_tokens"))} in, ${whole(sum("completion_tokens"))} out`;
   field("lasts").textContent = describePace(Number(balance_rao), spent);
