@@ -16,6 +16,7 @@ TIME_MAX: Final = 2**62
 INTEGER_DIGITS_MAX: Final = 18
 DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 DECIMAL_DIGITS_MAX: Final = 20
+WITHOUT_NULL: Final = r"^[^\x00]*$"
 CLIENT_ID_RANGE: Final = r"^[a-zA-Z0-9-_]{1,36}$"
 CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 INVALID_CHOICES: Final = {
@@ -49,13 +50,16 @@ class Parameters:
 
     def text(self, name: str) -> str:
         """Return a parameter that must be there."""
-        value = self._values.get(name, "")
+        value = self.optional_text(name)
         if not value:
             raise missing(name)
         return value
 
     def optional_text(self, name: str, default: str = "") -> str:
-        return self._values.get(name) or default
+        value = self._values.get(name) or default
+        if "\0" in value:  # The one character that Postgres keeps in no text.
+            raise illegal(name, WITHOUT_NULL)
+        return value
 
     def integer(self, name: str) -> int:
         return self._integer(name, self.text(name))

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.exchange.live import open_trader
 from websockets.sync.client import connect
@@ -75,6 +75,7 @@ def trader(exchange: str) -> Any:
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(request_=REQUESTS)
+@example(request_=(("get", "/api/v3/order"), {"symbol": "TAOBTC", "origClientOrderId": "\x00"}))
 def test_http_never_breaks(exchange: str, trader: Any, request_: Any) -> None:
     (verb, path), values = request_
     _, api_key, secret = trader
@@ -102,6 +103,8 @@ def test_http_never_breaks(exchange: str, trader: Any, request_: Any) -> None:
         st.one_of(ANY, st.integers(), st.floats(), st.booleans(), st.lists(ANY, max_size=2)),
     ),
 )
+@example(method="order.status", values={"symbol": "TAOBTC", "origClientOrderId": "\x00"})
+@example(method="order.status", values={"symbol": "TAOBTC", "origClientOrderId": "\ud800"})
 def test_the_websocket_api_never_breaks(
     exchange: str, trader: Any, method: str, values: dict[str, Any]
 ) -> None:

@@ -26,7 +26,9 @@ def read_request(text: str) -> Request:
             return _take_apart(request, write_plain)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass  # The other reader says what is wrong with it, if anything is.
-    return _take_apart(DECODER.decode(text), write_value)
+    request = DECODER.decode(text)
+    json.dumps(request, ensure_ascii=False).encode()  # Half of a surrogate pair is no text.
+    return _take_apart(request, write_value)
 
 
 def _take_apart(request: Any, write: Callable[[Any], str]) -> Request:
