@@ -34,7 +34,7 @@ from chain_service.sources import (
     split_lines,
     write_file,
 )
-from taonet.kit.errors import Refusal
+from taonet.kit.errors import Malformed, Refusal
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -150,6 +150,8 @@ def import_(
         first = next(lines, b"")
         lines = chain_lines([first], lines)
         if is_snapshot(first):
+            if trusted:
+                raise Malformed("--trusted is for blocks; a snapshot holds no signature but two")
             _begin(conn, lines, author)
             return
         follower = Follower(conn, author or "")

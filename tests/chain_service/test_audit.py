@@ -181,6 +181,8 @@ def test_a_follower_begins_with_a_snapshot(
         monkeypatch.setenv("TAONET_DATABASE_URL", copy.database_url)
         code, _, error = typed("chain", "import", str(spoiled))
         assert (code, "nothing is written" in error) == (1, True)
+        trusted = ("--trusted", f"1:{'ab' * 32}")
+        assert "--trusted is for blocks" in typed("chain", "import", str(snapshot), *trusted)[2]
         assert copy.query("SELECT FROM genesis") == []
         assert "the author is trusted" in typed("chain", "import", str(snapshot))[1]
         code, _, error = typed("chain", "import", str(snapshot))

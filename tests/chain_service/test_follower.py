@@ -35,6 +35,15 @@ def live(chain: RunningChain) -> None:
         chain.client.execute(ALICE, "transfer", {"receiver": ALICE.ss58_address, "amount_rao": 1})
 
 
+def live_and_tell(chain: RunningChain) -> tuple[list[dict[str, Any]], int, Keypair]:
+    """Return the blocks that came of it, the first with a transfer, and the author's key."""
+    live(chain)
+    with psycopg.connect(chain.database_url) as conn:
+        lines = [json.loads(line) for line in load_sealed(conn, 0)]
+    first = next(at for at, told in enumerate(lines) if any(map(is_transfer, told["extrinsics"])))
+    return lines, first, load_hotkey(str(chain.wallets), "default", "default")
+
+
 def follow(follower: RunningChain, chain: RunningChain, **settings: str) -> None:
     follower.start_author("follower", TAONET_CHAIN_FOLLOW=chain.url, **settings)
 
@@ -160,11 +169,7 @@ KINDS: dict[Alter, str] = {
 def test_every_kind_of_corrupted_block_stops_a_follower_for_good(
     chain: RunningChain, database: Callable[[str], str]
 ) -> None:
-    live(chain)
-    author = load_hotkey(str(chain.wallets), "default", "default")
-    with psycopg.connect(chain.database_url) as conn:
-        lines = [json.loads(line) for line in load_sealed(conn, 0)]
-    bad = next(at for at, told in enumerate(lines) if any(map(is_transfer, told["extrinsics"])))
+    lines, bad, author = live_and_tell(chain)
     with psycopg.connect(database("chain_service"), autocommit=True) as conn:
         assert try_to_lead(conn, 10)
         take(conn, lines[: bad // 2])
@@ -189,12 +194,8 @@ def test_every_kind_of_corrupted_block_stops_a_follower_for_good(
 def test_up_to_a_trusted_block_its_hash_stands_for_the_signatures(
     chain: RunningChain, database: Callable[[str], str]
 ) -> None:
-    live(chain)
-    author = load_hotkey(str(chain.wallets), "default", "default")
-    with psycopg.connect(chain.database_url) as conn:
-        lines = [json.loads(line) for line in load_sealed(conn, 0)]
-        head = ledger_repository.load_header(conn, lines[-1]["header"]["height"])
-    signed = next(at for at, told in enumerate(lines) if any(map(is_transfer, told["extrinsics"])))
+    lines, signed, author = live_and_tell(chain)
+    head = Header(**lines[-1]["header"])
     trusted = TrustedBlock(head.height, head.block_hash)
     with psycopg.connect(database("chain_service"), autocommit=True) as conn:
         assert try_to_lead(conn, 10)
