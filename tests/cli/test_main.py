@@ -62,6 +62,7 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["stake", "add", "1", "--wallet-path", "/nowhere"], "`taonet wallet list` shows all"),
         (["transfer", BOB, "1", "--wallet-path", "/nowhere"], "no coldkey 'default' in /nowhere"),
         (["wallet", "new", "../x", "--no-encrypt"], "'../x' can't be a key's name"),
+        (["wallet", "new", "", "--no-encrypt"], "'' can't be a key's name"),
         (["wallet", "new", "x", "--hotkey", "..", "--no-encrypt"], "'..' can't be a key's name"),
         (["key", "new", "--account", "bob"], "`taonet wallet list` shows all"),
         (["chain", "call", "nominate", "[]"], "the arguments are a JSON object"),

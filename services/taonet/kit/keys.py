@@ -110,7 +110,7 @@ def ensure_hotkeys(path: Path, name: str, hotkeys: list[str]) -> None:
 
 def _check_name(name: str) -> str:
     """Return a key's name if its file lies where keys lie, else refuse."""
-    if Path(name).name != name or name == "..":
+    if Path(name).name != name or name in ("", ".."):
         raise Malformed(f"{name!r} can't be a key's name: take one that a file may have")
     return name
 
