@@ -38,6 +38,7 @@ NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
 SCORE_FIELDS = tuple(field.name for field in fields(Scores))
+COUNTER_FIELDS = tuple(field.name for field in fields(Counters))
 NEURON_COLUMNS = (*NEURON_FIELDS, *SCORE_FIELDS, "stake_rao", "leaf_hash")
 UPSERT_NEURONS = (
     f"INSERT INTO neuron ({', '.join(NEURON_COLUMNS)}) "  # noqa: S608 (our own columns)
@@ -118,7 +119,7 @@ def insert_genesis(
 
 def load_header(conn: Connection, height: int | None = None) -> Header:
     """Return the newest block's header, or that of a height."""
-    names = ", ".join(Header.__slots__)
+    names = ", ".join(field.name for field in fields(Header))
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             f"SELECT {names} FROM block "  # noqa: S608 (our own columns)
@@ -319,7 +320,7 @@ def save_state(conn: Connection, layer: State) -> None:
     conn.execute(
         "INSERT INTO counters (entries) VALUES (%s) "
         "ON CONFLICT (single) DO UPDATE SET entries = excluded.entries",
-        (Jsonb({name: getattr(layer.counters, name) for name in Counters.__slots__}),),
+        (Jsonb({name: getattr(layer.counters, name) for name in COUNTER_FIELDS}),),
     )
 
 
