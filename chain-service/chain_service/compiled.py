@@ -8,7 +8,7 @@ from taonet.kit.compiled import HotModules
 HOT: Final = HotModules(
     Path(__file__).parent,
     {
-        "": ("orders",),
+        "": ("orders", "rows"),
         "domain": (
             *("blocks", "calls", "encoding", "execution", "headers", "merkle", "parameters"),
             *("replay", "roots", "state", "transfers", "values"),
