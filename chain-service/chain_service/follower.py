@@ -34,11 +34,8 @@ from taonet.kit.db import WIRE
 from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
 
-BATCH_EXTRINSICS, BATCH_BLOCKS = 10_000, 2_000
-"""
-What one transaction holds, while catching up: it is written while the next is executed, and each
-account that it changes is written once.
-"""
+BATCH_EXTRINSICS, BATCH_BLOCKS = 5_000, 2_000
+"""What one transaction holds, while catching up: it is written while the next is executed."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
 STANDBY_SECONDS = 1.0
