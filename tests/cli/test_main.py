@@ -86,6 +86,20 @@ def test_an_error_is_one_sentence_on_standard_error(
     assert told.stdout == ""
 
 
+@pytest.mark.parametrize("command", ["epochs", "parked"])
+def test_a_validators_database_that_is_away_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("TAONET_DATABASE_URL", NOBODY_DB)
+    monkeypatch.setenv("TAONET_REDIS_URL", "redis://127.0.0.1:9/0")
+
+    told = run("validator", command, home=tmp_path / "home")
+
+    assert told.returncode == 1
+    assert "the database does not answer" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
 def test_down_without_a_cluster_is_no_error(tmp_path: Path) -> None:
     told = run("down", home=tmp_path / "home")
 

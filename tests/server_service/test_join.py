@@ -111,6 +111,7 @@ def test_a_model_that_cannot_be_read_is_named(surroundings: Surroundings, tmp_pa
     ) as process:
         _, output = process.communicate(timeout=PROCESS_SECONDS)
     assert f"{tmp_path}: no tokenizer could be read" in output
+    assert "Traceback" not in output
     assert process.returncode not in (0, -signal.SIGKILL)
 
 
