@@ -68,6 +68,9 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["chain", "call", "nominate", "[]"], "the arguments are a JSON object"),
         (["chain", "import", "x", "--database-url", NOBODY_DB], "the database does not answer"),
         (["exchange", "audit", "--url", NOBODY], f"the exchange at {NOBODY} does not answer"),
+        (["gateway", "statement", "--coldkey", "foo"], "'foo' is not an SS58 address"),
+        (["chain", "proof", "foo"], "'foo' is not an SS58 address"),
+        (["extrinsic", "0x12"], "a hash is 64 hexadecimal digits"),
         (["gateway", "audit", "--gateway", NOBODY], f"the gateway at {NOBODY} does not answer"),
         (
             ["exchange", "key", "new", "--name", "x", "--public-key", "/nowhere"],
@@ -122,6 +125,19 @@ def test_the_operators_token_is_looked_for_in_the_home_that_was_named(tmp_path: 
 
     assert told.returncode == 1
     assert str(tmp_path / "secrets" / "exchange_operator") in told.stderr
+
+
+def test_a_validator_that_no_cluster_has_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"ports": {"postgres": 9, "valkey": 9}}))
+    monkeypatch.setenv("TAONET_VALIDATOR_NAME", "validator-9")
+
+    told = run("validator", "epochs", home=tmp_path)
+
+    assert told.returncode == 1
+    assert f"no Validator 'validator-9' in {tmp_path}" in told.stderr
+    assert run("validator", "--help", home=tmp_path).returncode == 0
 
 
 def test_simulated_traders_keep_their_keys_in_the_home_that_was_named(tmp_path: Path) -> None:

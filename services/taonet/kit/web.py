@@ -135,7 +135,9 @@ def _render_malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return _render_refusal(request, Malformed(f"{where}: {first['msg']}"))
+    # What a validator of ours says is the sentence; pydantic puts the exception's kind before it.
+    message = first["msg"].removeprefix("Value error, ")
+    return _render_refusal(request, Malformed(f"{where}: {message}"))
 
 
 def _render_away(request: Request, error: Exception) -> JSONResponse:

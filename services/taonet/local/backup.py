@@ -66,7 +66,8 @@ def back_up(settings: LocalSettings, target: Path) -> Manifest:
     """
     home = settings.data_directory()
     state = home.load_running_state()
-    stores = prepare_stores(settings, home)
+    # The cluster is where it was started, whatever this command's environment says.
+    stores = prepare_stores(settings.model_copy(update={"port_base": state.port_base}), home)
     fresh = target.with_name(f"{target.name}.new")
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / DUMP
@@ -177,7 +178,7 @@ def run_program(database_url: str, program: str, *arguments: str) -> str:
     command = [str(programs() / program), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Unavailable(f"{program} failed: {done.stderr.strip()[-400:]}")
+        raise Unavailable(f"{program} failed: {' '.join(done.stderr.split())[-400:]}")
     return done.stdout
 
 
