@@ -103,6 +103,15 @@ def test_a_validators_database_that_is_away_is_one_sentence(
     assert told.stderr.count("\n") == 1
 
 
+def test_what_is_no_backup_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    told = run("restore", __file__, home=tmp_path / "home")
+
+    assert told.returncode == 1
+    assert f"{__file__} is not a whole backup" in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert not (tmp_path / "home").exists()
+
+
 def test_down_without_a_cluster_is_no_error(tmp_path: Path) -> None:
     told = run("down", home=tmp_path / "home")
 

@@ -136,7 +136,9 @@ def _unpack(source: Path, folder: Path) -> Manifest:
         manifest = Manifest(**json.loads((folder / MANIFEST).read_text()))
         damaged = _sha256(folder / DUMP) != manifest.dump_sha256
     except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError, TypeError) as error:
-        raise Malformed(f"{source} is not a whole backup ({error}); take another one") from None
+        # tarfile tells what it tried, a line for each.
+        reason, *_ = str(error).split("\n")
+        raise Malformed(f"{source} is not a whole backup ({reason}); take another one") from None
     if damaged or manifest.format != FORMAT:
         raise Malformed(f"{source} is damaged or of another version; take another one")
     return manifest
