@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.conftest import free_port
 from tests.server_service.fake_chain import FakeChain
-from tests.server_service.serving import Surroundings, free_port, wait_until
+from tests.server_service.serving import Surroundings, wait_until
 
 from server_service import join
 from server_service.client import GenerateEnd, GenerateRequest, ServerAddress, ServerClient
