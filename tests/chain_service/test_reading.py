@@ -37,7 +37,7 @@ ADDRESSES = (
     *(ALICE_NAMED, f"{ALICE_NAMED}\n", f" {ALICE_NAMED}", f"{ALICE_NAMED[:-1]}1"),
     *("0x" + "ab" * 32, "5" * 48, "é" * 48, None, 7),
 )
-TEXTS = (
+TEXTS: tuple[Any, ...] = (
     *("", "cd" * 32, "CD" * 32, "cd" * 31 + "c\n", "cd" * 31 + "c ", "é" * 64),
     *("cd" * 64, "CD" * 64, "cd" * 63 + "c\n", " cd" * 42 + "cd", None, 1, []),
 )
