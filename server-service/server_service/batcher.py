@@ -244,7 +244,10 @@ class Batcher:
             if text.finish_reason is not None:
                 text.end(text.finish_reason)
         self._running = [self._running[row] for row in staying]
-        self._batch.keep(staying)
+        try:
+            self._batch.keep(staying)
+        except Exception as error:
+            self._abandon(error)
         STREAMS.labels("steps").set(len(self._running))
 
     def _abandon(self, error: Exception) -> None:

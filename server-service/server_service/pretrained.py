@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from server_service.engine import ModelFacts
+from server_service.graphs import quicken
 from server_service.reference import TransformersEngine
 from server_service.tokenizer import ModelUnreadable
 
@@ -75,7 +76,10 @@ def load_engine(
     gc.collect()
     facts = read_facts(folder.name, loaded, vocabulary_size)
     at_once = 1 if device.type == "cpu" else PROMPTS_AT_ONCE
-    return TransformersEngine(loaded, facts, prefix_bytes, at_once)
+    engine = TransformersEngine(loaded, facts, prefix_bytes, at_once)
+    if device.type == "cuda":
+        quicken(engine)
+    return engine
 
 
 def check_whole(model: str, loaded: Any, report: dict[str, Any], vocabulary_size: int) -> None:

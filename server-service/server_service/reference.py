@@ -1,7 +1,7 @@
 """The engine on torch and transformers: the reference that every other way is held against."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ class TransformersEngine:
         self._facts = facts
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._prefixes = Prefixes(prefix_bytes)
+        self.make_batch: Callable[[TransformersEngine], DecodeBatch] = TransformersBatch
 
     @property
     def facts(self) -> ModelFacts:
@@ -60,7 +61,7 @@ class TransformersEngine:
         return hidden
 
     def start_batch(self) -> DecodeBatch:
-        return TransformersBatch(self)
+        return self.make_batch(self)
 
     def read(self, row: Sequence[int]) -> tuple[Floats, transformers.DynamicCache]:
         """What may follow one row, [1, V], and the states of all its tokens.
@@ -147,15 +148,20 @@ class TransformersBatch:
         return self._engine.to_numpy(output.logits[:, -1])
 
     def keep(self, rows: Sequence[int]) -> None:
-        mask = self._past.mask[list(rows)]
-        width = int(mask.sum(dim=1).max()) if rows else 0
-        cache = transformers.DynamicCache()
-        if rows:
-            for index, (keys, values) in enumerate(states_of(self._past.cache)):
-                start = keys.shape[2] - width
-                keys, values = keys[list(rows)], values[list(rows)]
-                cache.update(keys[:, :, start:], values[:, :, start:], index)
-        self._past = Past(cache, mask[:, mask.shape[1] - width :])
+        self._past = keep_rows(self._past, rows)
+
+
+def keep_rows(past: Past, rows: Sequence[int]) -> Past:
+    """A copy of these, padded no more than the longest needs."""
+    mask = past.mask[list(rows)]
+    width = int(mask.sum(dim=1).max()) if rows else 0
+    cache = transformers.DynamicCache()
+    if rows:
+        for index, (keys, values) in enumerate(states_of(past.cache)):
+            start = keys.shape[2] - width
+            keys, values = keys[list(rows)], values[list(rows)]
+            cache.update(keys[:, :, start:], values[:, :, start:], index)
+    return Past(cache, mask[:, mask.shape[1] - width :])
 
 
 def lay_together(pasts: Sequence[Past]) -> Past:

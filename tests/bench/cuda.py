@@ -191,7 +191,8 @@ Held-out loss of oak over windows of {WINDOW_TOKENS} tokens, nats per token; a n
 
 {render_table(["computed with", "loss", "moved"], moved)}
 
-The Server reads prompts that wait together in one pass, padded to the longest, as far as 1,024 tokens. `generate` in process starts all texts at once, streams none and speaks no HTTP. CTranslate2's packages are built for CUDA 12; where
+The Server reads prompts that wait together in one pass, padded to the longest, as far as 1,024 tokens, and writes by recorded steps (decisions/0061),
+which a slow processor holds up little. `generate` in process starts all texts at once, streams none and speaks no HTTP. CTranslate2's packages are built for CUDA 12; where
 its libraries are not there, a Server that chooses for itself (`TAONET_SERVER_ENGINE=auto`) says so in its log, and torch writes.
 
 That texts on the card equal those on a processor token for token, that a batch's equal those written alone, and that a card without memory refuses

@@ -42,6 +42,7 @@ class GatedEngine:
         self.prompts_at_once = 1
         self.unreadable: list[int] = []
         self.failing = False
+        self.crowded = False
         self.failure: Exception = RuntimeError("a broken weight")
 
     def next_logits(self, tokens: Tokens) -> Floats:
@@ -87,6 +88,8 @@ class GatedBatch:
         return np.zeros((len(tokens), VOCABULARY), np.float32)
 
     def keep(self, rows: Sequence[int]) -> None:
+        if self.engine.crowded:
+            raise self.engine.failure
         self.rows = len(rows)
 
 
@@ -310,6 +313,18 @@ def test_a_failed_step_is_told_to_all_and_new_texts_are_written(
     assert isinstance(reader.happened[1], Refusal)
     engine.failing = False
     engine.gate.release(100)
+    assert FinishReason.LENGTH is Reader(batcher, 3).finish_reason()
+
+
+def test_a_batch_that_none_can_leave_is_told_to_those_who_stay_and_new_texts_are_written(
+    batcher: Batcher, engine: GatedEngine
+) -> None:
+    engine.crowded = True
+    leaves, stays = Reader(batcher, 2), Reader(batcher, 10)
+    engine.gate.release(100)
+    assert FinishReason.LENGTH is leaves.finish_reason()
+    wait_until(lambda: any(isinstance(it, Refusal) for it in stays.happened), seconds=10)
+    engine.crowded = False
     assert FinishReason.LENGTH is Reader(batcher, 3).finish_reason()
 
 
