@@ -45,9 +45,15 @@ def check(proof: dict[str, Any], author: str) -> None:
 
 
 if __name__ == "__main__":
-    proof = json.load(sys.stdin)
+    if len(sys.argv) != 2:
+        sys.exit("name the author whom you trust: python verify_proof.py AUTHOR < proof.json")
     try:
+        proof = json.load(sys.stdin)
         check(proof, sys.argv[1])
+    except json.JSONDecodeError:
+        sys.exit("REFUSED: this is no JSON; `taonet chain proof` writes a proof")
     except ValueError as error:
         sys.exit(f"REFUSED: {error}")
+    except Exception as error:  # Whoever wrote it may have left out, or put in, anything.
+        sys.exit(f"REFUSED: this is no proof ({type(error).__name__}: {error})")
     print(f"proven at block {proof['header']['height']}: {json.dumps(proof['leaf'])}")  # noqa: T201

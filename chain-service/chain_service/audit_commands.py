@@ -35,6 +35,7 @@ from chain_service.sources import (
     write_file,
 )
 from taonet.kit.errors import Malformed, Refusal
+from taonet.kit.keys import check_address
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -64,7 +65,10 @@ def proof(
 ) -> None:
     """Fetch a proof of what an account holds, as JSON; verify_proof.py checks it without trust."""
     with ChainClient(chain) as client:
-        found = client.neuron_proof(int(whom)) if whom.isdecimal() else client.account_proof(whom)
+        if whom.isdecimal():
+            found = client.neuron_proof(int(whom))
+        else:
+            found = client.account_proof(check_address(whom))
     typer.echo(found.model_dump_json(indent=2))
 
 
@@ -90,8 +94,7 @@ def verify(
     first = 0 if replay is None else replay.head.height + 1
     pieces = read_chain(chain, first)
     if file is not None:
-        lines = islice(split_lines(read_file(file)), first, None)
-        pieces = (line + b"\n" for line in lines)
+        pieces = (line + b"\n" for line in islice(_read_blocks(file), first, None))
     with without_collector(), _show("verifying", None if file else chain) as show:
         blocks = check_chunks(cut_chunks(pieces), WORKERS, believed)
         audit = audit_chain(blocks, replay, author, lambda audit: show(audit.height))
@@ -100,6 +103,15 @@ def verify(
     _tell(audit, as_json, believed)
     if audit.problem is not None:
         raise typer.Exit(1)
+
+
+def _read_blocks(file: Path) -> Iterator[bytes]:
+    """Yield the lines of an export of a chain; a snapshot is refused, for it holds no blocks."""
+    lines = split_lines(read_file(file))
+    first_line = next(lines, b"")
+    if is_snapshot(first_line):
+        raise Malformed(f"{file} is a snapshot: `taonet chain verify --from {file}` begins with it")
+    return chain_lines([first_line] if first_line else [], lines)
 
 
 def export(
@@ -215,7 +227,10 @@ def _show(label: str, chain: str | None) -> Iterator[Show]:
     if chain is not None:
         with ChainClient(chain) as client:
             total = client.head().height
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield Show(progress, label, total)
 
 

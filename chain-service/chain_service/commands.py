@@ -17,6 +17,7 @@ from chain_service.laboratory.states import run_state
 from chain_service.laboratory.vectors import check_path
 from chain_service.reference import describe_parameters
 from chain_service.schemas import ARGUMENTS, Neuron, Receipt
+from chain_service.sealed import HASH
 from taonet.kit.errors import Malformed
 from taonet.kit.keys import Keypair, check_address, given_password, load_coldkey, load_hotkey
 from taonet.kit.money import format_tao, parse_tao
@@ -211,8 +212,11 @@ def extrinsic(
     as_json: JsonOption = False,
 ) -> None:
     """Show what became of an extrinsic."""
+    digits = extrinsic_hash.removeprefix("0x")
+    if not HASH.fullmatch(digits):
+        raise Malformed(f"{extrinsic_hash[:80]!r}: a hash is 64 hexadecimal digits")
     with ChainClient(chain) as client:
-        receipt = client.receipt(extrinsic_hash.removeprefix("0x"))
+        receipt = client.receipt(digits)
     if as_json:
         typer.echo(receipt.model_dump_json())
         return

@@ -161,7 +161,8 @@ def check_standing(
         check_seal(conn, order, head)
     elif not standing.is_known:
         raise UnknownSigner(
-            f"{order.signer} has no money, no stake and no neuron; register it first",
+            f"{order.signer} has no money, no stake and no neuron; send it TAO first, or "
+            "register a hotkey of its own by work",
             next_nonce=standing.next_nonce,
         )
 

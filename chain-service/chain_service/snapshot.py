@@ -79,6 +79,8 @@ def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Snapshot
     lines = iter(lines)
     try:
         told = orjson.loads(next(lines))
+        if "counters" not in told:
+            raise BadBlock("it holds blocks; `taonet chain export --snapshot` writes a state")
         head, genesis = Header(**told["header"]), Header(**told["genesis"])
         parameters = read_parameters(told["parameters"])
         expect(0, "author", author or parameters.author, parameters.author)

@@ -62,14 +62,15 @@ def create_key(
     }
     with ExchangeClient(url) as client:
         key = client.create_key(name, funded, **terms)
-    if key.secret:
-        await_faucet(url, key)
+    # Shown before anything else can fail: nobody tells the secret again.
     if as_json:
         typer.echo(orjson.dumps({"api_key": key.api_key, "secret": key.secret}))
-        return
-    typer.echo(f"account  {key.name}, number {key.account_id}")
-    typer.echo(f"api key  {key.api_key}")
-    typer.echo(f"secret   {key.secret}")
+    else:
+        typer.echo(f"account  {key.name}, number {key.account_id}")
+        typer.echo(f"api key  {key.api_key}")
+        typer.echo(f"secret   {key.secret}")
+    if funded and key.secret:
+        await_faucet(url, key)
 
 
 @exchange_app.command("audit")

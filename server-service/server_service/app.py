@@ -28,6 +28,7 @@ from server_service.tokenizer import ModelUnreadable
 from taonet.kit import web
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import load_hotkey
+from taonet.kit.lifespans import CannotStart
 from taonet.kit.logging import get_logger
 
 TOP_K_MAX = 4096
@@ -69,7 +70,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             state = await asyncio.to_thread(open_state, settings, chain)
         except (ModelUnreadable, Refusal, ValueError) as error:
             log.error("this Server cannot start", reason=str(error))
-            raise
+            raise CannotStart from error
         app.state.server = state
         membership = join_network(settings, state, chain)
         parts: list[Part] = [state.model, state.watch, membership]

@@ -52,6 +52,7 @@ def load_tokenizer(model: str) -> NetworkTokenizer:
         tokenizer = Tokenizer.from_buffer(content)
     # The tokenizers library raises bare exceptions, the hub a dozen kinds.
     except Exception as error:
-        raise ModelUnreadable(f"{model}: no tokenizer could be read: {error}") from error
+        lacking = "" if folder.exists() else "there is no such folder, and of that name on the hub "
+        raise ModelUnreadable(f"{model}: {lacking}no tokenizer could be read: {error}") from error
     digest = hashlib.sha256(content).hexdigest()
     return NetworkTokenizer(tokenizer, digest, tokenizer.get_vocab_size())

@@ -20,6 +20,7 @@ from typing import NamedTuple, cast
 
 import psutil
 import uvloop
+from tests.conftest import free_port
 from tqdm import tqdm
 
 from exchange_service.authentication import sign
@@ -27,7 +28,7 @@ from exchange_service.client import ExchangeClient, ExchangeRefusal
 from exchange_service.compiled import find_compiled
 from exchange_service.keys.schemas import KeyView
 
-from .stores import free_port, make_schema, running_postgres
+from .stores import make_schema, running_postgres
 
 CONNECTIONS = (1, 32, 128)
 SECONDS = 5.0

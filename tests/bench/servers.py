@@ -17,8 +17,9 @@ import httpx
 import orjson
 import psutil
 from tests.bench.stream_client import Measured, Request, measure_streams
+from tests.conftest import free_port
 from tests.server_service.fake_chain import FakeChain, create_chain_app
-from tests.server_service.serving import free_port, serving
+from tests.server_service.serving import serving
 from tqdm import tqdm
 
 from server_service.client import ServerAddress

@@ -4,7 +4,6 @@ import contextlib
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,15 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+from tests.conftest import free_port
 
 from taonet.kit import db
 from taonet.local.postgres import postgres_url, prepare_postgres
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Store:

@@ -69,7 +69,11 @@ def test_a_chain_and_its_export_are_verified_from_genesis_and_from_a_snapshot(
         assert found["author"] == chain.client.parameters().author
     assert [found["blocks"] for found in told[:2]] == [head.height + 1] * 2
     assert 5 <= told[2]["blocks"] == told[3]["blocks"] <= head.height
-    assert "every root is right" in typed("chain", "verify", "--chain", url)[1]
+    code, out, error = typed("chain", "verify", "--chain", url)
+    assert "every root is right" in out
+    assert error == ""
+    assert f"--from {snapshot}" in typed("chain", "verify", str(snapshot))[2]
+    assert "--snapshot" in typed("chain", "verify", "--from", str(blocks), "--chain", url)[2]
 
 
 def test_signatures_up_to_a_trusted_block_are_vouched_for_by_its_hash(

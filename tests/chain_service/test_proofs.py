@@ -81,14 +81,19 @@ def test_a_proof_holds_and_fails_with_any_field_altered(
 def test_the_script_says_what_it_found(proofs: tuple[str, list[dict[str, Any]]]) -> None:
     author, (proof, *_) = proofs
 
-    def run(told: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
+    def run(told: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, SCRIPT, author], input=json.dumps(told), text=True, capture_output=True
+            [sys.executable, SCRIPT, author], input=told, text=True, capture_output=True
         )
 
-    assert f"proven at block {proof['header']['height']}" in run(proof).stdout
+    assert f"proven at block {proof['header']['height']}" in run(json.dumps(proof)).stdout
     proof["leaf"]["free_rao"] = "100000001"
-    refused = run(proof)
+    for no_proof in ("", "{", "[]", "7", '{"header": {}}', json.dumps({**proof, "path": [{}]})):
+        refused = run(no_proof)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("REFUSED: this is no ")
+        assert refused.stderr.count("\n") == 1
+    refused = run(json.dumps(proof))
     assert refused.returncode == 1
     assert refused.stderr == "REFUSED: the path does not lead to the state root\n"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
-from tests.bench.stores import Store, free_port, make_schema, open_store
+from tests.bench.stores import Store, make_schema, open_store
+from tests.conftest import free_port
 from tests.exchange.test_durability import started
 from tqdm import tqdm
 

@@ -68,6 +68,9 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["chain", "call", "nominate", "[]"], "the arguments are a JSON object"),
         (["chain", "import", "x", "--database-url", NOBODY_DB], "the database does not answer"),
         (["exchange", "audit", "--url", NOBODY], f"the exchange at {NOBODY} does not answer"),
+        (["gateway", "statement", "--coldkey", "foo"], "'foo' is not an SS58 address"),
+        (["chain", "proof", "foo"], "'foo' is not an SS58 address"),
+        (["extrinsic", "0x12"], "a hash is 64 hexadecimal digits"),
         (["gateway", "audit", "--gateway", NOBODY], f"the gateway at {NOBODY} does not answer"),
         (
             ["exchange", "key", "new", "--name", "x", "--public-key", "/nowhere"],
@@ -84,6 +87,29 @@ def test_an_error_is_one_sentence_on_standard_error(
     assert sentence in told.stderr
     assert told.stderr.count("\n") == 1
     assert told.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["epochs", "parked"])
+def test_a_validators_database_that_is_away_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("TAONET_DATABASE_URL", NOBODY_DB)
+    monkeypatch.setenv("TAONET_REDIS_URL", "redis://127.0.0.1:9/0")
+
+    told = run("validator", command, home=tmp_path / "home")
+
+    assert told.returncode == 1
+    assert "the database does not answer" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_what_is_no_backup_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    told = run("restore", __file__, home=tmp_path / "home")
+
+    assert told.returncode == 1
+    assert f"{__file__} is not a whole backup" in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert not (tmp_path / "home").exists()
 
 
 def test_down_without_a_cluster_is_no_error(tmp_path: Path) -> None:
@@ -108,6 +134,19 @@ def test_the_operators_token_is_looked_for_in_the_home_that_was_named(tmp_path: 
 
     assert told.returncode == 1
     assert str(tmp_path / "secrets" / "exchange_operator") in told.stderr
+
+
+def test_a_validator_that_no_cluster_has_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"ports": {"postgres": 9, "valkey": 9}}))
+    monkeypatch.setenv("TAONET_VALIDATOR_NAME", "validator-9")
+
+    told = run("validator", "epochs", home=tmp_path)
+
+    assert told.returncode == 1
+    assert f"no Validator 'validator-9' in {tmp_path}" in told.stderr
+    assert run("validator", "--help", home=tmp_path).returncode == 0
 
 
 def test_simulated_traders_keep_their_keys_in_the_home_that_was_named(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_an_encrypted_coldkey_needs_its_password(
 def test_a_second_new_leaves_the_keys_alone(folder: Path) -> None:
     CliRunner().invoke(wallet_app, ["new", "alice", "--no-encrypt"])
     before = (folder / "alice" / "coldkey").read_bytes()
-    CliRunner().invoke(wallet_app, ["new", "alice", "--no-encrypt", "--hotkey", "second"])
+    again = CliRunner().invoke(wallet_app, ["new", "alice", "--hotkey", "second"])
 
+    assert again.stderr == "alice has a coldkey already, which stays as it was\n"
     assert (folder / "alice" / "coldkey").read_bytes() == before
     assert (folder / "alice" / "hotkeys" / "second").exists()

@@ -305,7 +305,8 @@ def test_a_backup_goes_on_in_an_empty_place(box: Box) -> None:
     backup = str(box.home.parent / "backup.tar.gz")
     with box.chain() as chain:
         before = chain.head()
-    box.taonet("backup", backup)
+    elsewhere = {**box.environment, "TAONET_PORT_BASE": str(ELSEWHERE_PORT_BASE)}
+    Box(box.home, elsewhere).taonet("backup", backup)
 
     with new_box(ELSEWHERE_PORT_BASE) as other:
         other.taonet("restore", backup)

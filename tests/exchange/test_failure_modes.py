@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -10,6 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conftest import wait_until
 
 from exchange_service import engine as engine_module
 from exchange_service import recovery
@@ -131,9 +131,7 @@ def test_15_an_altered_record_stops_the_engine(
     with psycopg.connect(exchange_settings.database_url, autocommit=True) as conn:
         conn.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
         conn.execute(harm.encode())
-    deadline = time.monotonic() + 20
-    while not box.failures and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: box.failures != [])
     assert complaint in box.engine.failure
     with pytest.raises(ExchangeRefusal, match="-1007"):
         ann.limit_order("BUY", "0.004", "1")

@@ -4,15 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.conftest import wait_until
 
-from chain_service.client import ChainClient, ChainRefusal
+from chain_service.client import ChainClient
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
 from exchange_service.settings import ExchangeSettings
@@ -65,7 +65,7 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
     settings = exchange_settings.model_copy(update={"chain_url": chain_url})
     miner, heir = Keypair.create_from_uri("//miner"), Keypair.create_from_uri("//heir")
     with ChainClient(chain_url) as chain:
-        wait_for(lambda: chain.head().height > 0)
+        wait_until(lambda: chain.head().height > 0, WAIT_SECONDS)
         mine(chain, miner)
         with (
             signing(settings) as signer,
@@ -77,10 +77,10 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
             address = ann.deposit_address()
 
             chain.execute(miner, "transfer", {"receiver": address, "amount_rao": str(10**9)})
-            wait_for(lambda: ann.balances()["TAO"][0] == "1.000000000")
+            wait_until(lambda: ann.balances()["TAO"][0] == "1.000000000", WAIT_SECONDS)
             ann.limit_order("SELL", "0.005", "0.4")
             ann.withdraw("0.5", heir.ss58_address, "inheritance")
-            wait_for(lambda: ann.withdrawals()[0]["status"] == 6)
+            wait_until(lambda: ann.withdrawals()[0]["status"] == 6, WAIT_SECONDS)
 
             assert chain.account(heir.ss58_address).free_rao == 499_000_000
             assert ann.balances()["TAO"] == ("0.100000000", "0.400000000")
@@ -89,7 +89,7 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
             assert chain.receipt(deposit["txId"]).status == "included"
             owned = (signer.describe().tao, address)
             held_rao = sum(chain.account(each).free_rao for each in owned)
-            wait_for(lambda: public.audit().wallet_rao == held_rao)
+            wait_until(lambda: public.audit().wallet_rao == held_rao, WAIT_SECONDS)
             assert public.audit().sound
 
 
@@ -99,19 +99,6 @@ def mine(chain: ChainClient, coldkey: Keypair) -> None:
     uid = chain.register_by_work(first, coldkey.ss58_address)
     chain.register_by_work(second, coldkey.ss58_address)
     chain.execute(second, "set_weights", {"uids": [uid], "values": [1], "version_key": 0})
-    wait_for(lambda: chain.account(coldkey.ss58_address).stake_rao > MINED_RAO)
+    wait_until(lambda: chain.account(coldkey.ss58_address).stake_rao > MINED_RAO, WAIT_SECONDS)
     stake = {"hotkey": first.ss58_address, "amount_rao": str(MINED_RAO - 10**8)}
     chain.execute(coldkey, "remove_stake", stake)
-
-
-def wait_for(probe: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            if probe():
-                return
-        except ChainRefusal:
-            if time.monotonic() > deadline:
-                raise
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)

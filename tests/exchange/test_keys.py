@@ -4,9 +4,13 @@ import time
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from exchange_service import commands
 from exchange_service.authentication import ReplayMemory, sign
+from exchange_service.client import ExchangeClient
 from exchange_service.errors import BinanceRefusal
+from exchange_service.funds.commands import await_faucet
 
 ORDER = "symbol=TAOBTC&side=BUY&type=LIMIT&timeInForce=GTC&price=0.004&quantity=1"
 REJECTED = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
@@ -104,3 +108,24 @@ def test_signatures_are_forgotten_once_they_are_too_old_to_be_used() -> None:
     assert len(memory._by_second) < 10
     with pytest.raises(BinanceRefusal):
         memory.check_new("key", "signature-99", 99_000, 95_000)
+
+
+def test_a_key_is_shown_before_its_coins_are_waited_for(exchange: str) -> None:
+    new = ["key", "new", "--url", exchange, "--funded", "--name"]
+
+    good = CliRunner().invoke(commands.exchange_app, [*new, "good"])
+    elsewhere = CliRunner().invoke(commands.exchange_app, [*new, "far", "--address", "203.0.113.9"])
+
+    assert (good.exit_code, good.stderr) == (0, "")
+    assert elsewhere.exit_code == 1
+    for told in (good, elsewhere):
+        assert "secret   " in told.stdout
+
+
+def test_a_faucet_that_gave_nothing_is_told(
+    exchange: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ExchangeClient(exchange) as public:
+        await_faucet(exchange, public.create_key("poor"))
+
+    assert "the faucet gave nothing" in capsys.readouterr().err

@@ -1,9 +1,9 @@
 """Stops, icebergs, pairs, replacements, amendments and deadlines, as clients send and see them."""
 
-import time
 from typing import Any
 
 import pytest
+from tests.conftest import wait_until
 
 from exchange_service.client import ExchangeRefusal
 
@@ -178,10 +178,7 @@ def test_the_dead_mans_switch(traders: Any) -> None:
     ann.limit_order("SELL", "0.006", "1")
     answer = send(ann, "POST", "countdownCancelAll", countdownTime=300)
     assert answer["triggerTime"] > 0
-    deadline = time.monotonic() + 10
-    while ann.open_orders() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert ann.open_orders() == []
+    wait_until(lambda: ann.open_orders() == [])
 
 
 def test_cancel_restrictions(traders: Any) -> None:

@@ -108,6 +108,8 @@ class FakeNetwork:
         )
 
     def _usual_events(self, height: int) -> list[ChainEvent]:
+        if not height:
+            return []
         if height % BLOCKS_PER_STEP:
             return [WeightsSet(height=height, index=0, uid=4)] if height % 5 == 0 else []
         return [
@@ -190,7 +192,7 @@ def _add_chain(app: FastAPI, network: FakeNetwork) -> None:
 
     @app.get("/blocks/{height}")
     def block(height: int) -> Any:
-        if not 1 <= height <= network.height:
+        if not 0 <= height <= network.height:
             error = {"code": "NotFound", "message": f"block {height} is not there yet"}
             return JSONResponse({"error": error}, 404)
         return network.block(height)

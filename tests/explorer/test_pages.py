@@ -85,6 +85,14 @@ def test_blocks_are_listed_from_the_newest_and_paged(explorer: Running) -> None:
     assert ">older<" not in older
 
 
+def test_the_first_block_is_reached_from_the_next_and_mints_nothing(explorer: Running) -> None:
+    assert '<a href="/blocks/0" rel="prev">' in explorer.page("/blocks/1")
+    genesis = explorer.page("/blocks/0")
+
+    assert 'rel="prev"' not in genesis
+    assert "nothing was minted yet" in genesis
+
+
 def test_a_block_shows_what_was_asked_and_what_happened(explorer: Running) -> None:
     page = explorer.page("/blocks/90")
 
@@ -125,15 +133,16 @@ def test_market_shows_book_and_trades(explorer: Running) -> None:
 def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(explorer: Running) -> None:
     for path, status, words in (
         ("/nowhere", 404, "There is no such page"),
-        ("/blocks/4000", 404, "block 4000 is not there yet"),
-        ("/neurons?sort=luck", 422, "sort"),
+        ("/blocks/4000", 404, "Block 4000 is not there yet"),
+        ("/neurons?sort=luck", 422, "The address holds a sort that"),
     ):
         seen = explorer.browser.get(path)
         read = explorer.browser.get(path, headers={"accept": "*/*"})
 
         assert (status, status) == (seen.status_code, read.status_code)
-        assert words in seen.text
-        assert words in read.json()["error"]["message"]
+        assert f"<p>{words}" in seen.text
+        message = read.json()["error"]["message"]
+        assert message[:1].upper() + message[1 : len(words)] == words
 
 
 def test_without_the_chain_pages_say_so_and_keep_trying(lonely_explorer: Running) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import free_port
 from tests.server_service.fake_chain import FakeChain, create_chain_app
-from tests.server_service.serving import RunningServer, Surroundings, free_port, serving
+from tests.server_service.serving import RunningServer, Surroundings, serving
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE

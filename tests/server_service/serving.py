@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from tests.conftest import free_port
 
 from server_service.app import create_app
 from server_service.client import ServerAddress, ServerClient
@@ -120,12 +120,6 @@ class Surroundings:
             server = RunningServer(app, address, self.caller)
             wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 200)
             yield server
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_until(probe: Callable[[], object], seconds: float = START_SECONDS) -> None:

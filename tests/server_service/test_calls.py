@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
-from tests.server_service.serving import free_port, serving
+from tests.conftest import free_port
+from tests.server_service.serving import serving
 
 from server_service.client import (
     FailureCode,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.conftest import free_port
 from tests.server_service.fake_chain import FakeChain
-from tests.server_service.serving import Surroundings, free_port, wait_until
+from tests.server_service.serving import Surroundings, wait_until
 
 from server_service import join
 from server_service.client import GenerateEnd, GenerateRequest, ServerAddress, ServerClient
@@ -111,6 +112,7 @@ def test_a_model_that_cannot_be_read_is_named(surroundings: Surroundings, tmp_pa
     ) as process:
         _, output = process.communicate(timeout=PROCESS_SECONDS)
     assert f"{tmp_path}: no tokenizer could be read" in output
+    assert "Traceback" not in output
     assert process.returncode not in (0, -signal.SIGKILL)
 
 

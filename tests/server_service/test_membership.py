@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.conftest import free_port
 from tests.server_service.fake_chain import FakeChain, create_chain_app
-from tests.server_service.serving import free_port, serving, wait_until
+from tests.server_service.serving import serving, wait_until
 
 from chain_service.client import ChainClient, ChainUnavailable
 from server_service.domain.membership import Announcement

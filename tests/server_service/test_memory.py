@@ -7,8 +7,9 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from tests.conftest import free_port
 from tests.server_service.fake_chain import FakeChain
-from tests.server_service.serving import Surroundings, free_port, wait_until
+from tests.server_service.serving import Surroundings, wait_until
 from tests.server_service.test_join import ended, is_ready, start
 
 from server_service.client import NextPhrases, ServerAddress, ServerClient, ServerFailure

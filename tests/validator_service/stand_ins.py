@@ -16,6 +16,7 @@ import uvicorn
 from bittensor_wallet import Keypair
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from tests.conftest import wait_until
 from tokenizers import Tokenizer
 
 from server_service.domain.streams import append_signature, bytes_to_sign
@@ -62,8 +63,7 @@ class HttpThread:
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
+        wait_until(lambda: self.server.started)
 
     def _run(self) -> None:
         self.server.run(sockets=[self.socket])

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from taonet.kit.db import begin
+from taonet.kit.db import begin_once
 from taonet.kit.logging import configure_logging
 from validator_service.rounds import repository
 from validator_service.rounds.audit import Lens, audit_epoch
@@ -40,17 +40,9 @@ def epochs(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest epochs: their weights' number, height and state, and how many rounds."""
-    held = Context(ValidatorSettings())
-    with closing(held.pool), begin(held.pool) as conn:
+    with begin_once(ValidatorSettings().database_url) as conn:
         found = repository.load_epochs(conn, limit)
-    names = ("epoch", "height", "state", "rounds")
-    if as_json:
-        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
-        return
-    table = Table(*names, box=None, header_style="dim")
-    for row in found:
-        table.add_row(*map(str, row))
-    Console().print(table)
+    show_rows(("epoch", "height", "state", "rounds"), found, as_json)
 
 
 @validator_app.command()
@@ -59,21 +51,23 @@ def parked(
     as_json: JsonOption = False,
 ) -> None:
     """List the rounds that were given up after several attempts; a worker retries them."""
-    held = Context(ValidatorSettings())
-    with closing(held.pool), begin(held.pool) as conn:
+    with begin_once(ValidatorSettings().database_url) as conn:
         found = repository.load_parked(conn)
         if retry:
             repository.unpark(conn)
-    names = ("round", "height", "attempts", "answers")
+    show_rows(("round", "height", "attempts", "answers"), found, as_json)
+    if retry and not as_json:
+        typer.echo(f"{len(found)} rounds are taken up again by the next reconciliation")
+
+
+def show_rows(names: tuple[str, ...], rows: Sequence[tuple[object, ...]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in found]))
+        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
         return
     table = Table(*names, box=None, header_style="dim")
-    for row in found:
+    for row in rows:
         table.add_row(*map(str, row))
     Console().print(table)
-    if retry:
-        typer.echo(f"{len(found)} rounds are taken up again by the next reconciliation")
 
 
 @validator_app.command()
@@ -91,7 +85,7 @@ def audit(
         text=held.text,
         shape=settings.shape(),
     )
-    with closing(held.pool), begin(held.pool) as conn:
+    with begin_once(settings.database_url) as conn:
         found = audit_epoch(conn, epoch, lens)
     if as_json:
         typer.echo(json.dumps({**asdict(found), "agrees": found.agrees}))

@@ -61,9 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen in MOUNTS:
         point_at_cluster()
-    if chosen == "validator" and "run" not in words:  # A Validator of one's own has its own store.
-        point_at_validator()
     try:
+        # A Validator of one's own has its own store.
+        if chosen == "validator" and not {"run", "--help"} & {*words}:
+            point_at_validator()
         build_app(chosen)(words, prog_name="taonet")
     except Exception as error:
         typer.echo(f"taonet: {tell(error)}", err=True)

@@ -48,6 +48,7 @@ def point_at_validator() -> None:
     Set what is not set so that one can look into a Validator of the local cluster: the one that
     TAONET_VALIDATOR_NAME names, else the first.
     """
+    from taonet.kit.errors import NotFound
     from taonet.local.home import Home
     from taonet.local.postgres import postgres_url
     from taonet.local.secret_files import load_secret
@@ -60,6 +61,11 @@ def point_at_validator() -> None:
     owner, secrets = name.replace("-", "_"), Home(path).secrets
     passwords = {each: load_secret(secrets, each) for each in ("postgres", "valkey")}
     own = load_secret(secrets, f"database-{owner}")
+    if ports and own is None and "TAONET_DATABASE_URL" not in os.environ:
+        raise NotFound(
+            f"no Validator {name!r} in {path}: TAONET_VALIDATOR_NAME names another, or "
+            "TAONET_DATABASE_URL and TAONET_REDIS_URL lead to one elsewhere"
+        )
     if own is None or not ports.keys() >= passwords.keys():
         return
     stores = Stores(

@@ -27,10 +27,13 @@ def new(
 ) -> None:
     """Make a wallet; keys that exist are left alone."""
     folder = wallet_folder()
+    is_there = (folder / name / "coldkey").exists()
     password = given_password() if encrypt else None
-    if encrypt and password is None and not (folder / name / "coldkey").exists():
+    if encrypt and password is None and not is_there:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     ensure_wallet(folder, name, hotkey or ["default"], password)
+    if is_there:
+        typer.echo(f"{name} has a coldkey already, which stays as it was", err=True)
     for key in read_keys(folder, name):
         typer.echo(f"{key['name']:<24} {key['address']}")
 

@@ -120,6 +120,17 @@ def begin(pool: ConnectionPool) -> Iterator[Connection]:
 
 
 @contextmanager
+def begin_once(database_url: str) -> Iterator[Connection]:
+    """
+    Give a transaction on a connection of its own, for a command that asks once and ends.
+
+    A pool tries again where Postgres is away; this raises `psycopg.OperationalError` at once.
+    """
+    with psycopg.connect(database_url, **WIRE) as conn:
+        yield conn
+
+
+@contextmanager
 def begin_together(conn: Connection) -> Iterator[Connection]:
     """
     Begin a transaction whose statements are sent without waiting for each other's answers.

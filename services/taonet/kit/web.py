@@ -31,6 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
 from taonet.kit.exposition import Exposition
+from taonet.kit.lifespans import tell_plainly
 from taonet.kit.logging import configure_logging, get_logger
 from taonet.kit.metrics import METHODS, REFUSALS, REQUEST_SECONDS
 from taonet.kit.tracing import configure_tracing, is_tracing, span
@@ -134,7 +135,9 @@ def _render_malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return _render_refusal(request, Malformed(f"{where}: {first['msg']}"))
+    # What a validator of ours says is the sentence; pydantic puts the exception's kind before it.
+    message = first["msg"].removeprefix("Value error, ")
+    return _render_refusal(request, Malformed(f"{where}: {message}"))
 
 
 def _render_away(request: Request, error: Exception) -> JSONResponse:
@@ -182,7 +185,8 @@ class _Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            is_lifespan = scope["type"] == "lifespan"
+            await self.app(scope, receive, tell_plainly(send) if is_lifespan else send)
             return
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id

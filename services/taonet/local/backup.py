@@ -66,7 +66,8 @@ def back_up(settings: LocalSettings, target: Path) -> Manifest:
     """
     home = settings.data_directory()
     state = home.load_running_state()
-    stores = prepare_stores(settings, home)
+    # The cluster is where it was started, whatever this command's environment says.
+    stores = prepare_stores(settings.model_copy(update={"port_base": state.port_base}), home)
     fresh = target.with_name(f"{target.name}.new")
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / DUMP
@@ -135,7 +136,9 @@ def _unpack(source: Path, folder: Path) -> Manifest:
         manifest = Manifest(**json.loads((folder / MANIFEST).read_text()))
         damaged = _sha256(folder / DUMP) != manifest.dump_sha256
     except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError, TypeError) as error:
-        raise Malformed(f"{source} is not a whole backup ({error}); take another one") from None
+        # tarfile tells what it tried, a line for each.
+        reason, *_ = str(error).split("\n")
+        raise Malformed(f"{source} is not a whole backup ({reason}); take another one") from None
     if damaged or manifest.format != FORMAT:
         raise Malformed(f"{source} is damaged or of another version; take another one")
     return manifest
@@ -177,7 +180,7 @@ def run_program(database_url: str, program: str, *arguments: str) -> str:
     command = [str(programs() / program), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Unavailable(f"{program} failed: {done.stderr.strip()[-400:]}")
+        raise Unavailable(f"{program} failed: {' '.join(done.stderr.split())[-400:]}")
     return done.stdout
 
 

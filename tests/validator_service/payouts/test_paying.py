@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import wait_until
+
 from chain_service.client import AsyncChainClient
 from validator_service.ledger.deposits import derive_treasury_keypair
 from validator_service.payouts.audit import Auditor
@@ -64,9 +66,7 @@ def test_little_is_kept_until_it_is_worth_sending(books: Any) -> None:
     # Now it is enough to send, but the take does not pay the chain's fees; capital does.
     assert books.payer.open_payout() is None
     books.chain.transfer(TREASURY, 20_000_000)
-    deadline = time.monotonic() + 20
-    while audit(books).capital_rao == 0 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: audit(books).capital_rao > 0)
     pay(books)
 
     assert books.chain.free_rao(books.chain.owner.ss58_address) == 10_000

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from taonet.kit.keys import check_address
 from taonet.kit.money import format_tao, parse_tao
 from validator_service.client import GatewayClient
 from validator_service.ledger.commands import WALLET_PATH, Account, Wallets, signing_for
@@ -29,6 +30,8 @@ def statement(
     as_json: AsJson = False,
 ) -> None:
     """List payouts to Servers, each with the calls that it pays."""
+    if coldkey is not None:
+        check_address(coldkey)
     with GatewayClient(gateway) as client:
         found = client.payouts(coldkey=coldkey, limit=limit)
     typer.echo(found.model_dump_json() if as_json else describe(found))
