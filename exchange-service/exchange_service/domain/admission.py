@@ -38,7 +38,9 @@ from exchange_service.domain.symbol import (
 )
 from exchange_service.domain.triggers import STOPS, is_reached
 
-LIMIT, LIMIT_MAKER, MARKET = Kind.LIMIT, Kind.LIMIT_MAKER, Kind.MARKET
+LIMIT: Final = Kind.LIMIT
+LIMIT_MAKER: Final = Kind.LIMIT_MAKER
+MARKET: Final = Kind.MARKET
 STOP_LIMITS: Final = frozenset({Kind.STOP_LOSS_LIMIT, Kind.TAKE_PROFIT_LIMIT})
 GTC: Final = TimeInForce.GTC
 

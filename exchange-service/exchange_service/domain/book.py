@@ -2,14 +2,19 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from typing import Any, Final
+
+from mypy_extensions import mypyc_attr
 
 from exchange_service.domain.accounts import Account
 from exchange_service.domain.commands import PlaceOrder, Side
 from exchange_service.domain.symbol import PPM, RAO_PER_TAO
 
-BUY, SELL = Side.BUY, Side.SELL
+BUY: Final = Side.BUY
+SELL: Final = Side.SELL
 
 
+@mypyc_attr(free_list_len=1)
 class Order:
     """An accepted order while it lives."""
 
@@ -20,9 +25,11 @@ class Order:
         "buying",
         "charged_sat",
         "executed_sat",
+        "key",
         "leaves_rao",
         "level",
         "maker_ppm",
+        "order_id",
         "pair",
         "prevented_rao",
         "price_sat",
@@ -36,7 +43,16 @@ class Order:
     )
 
     def __init__(self, terms: PlaceOrder, account: Account, quantity_rao: int) -> None:
+        # Its place in the book, while it rests there. It comes first, for the orders before and
+        # after are touched with this one: so a compiled one is touched in one line of the cache.
+        self.before: Order | None = None
+        self.after: Order | None = None
+        self.level: Level | None = None
         self.terms = terms
+        self.order_id = terms.order_id
+        # Any: what is compiled keeps it as Python's own number, made once, which a dictionary
+        # then finds by being the same and need not compare.
+        self.key: Any = self.order_id
         self.account = account
         self.buying = terms.side is BUY
         self.price_sat = terms.price_sat
@@ -56,12 +72,8 @@ class Order:
         self.reserved = 0
         """What its account has locked for it: satoshi for a buy, rao for a sale."""
         self.pair: Pair | None = None
-        # Its place in the book, while it rests there.
-        self.level: Level | None = None
         self.shown_rao = 0
         """What of its leaves the book shows: all, or the current slice of an iceberg."""
-        self.before: Order | None = None
-        self.after: Order | None = None
 
     @property
     def executed_rao(self) -> int:
@@ -98,15 +110,18 @@ class Pair:
         return self.below if leg is self.above else self.above
 
 
+@mypyc_attr(free_list_len=1)
 class Level:
     """The orders at one price, first come first served: a list linked through the orders."""
 
-    __slots__ = ("first", "last", "price_sat", "quantity_rao")
+    __slots__ = ("changed", "first", "last", "price_sat", "quantity_rao")
 
     def __init__(self, price_sat: int) -> None:
         self.price_sat = price_sat
         self.quantity_rao = 0
         """What its orders show, together."""
+        self.changed = False
+        """Whether its side has noted a change since the last publication."""
         self.first: Order | None = None
         self.last: Order | None = None
 
@@ -159,13 +174,15 @@ class BookSide:
         level = self.levels.get(price_sat)
         if level is None:
             level = self.levels[price_sat] = Level(price_sat)
-            insort(self.keys, price_sat * self.sign)
-            self.best = self.levels[self.keys[-1] * self.sign]
+            key = price_sat * self.sign
+            insort(self.keys, key)
+            if self.keys[-1] == key:
+                self.best = level
         level.append(order)
         order.level = level
         order.shown_rao = slice_of(order)
         level.quantity_rao += order.shown_rao
-        self.changed[price_sat] = None
+        self.note_change(level)
 
     def remove(self, order: Order) -> None:
         level = order.level
@@ -175,7 +192,13 @@ class BookSide:
         level.quantity_rao -= order.shown_rao
         if level.first is None:
             self._drop(level)
-        self.changed[level.price_sat] = None
+        self.note_change(level)
+
+    def note_change(self, level: Level) -> None:
+        """Have the level told of at the next publication."""
+        if not level.changed:
+            level.changed = True
+            self.changed[level.price_sat] = None
 
     def _drop(self, level: Level) -> None:
         key = level.price_sat * self.sign
@@ -239,7 +262,11 @@ class OrderBook:
         for side, half in ((BUY, self.bids), (SELL, self.asks)):
             for price_sat in half.changed:
                 level = half.levels.get(price_sat)
-                changes.append((side, price_sat, level.quantity_rao if level else 0))
+                if level is None:
+                    changes.append((side, price_sat, 0))
+                    continue
+                level.changed = False
+                changes.append((side, price_sat, level.quantity_rao))
             half.changed.clear()
         return changes
 

@@ -151,11 +151,12 @@ def pass_deadlines(state: State, command: PassDeadlines) -> list[Fact]:
 
 def _find_open(state: State, account_id: int, order_id: int, client_order_id: str) -> Order | None:
     """Return the account's open order that the given ids, one or both, agree on."""
-    account = state.accounts.get(account_id)
-    if account is None:
-        return None
-    order = state.orders.get(order_id) if order_id else account.orders.get(client_order_id)
-    if order is None or order.account is not account:
+    if order_id:
+        order = state.orders.get(order_id)
+    else:
+        account = state.accounts.get(account_id)
+        order = account.orders.get(client_order_id) if account is not None else None
+    if order is None or order.account.account_id != account_id:
         return None
     if client_order_id and order.terms.client_order_id != client_order_id:
         return None
@@ -193,7 +194,7 @@ def _show_less(state: State, order: Order) -> None:
     shown_rao = min(order.shown_rao, slice_of(order))
     level.quantity_rao -= order.shown_rao - shown_rao
     order.shown_rao = shown_rao
-    (state.book.bids if order.buying else state.book.asks).changed[level.price_sat] = None
+    (state.book.bids if order.buying else state.book.asks).note_change(level)
     state.book.update_id += 1
 
 

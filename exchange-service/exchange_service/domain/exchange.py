@@ -59,8 +59,8 @@ class Exchange(State):
     def apply(self, command: Command) -> list[Fact]:
         """Do what the command says and return what happened; a rejection changes nothing."""
         # What nearly all commands are need not be looked up.
-        if isinstance(command, PlaceOrder):
+        if type(command) is PlaceOrder:
             return placing.place_order(self, command)
-        if isinstance(command, CancelOrder):
+        if type(command) is CancelOrder:
             return ending.cancel_order(self, command)
         return self._handlers[type(command)](command)

@@ -29,7 +29,8 @@ from exchange_service.domain.facts import (
     WithdrawalSettled,
 )
 
-BTC, TAO = Asset.BTC, Asset.TAO
+BTC: Final = Asset.BTC
+TAO: Final = Asset.TAO
 
 
 class Pocket(StrEnum):
@@ -39,7 +40,8 @@ class Pocket(StrEnum):
     """Kept for an open order or a withdrawal on its way."""
 
 
-FREE, LOCKED = Pocket.FREE, Pocket.LOCKED
+FREE: Final = Pocket.FREE
+LOCKED: Final = Pocket.LOCKED
 
 
 class Transfer(NamedTuple):

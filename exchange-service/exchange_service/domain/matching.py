@@ -1,6 +1,8 @@
 """Price, then time: how an arriving order meets the book, and what each trade moves."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from exchange_service.domain.accounts import FEES
 from exchange_service.domain.book import BookSide, Level, Order
@@ -17,41 +19,34 @@ from exchange_service.domain.state import State
 from exchange_service.domain.symbol import PPM, RAO_PER_TAO, STEP_RAO
 
 FOK: Final = TimeInForce.FOK
+TIME_IN_FORCE: Final = Expiry.TIME_IN_FORCE
 NONE: Final = SelfTrade.NONE
 EXPIRE_MAKER: Final = SelfTrade.EXPIRE_MAKER
 ENDS_TAKER: Final = frozenset({SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH})
 SHRINKS_BOTH: Final = frozenset({SelfTrade.DECREMENT, SelfTrade.TRANSFER})
 
 
-class Fillable(NamedTuple):
-    """What an order would do at once."""
-
-    quantity_rao: int
-    """Traded."""
-    quote_sat: int
-    """Traded, at the makers' prices."""
-    prevented_rao: int
-    """Not traded, for it met orders of its own account (DECREMENT)."""
-
-
 def calculate_fillable(
     opposite: BookSide, order: Order, limit_sat: int, quantity_rao: int | None, quote_sat: int = 0
-) -> Fillable:
-    """Walk the opposite side as the match will, changing nothing.
+) -> "Walk":
+    """Walk the opposite side as the match will, changing nothing, and return what would be done.
 
     The walk ends at the limit price, where `quantity_rao` or else `quote_sat` is used up, or where
     the account's own order stands in the way and its self-trade mode ends the taker.
     """
     walk = Walk(order, quantity_rao, quote_sat)
-    for level in opposite.in_levels():
-        price_sat = level.price_sat
+    levels, sign = opposite.levels, opposite.sign
+    # As `in_levels` yields them, without the generator: a market order looks at one or two.
+    for key in reversed(opposite.keys):
+        price_sat = key * sign
         if price_sat > limit_sat if order.buying else price_sat < limit_sat:
             break
-        if not walk.pass_level(level):
+        if not walk.pass_level(levels[price_sat]):
             break
-    return Fillable(walk.filled_rao, walk.filled_sat, walk.prevented_rao)
+    return walk
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Walk:
     """How far along the book an order has come that only looks."""
 
@@ -72,8 +67,11 @@ class Walk:
         self.left_sat = quote_sat
         """What of the quote is not used yet, where there is no quantity."""
         self.filled_rao = 0
+        """Traded."""
         self.filled_sat = 0
+        """Traded, at the makers' prices."""
         self.prevented_rao = 0
+        """Not traded, for it met orders of its own account (DECREMENT)."""
 
     def pass_level(self, level: Level) -> bool:
         """Meet a level's orders as a taker does; return whether the walk goes on.
@@ -129,8 +127,9 @@ def match(
     opposite = state.book.asks if buying else state.book.bids
     if order.terms.time_in_force is FOK:
         quantity_rao = order.leaves_rao
-        if calculate_fillable(opposite, order, limit_sat, quantity_rao)[0] < quantity_rao:
-            return Expiry.TIME_IN_FORCE
+        walk = calculate_fillable(opposite, order, limit_sat, quantity_rao)
+        if walk.filled_rao < quantity_rao:
+            return TIME_IN_FORCE
     mode = order.terms.self_trade
     while order.leaves_rao:
         level = opposite.best
@@ -152,7 +151,7 @@ def match(
             continue
         if not maker.shown_rao:
             opposite.show_next(maker)
-        opposite.changed[level.price_sat] = None
+        opposite.note_change(level)
         state.book.update_id += 1
     return None
 
@@ -194,20 +193,19 @@ def _trade(state: State, taker: Order, maker: Order, level: Level, time_ms: int)
     state.accounts[FEES].free_sat += taker_fee_sat + maker_fee_sat
     state.last_price_sat = price_sat
     state.last_trade_id += 1
-    taker_terms, maker_terms = taker.terms, maker.terms
     return Traded(
         time_ms,
         state.last_trade_id,
         price_sat,
         quantity_rao,
         quote_sat,
-        taker_terms.side,
-        taker_terms.order_id,
-        taker_terms.account_id,
+        taker.terms.side,
+        taker.order_id,
+        taker_account.account_id,
         taker.leaves_rao + taker.unpaid_rao,
         taker_fee_sat,
-        maker_terms.order_id,
-        maker_terms.account_id,
+        maker.order_id,
+        maker_account.account_id,
         maker.leaves_rao,
         maker_fee_sat,
         released_sat,
@@ -276,7 +274,7 @@ def _shrink_maker(state: State, maker: Order, maker_rao: int) -> int:
     shown_rao = min(maker.shown_rao, maker.leaves_rao)
     level.quantity_rao -= maker.shown_rao - shown_rao
     maker.shown_rao = shown_rao
-    (state.book.bids if maker.buying else state.book.asks).changed[level.price_sat] = None
+    (state.book.bids if maker.buying else state.book.asks).note_change(level)
     state.book.update_id += 1
     before = maker.reserved
     state.lock(maker, maker.calculate_reserve())

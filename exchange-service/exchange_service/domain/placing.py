@@ -20,7 +20,13 @@ from exchange_service.domain.facts import (
     Rejected,
     Traded,
 )
-from exchange_service.domain.matching import calculate_fillable, end_pair, expire, match
+from exchange_service.domain.matching import (
+    TIME_IN_FORCE,
+    calculate_fillable,
+    end_pair,
+    expire,
+    match,
+)
 from exchange_service.domain.pairs import check_pair
 from exchange_service.domain.refusals import (
     INSUFFICIENT_BALANCE,
@@ -51,12 +57,14 @@ def place_order(state: State, terms: PlaceOrder) -> list[Fact]:
         return [Rejected(WOULD_TAKE)]
 
     state.last_order_id = terms.order_id
-    facts: list[Fact] = []
+    # Its facts come after it, and only they tell what stays locked.
+    accepted = OrderAccepted(terms, order.quantity_rao, 0)
+    facts: list[Fact] = [accepted]
     if terms.stop_price_sat:
         _wait(state, order, reserve)
     else:
         _enter(state, order, order.price_sat, terms.time_ms, facts)
-    facts.insert(0, OrderAccepted(terms, order.quantity_rao, order.reserved))
+    accepted.reserved = order.reserved
     if len(facts) > 1:
         run_triggers(state, terms.time_ms, last_price_sat, facts)
     return facts
@@ -73,14 +81,14 @@ def _place_at_any_price(state: State, account: Account, terms: PlaceOrder) -> li
         if order.buying:
             budget_sat = _without_fee(budget_sat, order.taker_ppm)
         fillable = calculate_fillable(opposite, order, limit_sat, None, budget_sat)
-        order.quantity_rao = order.leaves_rao = fillable.quantity_rao + fillable.prevented_rao
+        order.quantity_rao = order.leaves_rao = fillable.filled_rao + fillable.prevented_rao
         if not order.quantity_rao:
             return [Rejected(NO_LIQUIDITY)]
     else:
         fillable = calculate_fillable(opposite, order, limit_sat, order.quantity_rao)
     cost = order.quantity_rao
     if order.buying:
-        cost = _with_fee(fillable.quote_sat, order.taker_ppm)
+        cost = _with_fee(fillable.filled_sat, order.taker_ppm)
     if free_of(account, order.buying) < cost:
         return [Rejected(INSUFFICIENT_BALANCE)]
 
@@ -147,7 +155,7 @@ def _enter(state: State, order: Order, limit_sat: int, time_ms: int, facts: list
         _rest(state, order)
         state.lock(order, order.calculate_reserve())
     else:
-        facts.append(expire(state, order, expiry or Expiry.TIME_IN_FORCE, time_ms))
+        facts.append(expire(state, order, expiry or TIME_IN_FORCE, time_ms))
 
 
 def _rest(state: State, order: Order) -> None:
@@ -205,10 +213,10 @@ def _enter_at_any_price(
     if order.buying:
         free_sat = order.account.free_sat
         fillable = calculate_fillable(state.book.asks, order, limit_sat, order.leaves_rao)
-        if _with_fee(fillable.quote_sat, order.taker_ppm) > free_sat:
+        if _with_fee(fillable.filled_sat, order.taker_ppm) > free_sat:
             budget_sat = _without_fee(free_sat, order.taker_ppm)
             fillable = calculate_fillable(state.book.asks, order, limit_sat, None, budget_sat)
-            paid_rao = fillable.quantity_rao + fillable.prevented_rao
+            paid_rao = fillable.filled_rao + fillable.prevented_rao
             order.unpaid_rao, order.leaves_rao = order.leaves_rao - paid_rao, paid_rao
     expiry = match(state, order, limit_sat, time_ms, facts)
     if order.unpaid_rao:
@@ -216,7 +224,7 @@ def _enter_at_any_price(
         order.unpaid_rao = 0
         expiry = expiry or Expiry.NO_FUNDS
     if order.leaves_rao or expiry is not None:
-        facts.append(expire(state, order, expiry or Expiry.TIME_IN_FORCE, time_ms))
+        facts.append(expire(state, order, expiry or TIME_IN_FORCE, time_ms))
 
 
 def _would_take(state: State, order: Order) -> bool:

@@ -28,15 +28,13 @@ class State:
 
     def open(self, order: Order) -> None:
         """Remember an order that stays."""
-        terms = order.terms
-        self.orders[terms.order_id] = order
-        order.account.orders[terms.client_order_id] = order
+        self.orders[order.key] = order
+        order.account.orders[order.terms.client_order_id] = order
 
     def close(self, order: Order) -> None:
         """Forget an order, wherever it was."""
-        terms = order.terms
-        del self.orders[terms.order_id]
-        del order.account.orders[terms.client_order_id]
+        del self.orders[order.key]
+        del order.account.orders[order.terms.client_order_id]
         if order.level is None:
             self.triggers.remove(order)
             order.account.waiting -= 1
