@@ -52,7 +52,7 @@ check: $(DEV_STAMP)  ## style, types, and which part may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP) $(if $(filter engine exchange recovery streams,$(NAME)),compile) $(if $(filter engine,$(NAME)),build/peers)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
+bench: $(DEV_STAMP) $(if $(filter chain engine exchange recovery streams sync,$(NAME)),compile) $(if $(filter engine,$(NAME)),build/peers)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
 chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
@@ -68,8 +68,8 @@ simulate-faults: $(DEV_STAMP)  ## thousands of histories of the ledgers' cores, 
 chaos: $(DEV_STAMP)  ## kill, freeze and cut every process of a live box 210 times while users work; audit
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-compile: $(DEV_STAMP)  ## have mypyc compile the exchange's hot path: orders at two thirds of the work; needs a C compiler
-	$(BIN)/python tools/compile_engine.py
+compile: $(DEV_STAMP)  ## have mypyc compile the exchange's and the chain's hot paths: about half the work; needs a C compiler
+	$(BIN)/python tools/compile_services.py
 
 bench-peers: build/peers  ## the engines that `make bench NAME=engine` compares with, in build/peers
 

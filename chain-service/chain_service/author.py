@@ -19,7 +19,6 @@ from psycopg import Connection
 
 from chain_service import ledger_repository, mempool_repository
 from chain_service.domain.blocks import AppliedBlock, apply_block, check_loaded, make_genesis
-from chain_service.domain.execution import Event
 from chain_service.domain.headers import Header
 from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
@@ -154,8 +153,7 @@ class Author:
         gone = {*sequences, *(entry.sequence for entry in choice.expired)}
         seen = MempoolSeen(len(self._waiting) - len(gone), self._last_sequence)
         with self._conn.transaction():
-            bodies = [tell_fields(event) for _, event in block.events]
-            ledger_repository.save_block(self._conn, block, bodies, microseconds, sequences, seen)
+            ledger_repository.save_block(self._conn, block, microseconds, sequences, seen)
             self._expire(choice.expired)
             outbox.record(self._conn, BLOCKS_STREAM, tell_block(block))
         written = time.perf_counter()
@@ -200,7 +198,7 @@ def ensure_genesis(
         block = sign_block(make_genesis(parameters, time.time_ns() // 1_000_000), keypair)
         with conn.transaction():
             ledger_repository.insert_genesis(conn, block.header.block_hash, parameters)
-            ledger_repository.save_block(conn, block, [], 0)
+            ledger_repository.save_block(conn, block, 0)
         return parameters
     wanted, have = parameters.as_json(), stored.as_json()
     differing = [name for name in wanted if wanted[name] != have[name]]
@@ -211,13 +209,6 @@ def ensure_genesis(
             f"{wanted[name]!r}; set it back, or start a new chain in an empty database"
         )
     return stored
-
-
-def tell_fields(event: Event) -> dict[str, Any]:
-    """Return an event's fields as they travel: amounts are strings."""
-    return {
-        name: str(value) if name.endswith("_rao") else value for name, value in event.fields.items()
-    }
 
 
 def tell_block(block: AppliedBlock) -> BlockSealed:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from chain_service import ledger_repository, sync_repository
-from chain_service.author import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, tell_fields
+from chain_service.author import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX
 from chain_service.client import ChainClient, ChainRefusal
 from chain_service.domain.blocks import AppliedBlock, check_loaded
 from chain_service.domain.state import State
@@ -168,9 +168,8 @@ class Follower:
         started = time.perf_counter()
         block = self._apply(sealed)
         self._changed.gather(block.layer)
-        told = [tell_fields(event) for _, event in block.events]
         microseconds = int((time.perf_counter() - started) * 1e6)
-        self._batch.append(Followed(sealed, block, told, microseconds))
+        self._batch.append(Followed(sealed, block, microseconds))
         self._extrinsics += len(sealed.orders)
 
     def _apply(self, sealed: SealedBlock) -> AppliedBlock:

@@ -5,10 +5,8 @@ A block is one transaction: block, extrinsics, events, changed state, outbox. It
 true, with the authorship checked in the same breath, or nothing of it does.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -24,8 +22,8 @@ from chain_service.domain.roots import StateChange
 from chain_service.domain.rows import pack_row, unpack_row
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters, Neuron, Scores
-from taonet.kit.keys import ADDRESSES_KEPT
-from taonet.kit.rows import NULL, copy_rows, escape_json, write_array
+from chain_service.rows import write_events
+from taonet.kit.rows import copy_rows, write_array
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
@@ -38,6 +36,7 @@ NEURON_FIELDS = tuple(
     field.name for field in fields(Neuron) if field.name not in ("scores", "stakes_rao")
 )
 SCORE_FIELDS = tuple(field.name for field in fields(Scores))
+COUNTER_FIELDS = tuple(field.name for field in fields(Counters))
 NEURON_COLUMNS = (*NEURON_FIELDS, *SCORE_FIELDS, "stake_rao", "leaf_hash")
 UPSERT_NEURONS = (
     f"INSERT INTO neuron ({', '.join(NEURON_COLUMNS)}) "  # noqa: S608 (our own columns)
@@ -118,7 +117,7 @@ def insert_genesis(
 
 def load_header(conn: Connection, height: int | None = None) -> Header:
     """Return the newest block's header, or that of a height."""
-    names = ", ".join(Header.__slots__)
+    names = ", ".join(field.name for field in fields(Header))
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             f"SELECT {names} FROM block "  # noqa: S608 (our own columns)
@@ -180,7 +179,6 @@ def load_counters(conn: Connection) -> Counters:
 def save_block(
     conn: Connection,
     block: AppliedBlock,
-    events: Sequence[dict[str, Any]],
     apply_microseconds: int,
     sequences: Sequence[int] = (),
     mempool: MempoolSeen = NOTHING_SEEN,
@@ -188,11 +186,11 @@ def save_block(
     """
     Write all of a block, or raise NotLeading.
 
-    `events` are the block's as they are told, `sequences` its extrinsics' places in the mempool.
+    `sequences` are its extrinsics' places in the mempool.
     """
     insert_block(conn, block, apply_microseconds)
     _move_extrinsics(conn, block, sequences)
-    copy_rows(conn, EVENT_TABLE, write_events(block, events))
+    copy_rows(conn, EVENT_TABLE, write_events(block))
     save_state(conn, block.layer)
     beat(conn, mempool)
     notify(conn, block.header.height)
@@ -241,24 +239,6 @@ def write_block(block: AppliedBlock, header: Header, apply_microseconds: int) ->
         counters.pot_rao,
         apply_microseconds,
     )
-
-
-def write_events(block: AppliedBlock, events: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield a block's events as rows of EVENT_TABLE."""
-    height = block.header.height
-    for index, ((extrinsic_index, event), told) in enumerate(
-        zip(block.events, events, strict=True)
-    ):
-        cause = NULL if extrinsic_index is None else extrinsic_index
-        body = escape_json(orjson.dumps(told).decode())
-        tag = tag_account(told["receiver"]) if event.kind == "Transferred" else NULL
-        yield f"{height}\t{index}\t{cause}\t{event.kind}\t{body}\t{tag}\n"
-
-
-@lru_cache(ADDRESSES_KEPT)
-def tag_account(address: str) -> int:
-    """Return what an account's rows are looked up by: 32 bits, as Postgres' `account_tag` does."""
-    return int.from_bytes(hashlib.sha256(address.encode()).digest()[:4], "big", signed=True)
 
 
 def _move_extrinsics(conn: Connection, block: AppliedBlock, sequences: Sequence[int]) -> None:
@@ -319,7 +299,7 @@ def save_state(conn: Connection, layer: State) -> None:
     conn.execute(
         "INSERT INTO counters (entries) VALUES (%s) "
         "ON CONFLICT (single) DO UPDATE SET entries = excluded.entries",
-        (Jsonb({name: getattr(layer.counters, name) for name in Counters.__slots__}),),
+        (Jsonb({name: getattr(layer.counters, name) for name in COUNTER_FIELDS}),),
     )
 
 

@@ -1,11 +1,10 @@
 """What each parameter of a chain means, read from the code that defines it, beside the presets."""
 
 import ast
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chain_service.domain import parameters
+from chain_service.compiled import HOT
 from chain_service.domain.parameters import PRESETS, ChainParameters
 
 UNITS = {
@@ -69,7 +68,8 @@ def write_value(value: object) -> str:
 
 def _read_docstrings(class_name: str) -> Iterator[tuple[str, str]]:
     """Yield the fields of a class, each with the text below it."""
-    module = ast.parse(inspect.getsource(parameters))
+    # The source, also where what was compiled of it runs.
+    module = ast.parse((HOT.package / "domain" / "parameters.py").read_text())
     [definition] = [
         node for node in module.body if isinstance(node, ast.ClassDef) and node.name == class_name
     ]

@@ -21,7 +21,7 @@ from pydantic import FailFast, TypeAdapter, ValidationError
 
 from chain_service.domain.blocks import Order
 from chain_service.domain.headers import SEALED_FIELDS, Header
-from chain_service.orders import read_order, verify_order
+from chain_service.orders import SignedOrder, read_order, read_transfer, verify
 from chain_service.schemas import Extrinsic
 from chain_service.schemas import Header as ToldHeader
 from taonet.kit.errors import Malformed, Refusal
@@ -154,8 +154,7 @@ def _check_line(trusted: TrustedBlock, line: bytes) -> Plain:
         check_signature(header.author, bytes.fromhex(header.block_hash), header.signature)
         if height == trusted.height and header.block_hash != trusted.block_hash:
             raise BadBlock(f"its hash is {header.block_hash}, trusted was {trusted.block_hash}")
-        read = verify_order if height > trusted.height else read_order
-        signed = [read(item) for item in EXTRINSICS.validate_python(told["extrinsics"])]
+        signed = _read_extrinsics(told["extrinsics"], height > trusted.height)
     except (Refusal, ValidationError, ValueError, TypeError, LookupError, AttributeError) as error:
         named = "a line" if height is None else f"block {height}"
         raise BadBlock(f"{named} is not as it was signed: {error}") from None
@@ -163,6 +162,27 @@ def _check_line(trusted: TrustedBlock, line: bytes) -> Plain:
     orders: list[tuple[Any, ...]] = [tuple(entry.order) for entry in signed]
     bodies = [entry.body for entry in signed]
     return values, orders, bodies, {entry.genesis_hash for entry in signed}, told.get("parameters")
+
+
+def _read_extrinsics(items: Any, with_signatures: bool) -> list[SignedOrder]:
+    """Read plain transfers by hand and all others as the schema has them; check who signed."""
+    plain = [read_transfer(item) for item in items] if isinstance(items, list) else []
+    rest = (
+        [item for item, read in zip(items, plain, strict=True) if read is None] if plain else items
+    )
+    try:
+        others = iter(EXTRINSICS.validate_python(rest))
+    except ValidationError:
+        # Once more, as a whole: so the error tells which of them it is.
+        EXTRINSICS.validate_python(items)
+        raise
+    signed = []
+    for item, found in zip(items, plain, strict=True):
+        read = read_order(next(others)) if found is None else found
+        if with_signatures:
+            verify(read, item["signature"])
+        signed.append(read)
+    return signed
 
 
 def _revive(found: Plain | BadBlock) -> SealedBlock:

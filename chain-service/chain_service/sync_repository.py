@@ -4,7 +4,7 @@ Every SQL statement of a follower: many blocks in one transaction, by COPY; and 
 The state is written as the author writes it (`ledger_repository`), once for all blocks of a batch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -14,8 +14,9 @@ from psycopg import Connection
 from chain_service import ledger_repository
 from chain_service.domain.blocks import AppliedBlock
 from chain_service.domain.state import State
+from chain_service.rows import write_events, write_extrinsics
 from chain_service.sealed import SealedBlock
-from taonet.kit.rows import NULL, copy_rows, escape, escape_json
+from taonet.kit.rows import copy_rows
 
 EXTRINSIC_TABLE: Final = "extrinsic (hash, height, index, status, error, fee_rao, body, signer_tag)"
 
@@ -26,8 +27,6 @@ class Followed:
 
     sealed: SealedBlock
     block: AppliedBlock
-    told: Sequence[dict[str, Any]]
-    """Its events as they are told."""
     microseconds: int
 
 
@@ -38,8 +37,9 @@ def save_blocks(conn: Connection, blocks: Sequence[Followed], layer: State) -> N
     with conn.cursor().copy(f"COPY block ({ledger_repository.BLOCK_COLUMNS}) FROM STDIN") as copy:
         for block in map(_write_block, blocks):
             copy.write_row(block)
-    copy_rows(conn, EXTRINSIC_TABLE, chain.from_iterable(map(_write_extrinsics, blocks)))
-    events = (ledger_repository.write_events(entry.block, entry.told) for entry in blocks)
+    extrinsics = (write_extrinsics(entry.block, entry.sealed.bodies) for entry in blocks)
+    copy_rows(conn, EXTRINSIC_TABLE, chain.from_iterable(extrinsics))
+    events = (write_events(entry.block) for entry in blocks)
     copy_rows(conn, ledger_repository.EVENT_TABLE, chain.from_iterable(events))
     ledger_repository.save_state(conn, layer)
     ledger_repository.beat(conn)
@@ -64,13 +64,3 @@ def delete_halt(conn: Connection) -> bool:
 def _write_block(followed: Followed) -> tuple[Any, ...]:
     header = followed.sealed.header
     return ledger_repository.write_block(followed.block, header, followed.microseconds)
-
-
-def _write_extrinsics(followed: Followed) -> Iterable[str]:
-    height = followed.sealed.header.height
-    sealed = followed.sealed
-    entries = zip(followed.block.outcomes, sealed.orders, sealed.bodies, strict=True)
-    for index, ((digest, error, fee_rao), order, body) in enumerate(entries):
-        tag = ledger_repository.tag_account(order.signer)
-        fate = f"included\t{NULL}" if error is None else f"failed\t{escape(error)}"
-        yield f"{digest}\t{height}\t{index}\t{fate}\t{fee_rao}\t{escape_json(body)}\t{tag}\n"

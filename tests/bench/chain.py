@@ -19,13 +19,15 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from tests.bench.report import write_report
+from tests.bench.report import tell_build, write_report
 from tests.bench.seeding import seed_chain, sender, stranger
 from tests.bench.transfers import Load, Sent, sign_transfers
 from tests.chain_service.conftest import RunningChain
 from tests.chain_service.stores import KillableStores
 from tests.conftest import wait_until
 from tqdm import tqdm
+
+from chain_service.compiled import HOT
 
 SENDERS = 1_000
 WARM_SECONDS = 5
@@ -185,7 +187,7 @@ def describe(figures: list[Figures]) -> str:
         f"Signed transfers, posted over HTTP by another process in batches of 500 on two "
         f"connections, verified, executed and committed; {SENDERS:,} accounts send, all may "
         "receive; blocks of 2 s (the preset `box`). Everything runs on the same 2 cores. "
-        "`make bench NAME=chain` makes this page.",
+        f"The chain ran {tell_build(HOT)}. `make bench NAME=chain` makes this page.",
         "",
         "| accounts | measured | transfers/s | limit | transfers a block | "
         "applying a block, ms | µs a transfer | acknowledged to block, s |",

@@ -9,7 +9,6 @@ import psycopg
 from tests.bench.sync import new_schema
 
 from chain_service import ledger_repository
-from chain_service.author import tell_fields
 from chain_service.domain.blocks import apply_block
 from chain_service.domain.headers import NO_PARENT, Header
 from chain_service.domain.network import Graph
@@ -31,8 +30,7 @@ def measure_blocks(graph: Graph, runs: int) -> Iterator[tuple[Times, Times]]:
             block = apply_block(state, head, 0, [], parameters)
             executed = _now()
             with conn.transaction():
-                told = [tell_fields(event) for _, event in block.events]
-                ledger_repository.save_block(conn, block, told, 0)
+                ledger_repository.save_block(conn, block, 0)
             written = _now()
             state.absorb(block.layer)
             head = block.header

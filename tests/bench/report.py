@@ -3,7 +3,14 @@
 import os
 from pathlib import Path
 
+from taonet.kit.compiled import HotModules
+
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
+
+
+def tell_build(hot: HotModules) -> str:
+    """Return how a service's hot modules ran."""
+    return "compiled by mypyc (`make compile`)" if hot.find() else "as plain Python"
 
 
 def write_report(name: str, text: str) -> None:

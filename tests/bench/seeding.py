@@ -50,6 +50,6 @@ def seed_chain(chain: RunningChain, senders: list[str], strangers: list[str]) ->
         block = sign_block(AppliedBlock(header, (), (), (), layer, issuance_rao), keypair)
         with conn.transaction():
             conn.execute("SET LOCAL statement_timeout = 0")
-            ledger_repository.save_block(conn, block, [], 0)
+            ledger_repository.save_block(conn, block, 0)
         conn.execute("ANALYZE account")
     return changed

@@ -22,17 +22,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg
-from tests.bench.report import write_report
+from tests.bench.report import tell_build, write_report
 from tests.bench.sync_chain import FUNDS_RAO, PARAMETERS, SealedChain, make_chain, make_empty_chain
 from tests.conftest import free_port, running, wait_until
 
 from chain_service.audit import audit_chain
+from chain_service.compiled import HOT
 from chain_service.domain.blocks import Order, apply_block
 from chain_service.domain.headers import NO_PARENT, Header
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters
-from chain_service.follower import Follower
+from chain_service.follower import BATCH_EXTRINSICS, Follower
 from chain_service.ledger_repository import try_to_lead
 from chain_service.replay import start_replay, without_collector
 from chain_service.sealed import (
@@ -269,6 +270,8 @@ def main() -> None:
         "empty": EMPTY_BLOCKS,
         "runs": RUNS,
         "load": load,
+        "build": tell_build(HOT),
+        "batch": BATCH_EXTRINSICS,
         "first": first,
         "last": last,
     }
@@ -279,10 +282,11 @@ PAGE = """\
 # Checking a chain again
 
 `make bench NAME=sync` on 2 cores, everything on the one machine, whose load was {load:.1f} as the
-run began (0 is idle; at 20, ten wait for each core). {transfers:,} signed transfers in blocks of
-1,000 between 1,000 accounts, and {empty:,} blocks without any; medians of {runs} runs. *Verify* is:
-reading lines, checking every signature in 2 processes, executing, hashing, comparing every root. A
-follower also writes blocks, extrinsics, events and state by COPY, in transactions of 5,000
+run began (0 is idle; at 20, ten wait for each core). The chain ran
+{build}. {transfers:,} signed transfers in blocks of 1,000 between
+1,000 accounts, and {empty:,} blocks without any; medians of {runs} runs. *Verify* is: reading
+lines, checking every signature in 2 processes, executing, hashing, comparing every root. A
+follower also writes blocks, extrinsics, events and state by COPY, in transactions of {batch:,}
 extrinsics, one of which is written as the next is executed; Postgres shares the 2 cores. With a
 *trusted block*, here the last, signatures are left out and all else is done (decisions/0064);
 they take most of the time (decisions/0020 compares libraries). *Processor* is what our processes

@@ -11,7 +11,7 @@ from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 
 from chain_service.events import Paid
 from chain_service.history_client import HistoryClient
-from chain_service.ledger_repository import tag_account
+from chain_service.rows import tag_account
 from chain_service.schemas import Block, SignedLine
 
 ALICE, BOB, SERVER, VALIDATOR = key("Alice"), key("Bob"), key("server"), key("validator")

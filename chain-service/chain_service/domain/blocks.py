@@ -202,15 +202,16 @@ def apply_order(
     A refused call keeps nonce and fee, and leaves nothing else; one that can't pay its fee is
     refused for that. The block's fees flow into the pot together, at its end.
     """
-    free_rao, nonce, slot = layer.accounts[order.signer]
-    assert nonce == order.nonce, "orders are chosen in the order of their nonces"
+    account = layer.accounts[order.signer]
+    assert account.nonce == order.nonce, "orders are chosen in the order of their nonces"
+    nonce = account.nonce + 1
     fee_rao = calculate_fee(order, parameters)
     try:
-        check_holds(order.signer, free_rao, fee_rao)
+        check_holds(order.signer, account.free_rao, fee_rao)
     except Refusal as refusal:
-        layer.accounts[order.signer] = Account(free_rao, nonce + 1, slot)
+        layer.accounts[order.signer] = Account(account.free_rao, nonce, account.slot)
         return Outcome(order.hash, _tell(refusal), 0), []
-    layer.accounts[order.signer] = Account(free_rao - fee_rao, nonce + 1, slot)
+    layer.accounts[order.signer] = Account(account.free_rao - fee_rao, nonce, account.slot)
     scratch.clear(layer.counters)
     run = Execution(scratch, parameters, order.signer)
     try:
@@ -262,7 +263,8 @@ def give_slots(layer: State, count: int) -> int:
     """Number the accounts that are new in this block, by address; return how many there are now."""
     accounts = layer.accounts
     for address in sorted(key for key, account in accounts.items() if account.slot == NO_SLOT):
-        accounts[address] = accounts[address]._replace(slot=count)
+        account = accounts[address]
+        accounts[address] = Account(account.free_rao, account.nonce, count)
         count += 1
     return count
 

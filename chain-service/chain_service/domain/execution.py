@@ -1,12 +1,11 @@
 """What a call works on: the state under its feet, the rules, and who signed."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, final
 
 from chain_service.domain.errors import InsufficientBalance
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.state import State
-from chain_service.domain.values import Account
 
 
 class Event(NamedTuple):
@@ -16,14 +15,13 @@ class Event(NamedTuple):
     fields: dict[str, Any]
 
 
-@dataclass
+@final
 class Execution:
     """One call being carried out. `state` is a layer: what is refused leaves nothing behind."""
 
-    state: State
-    parameters: ChainParameters
-    signer: str
-    events: list[Event] = field(default_factory=list)
+    def __init__(self, state: State, parameters: ChainParameters, signer: str) -> None:
+        self.state, self.parameters, self.signer = state, parameters, signer
+        self.events: list[Event] = []
 
     @property
     def height(self) -> int:
@@ -39,14 +37,14 @@ class Execution:
 
     def credit(self, address: str, amount_rao: int) -> None:
         """Add to an account's free money."""
-        free_rao, nonce, slot = self.state.accounts[address]
-        self.state.accounts[address] = Account(free_rao + amount_rao, nonce, slot)
+        account = self.state.accounts[address]
+        self.state.accounts[address] = account.holding(account.free_rao + amount_rao)
 
     def debit(self, address: str, amount_rao: int) -> None:
         """Take from an account's free money, or refuse."""
-        free_rao, nonce, slot = self.state.accounts[address]
-        check_holds(address, free_rao, amount_rao)
-        self.state.accounts[address] = Account(free_rao - amount_rao, nonce, slot)
+        account = self.state.accounts[address]
+        check_holds(address, account.free_rao, amount_rao)
+        self.state.accounts[address] = account.holding(account.free_rao - amount_rao)
 
     def fill_pot(self, amount_rao: int) -> None:
         """Return money to the pot, from where the next step pays it out again."""

@@ -87,10 +87,11 @@ class State:
     def absorb(self, layer: "State") -> None:
         """Take over what was written in a layer that branched off here."""
         self.accounts.update(layer.accounts)
-        self.neurons.update(layer.neurons)
-        self.uids.update(layer.uids)
-        self.weights.update(layer.weights)
-        self.bonds.update(layer.bonds)
+        if layer.neurons or layer.uids or layer.weights or layer.bonds:
+            self.neurons.update(layer.neurons)
+            self.uids.update(layer.uids)
+            self.weights.update(layer.weights)
+            self.bonds.update(layer.bonds)
         self.counters = layer.counters
         if layer.tree_change is not None:
             self.tree.absorb(layer.tree_change)

@@ -2,21 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import final
 
 NO_SLOT = -1
 """The slot of an account that was in no block yet."""
 
 
-class Account(NamedTuple):
-    """What a key holds, be it a coldkey or a hotkey."""
+@final
+class Account:
+    """What a key holds, be it a coldkey or a hotkey; made for each change, so by hand."""
 
-    free_rao: int = 0
-    """Money it may spend."""
-    nonce: int = 0
-    """The number of its next extrinsic."""
-    slot: int = NO_SLOT
-    """Its leaf in the tree of accounts, given by its first block and kept for ever."""
+    __slots__ = ("free_rao", "nonce", "slot")
+
+    def __init__(self, free_rao: int = 0, nonce: int = 0, slot: int = NO_SLOT) -> None:
+        self.free_rao = free_rao
+        """Money it may spend."""
+        self.nonce = nonce
+        """The number of its next extrinsic."""
+        self.slot = slot
+        """Its leaf in the tree of accounts, given by its first block and kept for ever."""
+
+    def holding(self, free_rao: int) -> "Account":
+        """Return the account with so much free money."""
+        return Account(free_rao, self.nonce, self.slot)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Account)
+            and self.free_rao == other.free_rao
+            and self.nonce == other.nonce
+            and self.slot == other.slot
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.free_rao, self.nonce, self.slot))
+
+    def __repr__(self) -> str:
+        return f"Account({self.free_rao}, {self.nonce}, {self.slot})"
 
 
 @dataclass(frozen=True, slots=True)
