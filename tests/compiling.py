@@ -1,14 +1,13 @@
 """A service's hot modules, compiled for a test, and tests that run on them in a new process."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tests.scripts import TOOLS, load_script
 
 from taonet.kit.compiled import HotModules
 
@@ -35,7 +34,7 @@ def check_compiled(
     hot: HotModules, modules: Sequence[str], tests: Sequence[Path], folder: Path
 ) -> None:
     """Compile in a folder, and run tests with what came of it; `modules` must be among it."""
-    tool = load_tool()
+    tool = load_script(TOOLS / "compile_services.py")
     if not tool.can_compile():
         pytest.skip("there is no C compiler here, or no Python.h")
     build, compiled = folder / "build", folder / "compiled" / "any"
@@ -51,13 +50,3 @@ def check_compiled(
         check=False,
     )
     assert ran.returncode == 0, ran.stdout[-4_000:] + ran.stderr[-2_000:]
-
-
-def load_tool() -> ModuleType:
-    path = ROOT / "tools" / "compile_services.py"
-    specification = importlib.util.spec_from_file_location("compile_services", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module

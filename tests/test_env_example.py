@@ -1,32 +1,22 @@
 """`.env.example` says what the settings classes say."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
+
+from tests.scripts import TOOLS, load_script
 
 from taonet.kit.settings import Settings, environment_names
 
 ROOT = Path(__file__).parent.parent
 
 
-def load_tool() -> ModuleType:
-    path = ROOT / "tools" / "env_example.py"
-    specification = importlib.util.spec_from_file_location("env_example", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 def test_the_page_is_as_it_would_be_written_now() -> None:
     told = (ROOT / ".env.example").read_text()
 
-    assert load_tool().render() == told, "run `make env-example`"
+    assert load_script(TOOLS / "env_example.py").render() == told, "run `make env-example`"
 
 
 def test_every_setting_of_every_class_is_on_the_page() -> None:
-    tool = load_tool()
+    tool = load_script(TOOLS / "env_example.py")
     told = (ROOT / ".env.example").read_text()
     tool.render()
     classes: list[type[Settings]] = tool.sorted_classes()

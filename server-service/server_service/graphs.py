@@ -199,9 +199,8 @@ class GraphedBatch:
             return compute()
         # Not all who lack memory say so by torch's own error.
         except RuntimeError:
-            self._frames = {} if self._frame is None else {self._frame.size: self._frame}
-            if not self._lengths:
-                self._frame, self._frames = None, {}
+            self._frame = self._frame if self._lengths else None
+            self._frames = {self._frame.size: self._frame} if self._frame else {}
         return compute()
 
     def _join(self, prompts: Sequence[Sequence[int]]) -> Floats:

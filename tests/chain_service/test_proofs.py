@@ -1,7 +1,6 @@
 """Proofs of accounts and neurons, checked by the script that ships, and only by it."""
 
 import copy
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,16 +10,13 @@ from typing import Any
 
 import pytest
 from tests.chain_service.conftest import RunningChain, enrich, key, take_out
+from tests.scripts import load_script
 
 from chain_service.client import ChainRefusal
 from taonet.cli.main import main
 
 SCRIPT = Path(__file__).parents[2] / "chain-service" / "verify_proof.py"
-spec = importlib.util.spec_from_file_location("verify_proof", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-verify_proof = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(verify_proof)
+verify_proof: Any = load_script(SCRIPT)
 
 ALICE, SERVER, VALIDATOR = key("Alice"), key("server"), key("validator")
 
