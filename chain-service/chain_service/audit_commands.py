@@ -147,28 +147,33 @@ def import_(
     # Only this command needs what writes a database: all others start the faster without.
     import psycopg
 
-    from chain_service.follower import Follower, Halted
     from chain_service.ledger_repository import try_to_lead
 
     believed = read_trusted(trusted)
-    with (
-        psycopg.connect(database_url, autocommit=True) as conn,
-        without_collector(),
-        _show("importing", None) as show,
-    ):
+    with psycopg.connect(database_url, autocommit=True) as conn, without_collector():
         if not try_to_lead(conn, SILENCE_SECONDS):
             raise Refusal("a process writes this database; stop it first")
         lines = split_lines(read_file(file))
         first = next(lines, b"")
         lines = chain_lines([first], lines)
-        if is_snapshot(first):
-            if trusted:
-                raise Malformed("--trusted is for blocks; a snapshot holds no signature but two")
+        if not is_snapshot(first):
+            _execute(conn, lines, author, believed)
+        elif trusted:
+            raise Malformed("--trusted is for blocks; a snapshot holds no signature but two")
+        else:
             _begin(conn, lines, author)
-            return
-        follower = Follower(conn, author or "")
-        lines = islice(lines, follower.height + 1, None)
-        chunks = cut_chunks(line + b"\n" for line in lines)
+
+
+def _execute(
+    conn: "Connection", lines: Iterator[bytes], author: str | None, believed: TrustedBlock
+) -> None:
+    """Execute the blocks of an export that the database does not hold yet."""
+    from chain_service.follower import Follower, Halted
+
+    follower = Follower(conn, author or "")
+    missing = islice(lines, follower.height + 1, None)
+    chunks = cut_chunks(line + b"\n" for line in missing)
+    with _show("importing", None) as show:
         try:
             blocks = check_chunks(chunks, WORKERS, believed)
             follower.take(blocks, threading.Event(), progress=show)

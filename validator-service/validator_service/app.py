@@ -27,7 +27,8 @@ from validator_service import repository
 from validator_service.background import running_beside
 from validator_service.gateway import knowledge, models
 from validator_service.gateway import routes as gateway_routes
-from validator_service.gateway.calls import CALLS_MAX, Gateway, Sampling
+from validator_service.gateway.calls import CALLS_MAX
+from validator_service.gateway.context import Gateway, Sampling
 from validator_service.gateway.directory import Directory
 from validator_service.gateway.errors import InvalidRequest, openai_error
 from validator_service.gateway.limiting import RateLimiter

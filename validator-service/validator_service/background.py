@@ -10,7 +10,7 @@ from chain_service.client import ChainClient
 from taonet.kit.db import begin
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
-from validator_service.gateway.calls import Gateway
+from validator_service.gateway.context import Gateway
 from validator_service.ledger import repository
 from validator_service.ledger.deposits import DepositFollower
 from validator_service.membership import (

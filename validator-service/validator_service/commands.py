@@ -15,7 +15,7 @@ from rich.table import Table
 
 from taonet.kit.db import begin_once
 from taonet.kit.logging import configure_logging
-from validator_service.rounds import repository
+from validator_service.rounds import repository, weights_repository
 from validator_service.rounds.audit import Lens, audit_epoch
 from validator_service.rounds.context import Context
 from validator_service.settings import ValidatorSettings
@@ -41,7 +41,7 @@ def epochs(
 ) -> None:
     """List the newest epochs: their weights' number, height and state, and how many rounds."""
     with begin_once(ValidatorSettings().database_url) as conn:
-        found = repository.load_epochs(conn, limit)
+        found = weights_repository.load_epochs(conn, limit)
     show_rows(("epoch", "height", "state", "rounds"), found, as_json)
 
 

@@ -17,7 +17,7 @@ from taonet.kit.exposition import Exposition
 from taonet.kit.metrics import HTTP_BUCKETS, WORK_BUCKETS
 from validator_service.domain.weights import U32_MAXIMUM
 from validator_service.payouts import statement_repository
-from validator_service.rounds import repository, watch_repository
+from validator_service.rounds import repository, watch_repository, weights_repository
 from validator_service.rounds.watch_repository import WatchRow
 
 INFERENCE_CALLS = Counter(
@@ -123,7 +123,7 @@ def show_servers(page: Exposition, conn: Connection) -> None:
     }
     for (name, meaning), values in zip(meanings.items(), figures, strict=True):
         show_figure(page, f"taonet_validator_server_{name}", meaning, uids, values)
-    weights = repository.load_newest_weights(conn)
+    weights = weights_repository.load_newest_weights(conn)
     ratios = [value / U32_MAXIMUM for value in weights.values] if weights else []
     rated = weights.uids if weights else []
     show_figure(page, "taonet_validator_server_weight_ratio", "Newest weight made.", rated, ratios)

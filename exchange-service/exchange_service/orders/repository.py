@@ -211,6 +211,21 @@ def list_own_trades(
 ) -> list[OwnTrade]:
     """Return trades from an id on; without one the newest, all within the times given."""
     forwards = from_trade_id is not None
+    asked = {
+        "account": account_id,
+        "order": order_id,
+        "from": from_trade_id or 0,
+        "start": start_ms,
+        "end": end_ms,
+        "limit": limit,
+    }
+    with conn.cursor(row_factory=class_row(OwnTrade)) as cursor:
+        trades = cursor.execute(_select_own_trades(forwards), asked).fetchall()
+    return trades if forwards else sorted(trades, key=lambda one: (one.trade_id, one.is_maker))
+
+
+def _select_own_trades(forwards: bool) -> sql.Composed:
+    """Return the statement: a page of each side, as taker and as maker, and a page of both."""
     page = sql.SQL(
         "SELECT trade_id, {order_id} AS order_id, time_ms, price_sat, quantity_rao, quote_sat,"
         " {fee} AS fee_sat, taker_side = {buys} AS is_buyer, {maker} AS is_maker FROM trade"
@@ -230,18 +245,7 @@ def list_own_trades(
         )
         for role in ("taker", "maker")
     ]
-    statement = sql.SQL(
+    return sql.SQL(
         "SELECT own.*, o.list_id FROM (({}) UNION ALL ({})) AS own JOIN trade_order AS o"
         " USING (order_id) ORDER BY trade_id {}, is_maker LIMIT %(limit)s"
     ).format(*sides, way)
-    asked = {
-        "account": account_id,
-        "order": order_id,
-        "from": from_trade_id or 0,
-        "start": start_ms,
-        "end": end_ms,
-        "limit": limit,
-    }
-    with conn.cursor(row_factory=class_row(OwnTrade)) as cursor:
-        trades = cursor.execute(statement, asked).fetchall()
-    return trades if forwards else sorted(trades, key=lambda one: (one.trade_id, one.is_maker))

@@ -23,7 +23,7 @@ from taonet.kit.keys import load_hotkey
 from validator_service.domain.prompts import Shape, draw_questions
 from validator_service.domain.scores import Rules
 from validator_service.domain.weights import U32_MAXIMUM
-from validator_service.rounds import operations, repository
+from validator_service.rounds import operations, weights_repository
 from validator_service.rounds.asking import AskingRules, Target, ask_servers
 from validator_service.rounds.audit import Finding, Lens, audit_epoch
 from validator_service.rounds.text import load_text
@@ -88,7 +88,7 @@ def play_epoch(
 
     def settle_and_play() -> int:
         with begin(pool) as conn:
-            if (promised := repository.load_committed_weights(conn)) is not None:
+            if (promised := weights_repository.load_committed_weights(conn)) is not None:
                 operations.settle_weights(conn, promised.id, "revealed")
         return play()
 

@@ -14,7 +14,8 @@ from server_service.client import (
     RequestKind,
     ServerFailure,
 )
-from validator_service.gateway.calls import Call, Gateway, Order
+from validator_service.gateway.calls import Call
+from validator_service.gateway.context import Gateway, Order
 from validator_service.gateway.directory import KnownServer
 from validator_service.gateway.writing import Text, Writing
 from validator_service.metrics import FIRST_TOKEN_SECONDS, TOKEN_SECONDS

@@ -7,36 +7,27 @@ replaced unseen; what was delivered is what is paid, however the call ends.
 import asyncio
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
-from tokenizers import Tokenizer
 
-from server_service.client import Grammars, RequestKind, ServerClient
+from server_service.client import RequestKind
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
-from validator_service.domain.pricing import Price, PriceList, calculate_cost_rao
-from validator_service.domain.prompts import Shape
+from validator_service.domain.pricing import Price, calculate_cost_rao
 from validator_service.gateway.billing import divide, draw_sample, make_bill, write_in_the_end
-from validator_service.gateway.directory import Directory, KnownServer
+from validator_service.gateway.context import Gateway, Order
+from validator_service.gateway.directory import KnownServer
 from validator_service.gateway.errors import (
     ContextLengthExceeded,
     NoServerAvailable,
     TooManyCalls,
 )
-from validator_service.gateway.limiting import ACCOUNTS_MAX, RateLimiter
 from validator_service.gateway.racing import Delivery, Race
 from validator_service.ledger import operations, repository
-from validator_service.ledger.books import Books, Movement
-from validator_service.ledger.key_repository import Caller
+from validator_service.ledger.books import Movement
 from validator_service.ledger.repository import Booking, Settlement
-from validator_service.metrics import (
-    INFERENCE_CALLS,
-    INFERENCE_TOKENS,
-    REVENUE_RAO,
-)
+from validator_service.metrics import INFERENCE_CALLS, INFERENCE_TOKENS, REVENUE_RAO
 
 CALLS_MAX = 256
 """Calls under way at once; above it the gateway says so."""
@@ -47,70 +38,9 @@ BEGINNING_TOKENS = 64
 SETTLE_WAIT_SECONDS = 2.0
 """How long the consumer waits for the bill to be written; it is written later in any case."""
 
-CLOSE_SECONDS = 10.0
-
 log = get_logger(__name__)
 
 Given = TypeVar("Given", bound=Delivery)
-
-
-@dataclass(frozen=True)
-class Order:
-    """Who asks whom, by which name."""
-
-    request_id: str
-    caller: Caller
-    model: str
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Which calls Servers are scored by."""
-
-    share: float
-    """Of those whose callers allow it."""
-    shape: Shape
-    """Of a round's questions."""
-
-
-@dataclass
-class Gateway:
-    """What all calls share."""
-
-    pool: ConnectionPool
-    books: Books
-    directory: Directory
-    client: ServerClient
-    tokenizer: Tokenizer
-    token_bytes: list[bytes]
-    grammars: Grammars
-    prices: PriceList
-    take_percent: int
-    limiter: RateLimiter
-    sampling: Sampling
-    reservation_seconds: float
-    hedging: bool = False
-    calls: dict[str, "Call[Any]"] = field(default_factory=dict)
-    """Those under way, by their request's id."""
-    solvent: set[str] = field(default_factory=set)
-    """Accounts whose last reservation was granted."""
-    settling: set["asyncio.Task[None]"] = field(default_factory=set)
-
-    def note_solvent(self, account: str) -> None:
-        if len(self.solvent) >= ACCOUNTS_MAX:
-            self.solvent.clear()
-        self.solvent.add(account)
-
-    def under_way(self) -> list[str]:
-        """Return the calls that hold money; also asked by another thread."""
-        return list(self.calls)
-
-    async def close(self) -> None:
-        """Let what was delivered be written before the process ends, within limits."""
-        if self.settling:
-            await asyncio.wait(self.settling, timeout=CLOSE_SECONDS)
-        self.books.stop()
 
 
 class Call(ABC, Generic[Given]):
@@ -146,7 +76,7 @@ class Call(ABC, Generic[Given]):
         if len(self.gateway.calls) >= CALLS_MAX:
             raise TooManyCalls(f"{CALLS_MAX} calls are under way; try again in a second")
         # Known before money is set aside, so that what is set aside is always known.
-        self.gateway.calls[self.order.request_id] = self
+        self.gateway.calls.add(self.order.request_id)
         try:
             servers = await self._candidates()
             await self._reserve_and_race(servers)
@@ -266,7 +196,7 @@ class Call(ABC, Generic[Given]):
             INFERENCE_CALLS.labels(self.outcome).inc()
             await self._bill(self.count_delivered())
         finally:
-            del self.gateway.calls[self.order.request_id]
+            self.gateway.calls.remove(self.order.request_id)
 
     async def _bill(self, delivered: int | None) -> None:
         books, request_id = self.gateway.books, self.order.request_id

@@ -27,7 +27,7 @@ from server_service.schemas import TopToken, Usage
 from validator_service.domain.answers import check_answer, first_token_distribution
 from validator_service.domain.ensembles import Floats, mix, weigh_voice
 from validator_service.gateway.answering import Answer
-from validator_service.gateway.calls import Gateway
+from validator_service.gateway.context import Gateway
 from validator_service.gateway.directory import KnownServer
 from validator_service.gateway.writing import Text, Writing
 

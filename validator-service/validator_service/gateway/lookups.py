@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from server_service.client import NextPhrases, RequestKind
-from validator_service.gateway.calls import Call, Gateway, Order
+from validator_service.gateway.calls import Call
+from validator_service.gateway.context import Gateway, Order
 from validator_service.gateway.directory import KnownServer
 
 LOOKUP_SECONDS = 15.0

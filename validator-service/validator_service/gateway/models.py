@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from validator_service.domain.routing import Health
-from validator_service.gateway.calls import Gateway
+from validator_service.gateway.context import Gateway
 from validator_service.gateway.directory import NETWORK_MODELS, SERVER_PREFIX, KnownServer
 from validator_service.gateway.errors import ModelNotFound
 from validator_service.gateway.paying import gateway_of

@@ -9,7 +9,8 @@ from fastapi import Depends, Request
 from server_service.client import TIMEOUT_HEADER
 from validator_service.domain.keys import Scope
 from validator_service.gateway.answering import ANSWER_SECONDS
-from validator_service.gateway.calls import Call, Gateway, Order
+from validator_service.gateway.calls import Call
+from validator_service.gateway.context import Gateway, Order
 from validator_service.gateway.errors import InvalidRequest
 from validator_service.ledger.access import caller
 from validator_service.ledger.errors import InsufficientScope

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from taonet.kit.errors import Refusal
 from taonet.kit.logging import get_logger
-from validator_service.gateway.calls import Order
+from validator_service.gateway.context import Order
 
 KEPT_SECONDS = 86_400
 KEPT_BYTES_MAX = 262_144

@@ -12,7 +12,7 @@ from server_service.client import ServerFailure, UnusableSchema
 from taonet.kit.hanging_up import unless_gone
 from validator_service.domain.chat import END_OF_ANSWER, Turn, render_chat
 from validator_service.gateway.answering import SEED_MODULUS, Answer, Question
-from validator_service.gateway.calls import Gateway, Order
+from validator_service.gateway.context import Gateway, Order
 from validator_service.gateway.directory import ENSEMBLE
 from validator_service.gateway.ensemble import EnsembleAnswer
 from validator_service.gateway.errors import InvalidRequest, NoServerAvailable

@@ -11,10 +11,11 @@ from taonet.kit.errors import NotFound, Refusal
 from validator_service.domain.passages import follow_from
 from validator_service.domain.prompts import Shape, Text, draw_questions
 from validator_service.domain.scores import Rules, Standings, strangers
-from validator_service.rounds import repository
+from validator_service.rounds import repository, weights_repository
 from validator_service.rounds.operations import judge_answers, measure, weigh
 from validator_service.rounds.packing import AVERAGES, unpack_questions, unpack_standings
-from validator_service.rounds.repository import Round, StoredAnswer, WeightsRow
+from validator_service.rounds.repository import Round, StoredAnswer
+from validator_service.rounds.weights_repository import WeightsRow
 
 TOLERANCE = 1e-9
 """Relative: another processor may add in another order."""
@@ -51,10 +52,10 @@ class Finding:
 
 def audit_epoch(conn: Connection, epoch: int, lens: Lens) -> Finding:
     """Verify every signature, judge every round again, weigh again; compare."""
-    kept = repository.load_epoch_weights(conn, epoch)
+    kept = weights_repository.load_epoch_weights(conn, epoch)
     if kept is None:
         raise NotFound(f"there is no epoch {epoch}; `taonet validator epochs` lists them")
-    before = repository.load_weights_before(conn, epoch)
+    before = weights_repository.load_weights_before(conn, epoch)
     standings = unpack_standings(before.standings) if before else NOBODY
     rounds = repository.load_epoch_rounds(conn, epoch)
     problems: list[str] = []

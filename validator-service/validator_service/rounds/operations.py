@@ -22,7 +22,7 @@ from validator_service.domain.scores import (
     judge_round,
 )
 from validator_service.domain.weights import weights_from_scores
-from validator_service.rounds import repository, watch_repository
+from validator_service.rounds import repository, watch_repository, weights_repository
 from validator_service.rounds.asking import OK, Reply
 from validator_service.rounds.packing import (
     Incomplete,
@@ -31,8 +31,9 @@ from validator_service.rounds.packing import (
     unpack_claim,
     unpack_questions,
 )
-from validator_service.rounds.repository import Round, StoredAnswer, WeightsRow
+from validator_service.rounds.repository import Round, StoredAnswer
 from validator_service.rounds.watch_repository import ServerRound
+from validator_service.rounds.weights_repository import WeightsRow
 
 ROUNDS_KEPT = 200
 """Finished rounds whose answers stay in the database."""
@@ -188,7 +189,7 @@ def find_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, st
 
 def are_weights_due(conn: Connection, epoch_blocks: int, first_rounds: int) -> bool:
     """Due with the first few rounds, and from then on once an epoch, judged by the rounds."""
-    newest = repository.load_newest_weights(conn)
+    newest = weights_repository.load_newest_weights(conn)
     height = repository.load_scored_height(conn)
     if height is None:
         return False
@@ -239,7 +240,7 @@ def record_weights(conn: Connection, row: WeightsRow) -> int:
 
     Kept before the chain hears of them: a promise whose content is lost can't be kept.
     """
-    epoch = repository.add_weights(conn, row)
+    epoch = weights_repository.add_weights(conn, row)
     repository.close_epoch(conn, epoch)
     repository.add_secret(conn, secrets.token_hex(32))
     return epoch
@@ -247,5 +248,5 @@ def record_weights(conn: Connection, row: WeightsRow) -> int:
 
 def settle_weights(conn: Connection, epoch: int, state: str, error: str | None = None) -> None:
     """Note what became of weights: `set` or `revealed`, else `refused` or `lost`, and why."""
-    repository.move_weights(conn, epoch, state, error)
+    weights_repository.move_weights(conn, epoch, state, error)
     repository.add_to_tally(conn, "weights", {state: 1})

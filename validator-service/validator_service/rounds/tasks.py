@@ -25,11 +25,12 @@ from validator_service.domain.prompts import Questions, draw_questions
 from validator_service.domain.scores import Judgement
 from validator_service.domain.weights import U32_MAXIMUM
 from validator_service.membership import ensure_registered, load_coldkey_address
-from validator_service.rounds import operations, passage_repository, repository
+from validator_service.rounds import operations, passage_repository, repository, weights_repository
 from validator_service.rounds.asking import AskingRules, Target, ask_servers
 from validator_service.rounds.context import Context
-from validator_service.rounds.repository import Round, WeightsRow
+from validator_service.rounds.repository import Round
 from validator_service.rounds.timing import timed
+from validator_service.rounds.weights_repository import WeightsRow
 
 OVERDUE_SECONDS = 20.0
 """How long a round may stand still before it is taken up again."""
@@ -110,7 +111,7 @@ def score_answers(round_id: str) -> None:
         due = operations.are_weights_due(
             conn, held.parameters.blocks_per_step, settings.validator_first_weights_rounds
         )
-        promised = repository.load_committed_weights(conn) is not None
+        promised = weights_repository.load_committed_weights(conn) is not None
     if judgement is not None:
         log.info("round scored", **describe(judgement))
     if due or promised:
@@ -133,13 +134,13 @@ def set_weights() -> None:
     """Reveal what was promised, if its step has passed; promise anew, if an epoch has."""
     held = context()
     with begin(held.pool) as conn:
-        if repository.try_lock_weights(conn):  # Else another process is at it.
+        if weights_repository.try_lock_weights(conn):  # Else another process is at it.
             change_weights(held)
 
 
 def change_weights(held: Context) -> None:
     with begin(held.pool) as conn:
-        promised = repository.load_committed_weights(conn)
+        promised = weights_repository.load_committed_weights(conn)
     if promised is not None and not reveal(held, promised):
         return
     parameters, metagraph = held.parameters, held.chain.metagraph()
@@ -167,7 +168,7 @@ def change_weights(held: Context) -> None:
             log.warning("no weights to set: no Server has a score")
             return
         epoch = operations.record_weights(conn, weights)
-        first = repository.load_weights_before(conn, epoch) is None
+        first = weights_repository.load_weights_before(conn, epoch) is None
     promise(held, epoch, weights, at_once=first)
 
 
