@@ -27,31 +27,6 @@ REDIS_SECONDS = 1.0
 def create_app() -> FastAPI:
     """Read the settings, and wire everything."""
     settings = ChainSettings()
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = open_pool(settings.database_url)
-        client = redis.Redis.from_url(
-            settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
-        )
-        watch = BlockWatch(settings.database_url, pool)
-        intake = Intake(pool, client)
-        app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
-        app.state.leader = settings.chain_follow
-        app.state.read_state = watch.state.read
-        app.state.checks["author"] = lambda: check_standing(pool)
-        watching = asyncio.create_task(watch.run())
-        try:
-            async with intake.running():
-                with Audits(pool, AUDITS):
-                    yield
-        finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
-            pool.close()
-            client.close()
-
     app = web.create_app(
         "chain",
         title="Taonet chain",
@@ -59,9 +34,39 @@ def create_app() -> FastAPI:
         traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
     )
+    app.state.settings = settings
+    app.state.leader = settings.chain_follow
     for part in (live_router, history_router, router):
         app.include_router(part)
     return app
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: ChainSettings = app.state.settings
+    pool, doorbell = open_pool(settings.database_url), open_doorbell(settings.redis_url)
+    watch, intake = BlockWatch(settings.database_url, pool), Intake(pool, doorbell)
+    app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
+    app.state.read_state = watch.state.read
+    app.state.checks["author"] = lambda: check_standing(pool)
+    watching = asyncio.create_task(watch.run())
+    try:
+        async with intake.running():
+            with Audits(pool, AUDITS):
+                yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        pool.close()
+        doorbell.close()
+
+
+def open_doorbell(redis_url: str) -> redis.Redis:
+    """Return what tells the author, and followers of the stream, that there is news."""
+    return redis.Redis.from_url(
+        redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
+    )
 
 
 def check_standing(pool: ConnectionPool) -> str | None:

@@ -36,6 +36,8 @@ from taonet.kit.logging import get_logger
 
 BATCH_EXTRINSICS, BATCH_BLOCKS = 5_000, 2_000
 """What one transaction holds, while catching up: it is written while the next is executed."""
+IDLE_SHARE = 0.2
+"""So much of a batch is enough for a writer that would rest: else one core does as both end."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
 STANDBY_SECONDS = 1.0
@@ -150,8 +152,7 @@ class Follower:
             try:
                 for sealed in blocks:
                     self._take(sealed)
-                    full = len(self._batch) >= BATCH_BLOCKS or self._extrinsics >= BATCH_EXTRINSICS
-                    if at_once or full:
+                    if at_once or self._is_due():
                         self._begin_to_write()
                         if progress is not None:
                             progress(self.height)
@@ -163,6 +164,11 @@ class Follower:
                 self._finish_writing()
                 self._halt(error)
             self._finish_writing()
+
+    def _is_due(self) -> bool:
+        """Say whether the batch is full, or large enough for a writer that has nothing to do."""
+        filled = max(len(self._batch) / BATCH_BLOCKS, self._extrinsics / BATCH_EXTRINSICS)
+        return filled >= 1 or (filled >= IDLE_SHARE and self._written.done())
 
     def _take(self, sealed: SealedBlock) -> None:
         started = time.perf_counter()

@@ -27,6 +27,8 @@ from taonet.kit.rows import copy_rows, write_array
 
 AUTHOR_LOCK = 0x7A1
 """Advisory lock key of the one that writes blocks; it lives and dies with its connection."""
+END_MILLISECONDS = 1_000
+"""How long the end of a silent holder is waited for: until then the lock is not free."""
 BLOCK_COLUMNS: Final = (
     "height, block_hash, parent_hash, time_ms, extrinsics_root, state_root, author, signature, "
     "issuance_rao, free_rao, stake_rao, pot_rao, apply_microseconds"
@@ -70,11 +72,11 @@ def try_to_lead(conn: Connection, silence_seconds: float) -> bool:
     any more, however late it wakes up.
     """
     conn.execute(
-        "SELECT pg_terminate_backend(held.pid) FROM author "
+        "SELECT pg_terminate_backend(held.pid, %s) FROM author "
         "JOIN pg_locks AS held ON held.pid = author.backend_pid "
         "WHERE held.locktype = 'advisory' AND held.objid = %s AND held.granted "
         "AND author.beat_at < now() - make_interval(secs => %s)",
-        (AUTHOR_LOCK, silence_seconds),
+        (END_MILLISECONDS, AUTHOR_LOCK, silence_seconds),
     )
     row = conn.execute(
         "SELECT pg_try_advisory_lock(hashtext(current_schema()), %s)", (AUTHOR_LOCK,)

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import psycopg
 from fastapi import APIRouter, FastAPI
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
+from starlette.datastructures import State
 from starlette.routing import WebSocketRoute
 
 from exchange_service.auditing import Auditor
@@ -19,6 +21,7 @@ from exchange_service.engine import Engine
 from exchange_service.errors import UNKNOWN_PATH, BinanceRefusal
 from exchange_service.floor import Floor
 from exchange_service.funds import routes as funds
+from exchange_service.funds.operations import Desk
 from exchange_service.funds.watching import open_desk, watching_chains
 from exchange_service.gate import Gate
 from exchange_service.keys import operations as keys_operations
@@ -109,55 +112,14 @@ def create_app(
     """Return the exchange; `signer` takes the place of the process that holds the keys."""
     settings = settings or ExchangeSettings()
     signer = signer or SignerClient(settings.exchange_signer_url, settings.exchange_signer_token)
-    limits = Limits(settings.budget())
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = open_pool(settings.database_url)
-        desk = open_desk(settings, signer)
-        with psycopg.connect(settings.database_url, autocommit=True, **WIRE) as conn:
-            recovered, history = recover(conn), History(conn)
-            app.state.switch = market_switch = Switch(switch_repository.find_status(conn))
-            settle_runtime()
-            hub, loop = Hub(), asyncio.get_running_loop()
-            reporter = Reporter(recovered.exchange, limits.forgive)
-            publisher = Publisher(hub, recovered.market, history, reporter, pool, loop)
-            listeners = [history.follow, publisher.follow]
-            engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
-            engine.start()
-            app.state.pool, app.state.engine = pool, engine
-            app.state.keyring = keyring = load_keyring(pool, settings)
-            app.state.floor = Floor(limits, keyring, market_switch, engine)
-            app.state.history, app.state.hub = history, hub
-            app.state.auditor = auditor = Auditor(engine, pool, recovered.sequence)
-            ticking = asyncio.create_task(publisher.keep_time())
-            app.state.funds_terms = funds.FundsTerms(
-                desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
-            )
-            app.state.prover = Prover(engine, pool, desk, settings.chain_url)
-            app.state.read_state = ExchangeState(pool, engine).read
-            app.state.checks["engine"] = lambda: engine.failure
-            with (
-                watching_chains(settings, engine, pool, desk),
-                working("limits", keep_sharing, limits, settings.redis_url),
-                working("history", history.keep_writing, pool),
-                working("audit", auditor.follow),
-                working("reserves", watch_reserves, app.state.prover),
-            ):
-                yield
-            hub.broadcast({"e": "serverShutdown", "E": now_ms()})
-            ticking.cancel()
-            engine.stop()
-        pool.close()
-
     app = create_web_app(
         "exchange",
         title="Taonet exchange",
         log_level=settings.log_level,
         traces_endpoint=settings.traces_endpoint,
-        lifespan=lifespan,
+        lifespan=lambda app: lifespan(app.state, settings, signer, on_engine_failure),
     )
-    app.state.limits = limits
+    app.state.limits = limits = Limits(settings.budget())
     app.state.listen_keys = ListenKeys()
     app.state.operator_token = settings.exchange_operator_token
     app.add_middleware(Turnstile, limits=limits)
@@ -165,6 +127,70 @@ def create_app(
     describe(app)
     # Before everything else: what goes through the gate shall not pay for what it does not use.
     return Gate(app)
+
+
+@asynccontextmanager
+async def lifespan(
+    state: State,
+    settings: ExchangeSettings,
+    signer: Signing,
+    on_engine_failure: Callable[[], None],
+) -> AsyncIterator[None]:
+    """Recover, open for trade, and at the end tell those who listen before the engine stops."""
+    pool = state.pool = open_pool(settings.database_url)
+    desk = open_desk(settings, signer)
+    with psycopg.connect(settings.database_url, autocommit=True, **WIRE) as conn:
+        publisher = start_engine(state, conn, on_engine_failure)
+        open_for_trade(state, settings, desk)
+        ticking = asyncio.create_task(publisher.keep_time())
+        with watching_chains(settings, state.engine, pool, desk), working_beside(state, settings):
+            yield
+        state.hub.broadcast({"e": "serverShutdown", "E": now_ms()})
+        ticking.cancel()
+        state.engine.stop()
+    pool.close()
+
+
+def start_engine(
+    state: State, conn: Connection, on_engine_failure: Callable[[], None]
+) -> Publisher:
+    """Recover the market, and set its engine going; return what tells the streams of it."""
+    recovered = recover(conn)
+    state.history, state.hub = history, hub = History(conn), Hub()
+    state.switch = Switch(switch_repository.find_status(conn))
+    settle_runtime()
+    reporter = Reporter(recovered.exchange, state.limits.forgive)
+    loop = asyncio.get_running_loop()
+    publisher = Publisher(hub, recovered.market, history, reporter, state.pool, loop)
+    listeners = [history.follow, publisher.follow]
+    state.engine = Engine(conn, recovered, on_engine_failure, listeners=listeners)
+    state.engine.start()
+    state.auditor = Auditor(state.engine, state.pool, recovered.sequence)
+    return publisher
+
+
+def open_for_trade(state: State, settings: ExchangeSettings, desk: Desk) -> None:
+    """Lay out what the routes and the gate answer from."""
+    engine, pool = state.engine, state.pool
+    state.keyring = load_keyring(pool, settings)
+    state.floor = Floor(state.limits, state.keyring, state.switch, engine)
+    state.funds_terms = funds.FundsTerms(
+        desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
+    )
+    state.prover = Prover(engine, pool, desk, settings.chain_url)
+    state.read_state = ExchangeState(pool, engine).read
+    state.checks["engine"] = lambda: engine.failure
+
+
+@contextmanager
+def working_beside(state: State, settings: ExchangeSettings) -> Iterator[None]:
+    with (
+        working("limits", keep_sharing, state.limits, settings.redis_url),
+        working("history", state.history.keep_writing, state.pool),
+        working("audit", state.auditor.follow),
+        working("reserves", watch_reserves, state.prover),
+    ):
+        yield
 
 
 def add_doors(app: FastAPI) -> None:

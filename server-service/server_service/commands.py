@@ -118,16 +118,20 @@ def evaluate(
     """Measure a model on the held-out split."""
     with told_plainly():
         from server_service.training.batches import encode_chunks
-        from server_service.training.measure import load_model, measure_model
+        from server_service.training.measure import count_predictions, load_model, measure_model
         from server_service.training.tokenizer import load_tokenizer
         from taonet.corpus import read_chunks
 
         folder = prepare_corpus(corpus, home)
         use_threads(threads)
         tokenizer = load_tokenizer(path / "tokenizer.json")
-        measured = measure_model(
-            load_model(path), encode_chunks(tokenizer, read_chunks(folder, "heldout"))
-        )
+        model, text = load_model(path), encode_chunks(tokenizer, read_chunks(folder, "heldout"))
+        # A bar for people alone: not beside --json, nor where standard error is no terminal.
+        quiet = as_json or None
+        with tqdm(
+            total=count_predictions(text), desc=path.name, unit="token", disable=quiet
+        ) as bar:
+            measured = measure_model(model, text, bar.update)
     if as_json:
         typer.echo(orjson.dumps(measured).decode())
     else:

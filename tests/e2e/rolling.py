@@ -20,7 +20,8 @@ from tests.chaos.links import Link
 from tests.chaos.proxy import Proxy
 from tests.conftest import free_port, wait_until
 
-from taonet.local.cluster import Place, describe_cluster
+from taonet.local.cluster import describe_cluster
+from taonet.local.place import Place
 from taonet.local.settings import LocalSettings
 from taonet.local.stores import prepare_stores
 

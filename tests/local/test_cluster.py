@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from taonet.kit.reading import ROLE
-from taonet.local.cluster import OFFSETS, Place, describe_cluster
+from taonet.local.cluster import describe_cluster
 from taonet.local.command import Command
 from taonet.local.home import Home
+from taonet.local.place import OFFSETS, Place
 from taonet.local.processes import HttpProbe, ProcessSpec, check_cluster, dependents
 from taonet.local.settings import LocalSettings
 from taonet.local.stores import OWNERS, SHARED_SECRETS, Stores

@@ -63,6 +63,7 @@ def test_eval_prints_numbers_for_programs(tmp_path: Path) -> None:
     result = CliRunner().invoke(model_app, arguments)
 
     assert result.exit_code == 0, result.stderr
+    assert "token/s" not in result.stderr
     measured = json.loads(result.stdout.splitlines()[-1])
     assert 3 < measured["question_nats"] < 6
     assert 3 < measured["heldout_nats"] < 6

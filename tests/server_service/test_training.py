@@ -16,7 +16,7 @@ from server_service.training.batches import Tokens, draw_windows, encode_chunks
 from server_service.training.build import Places, build_model
 from server_service.training.errors import TrainingError
 from server_service.training.learn import learn
-from server_service.training.measure import load_model, measure_model
+from server_service.training.measure import count_predictions, load_model, measure_model
 from server_service.training.record import load_record
 from server_service.training.tokenizer import load_tokenizer, train_tokenizer
 from taonet.corpus import Chunk, Source, build_corpus, python_library
@@ -187,8 +187,10 @@ def test_the_measure_is_the_loss_of_the_text(built: Path) -> None:
         parameter.data.zero_()
     chunks = [Chunk("1", "a", "def f(x):\n    return x\n" * 300)]
     encoded = encode_chunks(load_tokenizer(built / "tokenizer.json"), chunks)
-    measured = measure_model(model, encoded)
+    told: list[int] = []
+    measured = measure_model(model, encoded, told.append)
 
+    assert sum(told) == pytest.approx(count_predictions(encoded), rel=0.2)
     guess = np.log(2048)
     assert measured.heldout_nats == pytest.approx(guess)
     assert measured.long_nats == pytest.approx(guess)

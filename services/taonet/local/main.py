@@ -21,9 +21,10 @@ from pydantic import ValidationError
 import server_service
 from taonet.kit.errors import Refusal
 from taonet.kit.logging import configure_logging, get_logger
-from taonet.local.cluster import Place, describe_cluster
+from taonet.local.cluster import describe_cluster
 from taonet.local.home import ClusterState, Home
 from taonet.local.kinship import birth_mark, end_strays
+from taonet.local.place import Place
 from taonet.local.ports import check_ports
 from taonet.local.processes import ProcessSpec
 from taonet.local.scrape import write_configuration, write_routes
