@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from exchange_service.bitcoin import beginning
 from exchange_service.client import ExchangeRefusal
 from exchange_service.signer import repository as signer_repository
 from exchange_service.signer.operations import WillNotSign
@@ -33,9 +32,7 @@ def node(postgres_admin_url: str) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def desk(box: Box, node: TestClient, monkeypatch: pytest.MonkeyPatch) -> BitcoinDesk:
-    """A desk that begins a little below the tip: every block above it costs a test 30 ms."""
-    monkeypatch.setattr(beginning, "ROOM_BLOCKS", 10)
+def desk(box: Box, node: TestClient) -> BitcoinDesk:
     return BitcoinDesk(box, node)
 
 
