@@ -4,6 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+WORKERS ?= auto
+# Tests start hundreds of processes: none compiles our sources again, whatever the surroundings say.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
@@ -43,8 +46,9 @@ browser:  ## the browser for the tests of the pages, where root may install it
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "make: no chromium, and no root to install it: the pages are not tried in a browser" >&2
 
-test: $(DEV_STAMP) browser  ## every test, on real stores, models and HTTP
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV_STAMP) browser  ## every test, on real stores, models and HTTP; WORKERS=0 runs them one by one
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 check: $(DEV_STAMP)  ## style, types, and which part may import which
 	$(BIN)/ruff check

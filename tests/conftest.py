@@ -1,6 +1,7 @@
-"""Real stores for all tests: one Postgres and one Valkey a run, a fresh schema for each test."""
+"""Real stores for all tests: one Postgres and one Valkey a worker, a fresh schema for each test."""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import certifi
 import psycopg
 import pytest
 import redis
@@ -23,6 +25,36 @@ from taonet.local.postgres import postgres_url, prepare_postgres
 from taonet.local.valkey import prepare_valkey, valkey_url
 
 START_SECONDS = 30
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test with a limit of time have the machine: the other workers' tests wait for it."""
+    if not hasattr(item.config, "workerinput"):  # There are no other workers.
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    with Path(__file__).open() as door:
+        fcntl.flock(door, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one authority: nobody here speaks TLS, and each HTTP client reads all that it trusts.
+
+    That is 30 ms of work for the usual list, here and in every process that a test starts.
+    """
+    path = tmp_path_factory.mktemp("authorities") / "one.pem"
+    end = "-----END CERTIFICATE-----\n"
+    path.write_text(certifi.contents().partition(end)[0] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,10 @@ from openai import OpenAI
 
 from chain_service.client import ChainClient
 
-PORT_BASE = 23_000
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORT_BASE = 23_000 + 300 * WORKER
 UP_SECONDS = 300
-ELSEWHERE_PORT_BASE = 26_000
+ELSEWHERE_PORT_BASE = 26_000 + 300 * WORKER
 """Of a second box, beside the first."""
 CHAIN_PARAMETERS = {"block_milliseconds": 1_000}
 """Half the box's time between two blocks, and with it between two payouts."""

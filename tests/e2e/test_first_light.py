@@ -33,7 +33,7 @@ from validator_service.client import GatewayClient
 from .conftest import ELSEWHERE_PORT_BASE, Box, new_box
 from .rolling import GATEWAY, Front, asking, can_ask, renew, replica
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 ORDER_SECONDS = 180
 BACK_SECONDS = 60

@@ -109,6 +109,7 @@ def test_each_starts_once_what_it_stands_on_is_ready(toy: Toy) -> None:
     assert told.index("first running") < told.index("second starting")
 
 
+@pytest.mark.alone
 def test_it_stops_in_reverse_order_within_the_deadline(toy: Toy) -> None:
     pids = [process.pid for process in toy.children()]
     began = time.monotonic()
@@ -146,6 +147,7 @@ def test_with_a_killed_nursery_all_its_children_come_back(toy: Toy) -> None:
     assert toy.states()["step"].state == "done"
 
 
+@pytest.mark.alone
 def test_restarts_back_off(toy: Toy) -> None:
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -147,6 +147,7 @@ def test_more_stake_goes_first(batcher: Batcher, engine: GatedEngine) -> None:
     assert engine.batches == [[0], [2], [1], [3]]
 
 
+@pytest.mark.alone
 def test_a_full_queue_refuses_at_once(batcher: Batcher, engine: GatedEngine) -> None:
     occupy(batcher, engine)
     for token in (1, 2, 3):

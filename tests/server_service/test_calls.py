@@ -124,6 +124,7 @@ def test_signed_nonsense(body: bytes) -> None:
     assert next_phrases_from(answer) == FailureCode.MALFORMED
 
 
+@pytest.mark.alone
 def test_an_endless_answer() -> None:
     async def answer(request: Request) -> Response:
         async def flood() -> object:
@@ -151,6 +152,7 @@ def test_an_endless_refusal() -> None:
     assert next_phrases_from(answer) == FailureCode.UNAVAILABLE
 
 
+@pytest.mark.alone
 def test_an_answer_drop_by_drop() -> None:
     async def answer(request: Request) -> Response:
         async def drip() -> object:

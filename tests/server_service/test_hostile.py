@@ -157,6 +157,7 @@ def test_half_closed_connections_are_not_kept(server: RunningServer) -> None:
     wait_until(lambda: process.num_fds() <= before + 5, seconds=10)
 
 
+@pytest.mark.alone
 def test_others_are_served_while_many_do_harm(surroundings: Surroundings) -> None:
     with surroundings.run("besieged", SERVER_RATE_PER_SECOND=1000) as server:
         harming = threading.Event()

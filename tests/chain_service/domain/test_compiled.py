@@ -3,6 +3,7 @@ can't be read, and the same hashes to the last bit."""
 
 from pathlib import Path
 
+import pytest
 from tests.compiling import check_compiled
 
 from chain_service.compiled import HOT
@@ -16,5 +17,6 @@ TESTS = (
 )
 
 
+@pytest.mark.long
 def test_what_is_compiled_agrees_with_the_model_and_the_sources(tmp_path: Path) -> None:
     check_compiled(HOT, MODULES, TESTS, tmp_path)

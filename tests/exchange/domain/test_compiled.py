@@ -3,6 +3,7 @@ the same orders."""
 
 from pathlib import Path
 
+import pytest
 from tests.compiling import check_compiled
 
 from exchange_service.compiled import HOT
@@ -15,5 +16,6 @@ TESTS = (
 )
 
 
+@pytest.mark.long
 def test_what_is_compiled_agrees_with_the_model_and_the_sources(tmp_path: Path) -> None:
     check_compiled(HOT, MODULES, TESTS, tmp_path)

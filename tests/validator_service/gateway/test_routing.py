@@ -129,6 +129,7 @@ def test_an_ensemble_is_decoded_together_and_its_members_share(
     assert sum(int(call["cost_rao"]) for call in listed) == cost
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("stream", [True, False])
 def test_who_hangs_up_stops_the_server_within_a_second(
     make_server: Any, tokenizer: Any, consumer: Any, wait: Any, stream: bool
@@ -156,6 +157,7 @@ def test_who_hangs_up_stops_the_server_within_a_second(
         assert consumer.account().balance_rao == TAO
 
 
+@pytest.mark.alone
 def test_a_deadline_is_passed_on(make_server: Any, tokenizer: Any, consumer: Any) -> None:
     server = make_server(text=tokenizer.encode(LONG).ids, piece_seconds=5.0)
     consumer.pay(TAO)

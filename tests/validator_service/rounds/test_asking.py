@@ -42,6 +42,7 @@ def target(stub: Any, uid: int) -> Target:
     return Target(uid, stub.hotkey, "127.0.0.1", stub.axon["port"])
 
 
+@pytest.mark.alone
 def test_each_server_has_its_own_outcome(make_server: Any, new_keypair: Any) -> None:
     behaviours = ("honest", "garbage", "slow", "unsigned")
     targets = [target(make_server(behaviour=b), uid) for uid, b in enumerate(behaviours)]
