@@ -69,7 +69,7 @@ def find_tokenizer(model: str) -> Path:
     try:
         return fetch_tokenizer(model)
     except (RepositoryNotFoundError, HFValidationError) as error:
-        nowhere = "there is no such folder, and no model of that name on the hub"
+        nowhere = "there is no such folder, and no model of that name on the hub that may be read"
         raise ModelUnreadable(f"{model}: {nowhere}") from error
     except LocalEntryNotFoundError as error:
         away = "there is no such folder; the hub is out of reach, and it was not fetched before"
