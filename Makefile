@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-WORKERS ?= auto
+WORKERS ?= 2
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e
 
 .DEFAULT_GOAL := help
@@ -44,9 +44,14 @@ browser:  ## the browser for the tests of the pages, where root may install it
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "make: no chromium, and no root to install it: the pages are not tried in a browser" >&2
 
-test: $(DEV_STAMP) browser  ## every test, on real stores, models and HTTP; WORKERS=0 runs them one by one
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile \
-		--no-loadscope-reorder $(ARGS)
+# What has a limit of time, or is a whole cluster, has the machine for itself; then the rest, by workers.
+test: $(DEV_STAMP) browser  ## every test, on real stores, models and HTTP; some: make test ARGS=tests/kit
+ifdef ARGS
+	$(BIN)/python -m pytest --instafail $(ARGS)
+else
+	$(BIN)/python -m pytest --instafail -m alone
+	$(BIN)/python -m pytest --instafail -m "not alone" --numprocesses $(WORKERS) --dist loadfile
+endif
 
 check: $(DEV_STAMP)  ## style, types, and which part may import which
 	$(BIN)/ruff check

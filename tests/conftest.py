@@ -1,7 +1,6 @@
 """Real stores for all tests: one Postgres and one Valkey a worker, a fresh schema for each test."""
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -25,22 +24,6 @@ from taonet.local.postgres import postgres_url, prepare_postgres
 from taonet.local.valkey import prepare_valkey, valkey_url
 
 START_SECONDS = 30
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker is left with it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let a test with a limit of time have the machine: the other workers' tests wait for it."""
-    if not hasattr(item.config, "workerinput"):  # There are no other workers.
-        return (yield)
-    alone = item.get_closest_marker("alone") is not None
-    with Path(__file__).open() as door:
-        fcntl.flock(door, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

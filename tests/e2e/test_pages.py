@@ -12,7 +12,7 @@ from tests.explorer.browsing import Visit, list_barriers, open_browser, visiting
 
 from .conftest import Box
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 TICK = 0.000001
 LIVE_SECONDS = 30

@@ -16,6 +16,6 @@ TESTS = (
 )
 
 
-@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_what_is_compiled_agrees_with_the_model_and_the_sources(tmp_path: Path) -> None:
     check_compiled(HOT, MODULES, TESTS, tmp_path)
