@@ -50,7 +50,7 @@ ifdef ARGS
 	$(BIN)/python -m pytest --instafail $(ARGS)
 else
 	$(BIN)/python -m pytest --instafail -m alone
-	$(BIN)/python -m pytest --instafail -m "not alone" --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --quiet --instafail -m "not alone" --numprocesses $(WORKERS) --dist loadfile
 endif
 
 check: $(DEV_STAMP)  ## style, types, and which part may import which
