@@ -27,8 +27,9 @@ from exchange_service.domain.commands import (
     Side,
     TimeInForce,
 )
+from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
-from exchange_service.domain.facts import OrderAccepted, OrderCancelled, Rejected, Traded
+from exchange_service.domain.facts import Fact, OrderAccepted, OrderCancelled, Rejected, Traded
 from exchange_service.domain.journal import decode_command, encode_command
 from exchange_service.domain.ledger import Pocket, list_transfers
 from exchange_service.domain.snapshot import calculate_fingerprint, read_snapshot, write_snapshot
@@ -105,6 +106,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.model = Model(ACCOUNTS, START_SAT, START_RAO)
         self.ledger: dict[tuple[int, str, Pocket], int] = {}
         self.trades: list[tuple[int, int, int, int]] = []
+        self.happened: list[Fact] = []
+        """Since the countercheck looked last."""
         self.next_id = 0
         self.now_ms = 0
         for number, (maker_ppm, taker_ppm) in ACCOUNTS.items():
@@ -114,9 +117,12 @@ class ExchangeMachine(RuleBasedStateMachine):
             for number in ACCOUNTS:
                 exchange.accounts[number].free_rao += START_RAO
             exchange.accounts[3].free_rao -= START_RAO * len(ACCOUNTS)
+        self.countercheck = Countercheck(self.exchange)
+        self.happened.clear()
 
     def apply(self, command: Any) -> list[Any]:
         facts = self.exchange.apply(command)
+        self.happened += [fact for fact in facts if not isinstance(fact, Rejected)]
         assert facts == self.replica.apply(decode_command(encode_command(command)))
         for fact in facts:
             if isinstance(fact, Traded):
@@ -329,6 +335,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule()
     def restart_from_a_snapshot(self) -> None:
         self.replica = read_snapshot(write_snapshot(self.replica))
+        self.countercheck = Countercheck(self.exchange)
 
     @invariant()
     def books_agree(self) -> None:
@@ -368,6 +375,14 @@ class ExchangeMachine(RuleBasedStateMachine):
             return
         assert find_faults(self.exchange) == []
         assert calculate_fingerprint(self.exchange) == calculate_fingerprint(self.replica)
+
+    @invariant()
+    def the_books_kept_a_second_time_agree(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        moved = [(0, transfer) for fact in self.happened for transfer in list_transfers(fact)]
+        self.countercheck.check(self.happened, moved, sorted(self.exchange.accounts))
+        self.happened.clear()
 
 
 # `make chaos-exchange` runs more: TAONET_EXAMPLES.
