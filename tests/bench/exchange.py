@@ -32,7 +32,8 @@ from .stores import make_schema, running_postgres
 
 CONNECTIONS = (1, 32, 128)
 SECONDS = 5.0
-ROUNDS = 3
+ROUNDS = 9
+"""Odd, and over minutes: a machine that others share gives now half of what it gave before."""
 ACCOUNTS = 240
 OPEN_MAX = 190
 """Orders one account places in a round: fewer than it may have open."""
