@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.scripts import TOOLS, load_script
 
-from taonet.kit.compiled import HotModules
+from taonet.kit.compiled import SOURCES, HotModules
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = "25"
@@ -44,7 +44,7 @@ def check_compiled(
     ran = subprocess.run(
         [sys.executable, "-c", RUN, *names, *map(str, tests)],
         cwd=ROOT,
-        env=os.environ | {"TAONET_EXAMPLES": EXAMPLES},
+        env=os.environ | {"TAONET_EXAMPLES": EXAMPLES, SOURCES: "0"},
         capture_output=True,
         text=True,
         check=False,

@@ -18,12 +18,17 @@ import pytest
 import redis
 from psycopg import sql
 
-from taonet.kit import db
+from taonet.kit import compiled, db
 from taonet.local.command import Command
 from taonet.local.postgres import postgres_url, prepare_postgres
 from taonet.local.valkey import prepare_valkey, valkey_url
 
 START_SECONDS = 30
+
+
+def pytest_configure() -> None:
+    """Test the sources, also where they are compiled: that has tests of its own (compiling.py)."""
+    os.environ.setdefault(compiled.SOURCES, "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
