@@ -28,13 +28,10 @@ class Entry(NamedTuple):
 class Page(NamedTuple):
     """Entries of the journal, one after another."""
 
-    entries: int
-    last: int
-    """The sequence number of the last one."""
     payloads: bytes
     """A line each."""
-    hashes: bytes
-    """32 bytes each."""
+    broken: int | None
+    """The first one that is missing, or whose hash is wrong."""
 
 
 class Snapshot(NamedTuple):
@@ -89,20 +86,24 @@ def end_frozen_engine(conn: Connection, silent_seconds: float) -> bool:
 
 
 def read_journal(conn: Connection, after: int) -> Iterator[Page]:
-    """Yield the journal after an entry, in order.
+    """Yield the journal after an entry, in order, its chain of hashes computed anew.
 
-    Postgres puts the pages together, and goes on with the next while the caller works on one: both
-    have a core of their own.
+    Postgres does that, and goes on with the next page while the caller works on one: both have a
+    core of their own.
     """
     yield from conn.cursor(row_factory=class_row(Page)).stream(
-        "SELECT page.* FROM generate_series("
+        "SELECT page.payloads, page.broken FROM generate_series("
         "  %(after)s::bigint, (SELECT max(sequence) FROM journal), %(rows)s) AS start,"
-        " LATERAL (SELECT count(*) AS entries, max(sequence) AS last,"
-        "  convert_to(string_agg(payload, E'\\n'), 'UTF8') AS payloads,"
-        "  string_agg(hash, '') AS hashes"
-        "  FROM (SELECT sequence, payload, hash FROM journal"
-        "   WHERE sequence > start AND sequence <= start + %(rows)s ORDER BY sequence) AS entry"
-        " ) AS page WHERE page.entries > 0",
+        " LATERAL (SELECT convert_to(string_agg(payload, E'\\n'), 'UTF8') AS payloads,"
+        "  min(number) FILTER (WHERE sequence <> number OR hash IS DISTINCT FROM sha256("
+        "   previous || int8send(number) || convert_to(payload, 'UTF8'))) AS broken"
+        "  FROM (SELECT sequence, payload, hash,"
+        "    start + row_number() OVER entry AS number,"
+        "    lag(hash, 1, COALESCE((SELECT hash FROM journal WHERE sequence = start),"
+        "     decode(repeat('00', 32), 'hex'))) OVER entry AS previous"
+        "   FROM journal WHERE sequence > start AND sequence <= start + %(rows)s"
+        "   WINDOW entry AS (ORDER BY sequence) ORDER BY sequence) AS read"
+        " ) AS page WHERE page.payloads IS NOT NULL",
         {"after": after, "rows": READ_ROWS},
         binary=True,
     )

@@ -49,16 +49,6 @@ def seal(previous_hash: bytes, sequence: int, payload: bytes) -> bytes:
     return hashlib.sha256(previous_hash + sequence.to_bytes(8, "big") + payload).digest()
 
 
-def seal_all(previous_hash: bytes, sequence: int, payloads: list[bytes]) -> list[bytes]:
-    """Return the seals of entries that follow one another; `sequence` is the one before them."""
-    seals = []
-    for payload in payloads:
-        sequence += 1
-        previous_hash = seal(previous_hash, sequence, payload)
-        seals.append(previous_hash)
-    return seals
-
-
 def _write_order(value: Any) -> Any:
     if isinstance(value, PlaceOrder):
         return tuple(value)
