@@ -25,9 +25,10 @@ from taonet.local.valkey import prepare_valkey, valkey_url
 
 START_SECONDS = 30
 
-
-def pytest_configure() -> None:
-    """Test the sources, also where they are compiled: that has tests of its own (compiling.py)."""
+# Tests run the sources, also where they are compiled (which compiling.py tests); benchmarks, which
+# use what is below too, run what is compiled. Set here, as other conftests import the services
+# before any hook of this one is called.
+if "PYTEST_VERSION" in os.environ:
     os.environ.setdefault(compiled.SOURCES, "1")
 
 

@@ -1,8 +1,8 @@
 """The books kept a second time, by other code, from the facts alone; both must always agree.
 
 What is checked of each command before it is committed, at a cost that grows neither with the
-exchange nor with an account's open orders; `audit.py` counts all of them anew, now and then (the
-names of the invariants are those of `auditing.py`):
+exchange nor with an account's open orders; everything is counted when the engine starts, and by an
+audit that is asked to (`audit.py`). The names of the invariants are those of `auditing.py`:
 
 I1  what a commit moves adds up to nothing, asset by asset
 I2  no user account stands below zero
@@ -73,6 +73,8 @@ class Countercheck:
         totals = [sum(column) for column in zip(*self._balances.values(), strict=True)]
         if totals[0] + totals[1] or totals[2] + totals[3]:
             raise Unsound(f"I1: all BTC and TAO together is {totals}, not nothing")
+        for number in exchange.accounts:
+            self._compare(number)
 
     def check(
         self, facts: list[Fact], transfers: list[tuple[int, Transfer]], touched: list[int]
