@@ -1,5 +1,6 @@
 """The documentation is true: it names every endpoint, and what it calls mandatory is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -83,7 +84,7 @@ def test_what_is_called_mandatory_is(
 
 
 @pytest.fixture(scope="module")
-def owner(exchange: str) -> Any:
+def owner(exchange: str) -> Iterator[Any]:
     client, api_key, _ = open_trader(exchange, "reader-of-docs", tao=1)
 
     def ask(verb: str, path: str, sent: dict[str, str]) -> Any:
@@ -94,7 +95,8 @@ def owner(exchange: str) -> Any:
         headers = {"X-MBX-APIKEY": api_key}
         return httpx.request(verb, f"{exchange}{path}", params=sent, headers=headers).json()
 
-    return ask
+    with client:
+        yield ask
 
 
 def test_the_websocket_api_offers_what_http_does() -> None:

@@ -56,6 +56,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
+@pytest.mark.alone
 def test_joining_serving_and_leaving(surroundings: Surroundings, chain: FakeChain) -> None:
     port = free_port()
     options = ["--chain", surroundings.chain_url, "--model", str(surroundings.model)]
