@@ -32,7 +32,7 @@ from chain_service.compiled import HOT
 SENDERS = 1_000
 WARM_SECONDS = 5
 LIMIT_PER_SECOND = 5_000
-ROUNDS = ((1_000, 30, 8_500), (100_000, 8, 8_000), (1_000_000, 8, 8_000))
+ROUNDS = ((1_000, 30, 20_000), (100_000, 8, 20_000), (1_000_000, 8, 20_000))
 """Accounts, seconds that are measured, and transfers signed for each second."""
 
 
@@ -91,6 +91,8 @@ def measure(accounts: int, seconds: int, rate: int) -> Figures:
         for _ in tqdm(range(seconds + WARM_SECONDS), desc=f"{accounts:,} accounts", unit="s"):
             time.sleep(1)
         sent = load.finish()
+        if any(one.ran_out for one in sent):
+            raise SystemExit(f"more than {rate:,} transfers were sent a second: sign more of them")
         wait_until(lambda: chain.query("SELECT FROM mempool LIMIT 1") == [], seconds=60)
         spent = {name: worked(process) - before[name] for name, process in processes.items()}
         spent["load generator"] = sum(one.worked_seconds for one in sent)

@@ -26,6 +26,8 @@ class Sent:
     acknowledged: list[tuple[float, str]]
     """When a batch was acknowledged, and the hash of its last extrinsic."""
     worked_seconds: float
+    ran_out: bool
+    """Nothing was left to send before the time was over: then the rate is not the chain's."""
 
 
 def sign_transfers(
@@ -89,4 +91,5 @@ def _send(port: int, bodies: list[bytes], seconds: float, results: Any) -> None:
                     break
                 assert "MempoolFull" in response.text, response.text[:500]
                 time.sleep(0.1)
-    results.put(Sent(acknowledged, time.process_time() - started))
+    ran_out = time.time() < deadline
+    results.put(Sent(acknowledged, time.process_time() - started, ran_out))
