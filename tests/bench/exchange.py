@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -31,10 +31,10 @@ from exchange_service.keys.schemas import KeyView
 from .stores import make_schema, running_postgres
 
 CONNECTIONS = (1, 32, 128)
-SECONDS = 5.0
+SECONDS = 4.0
 ROUNDS = 9
 """Odd, and over minutes: a machine that others share gives now half of what it gave before."""
-ACCOUNTS = 240
+ACCOUNTS = 480
 OPEN_MAX = 190
 """Orders one account places in a round: fewer than it may have open."""
 WORKERS = ("exchange", "Postgres", "load generator")
@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self.requests, self.deadline = requests, deadline
         self.taken: list[float] = []
         self.refused = 0
+        self.ran_out = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.buffer = b""
 
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
         self.started = time.perf_counter()
         request = next(self.requests, None) if self.started < self.deadline else None
         if request is None:
+            self.ran_out = self.started < self.deadline
             self.transport.close()
             self.done.set_result(None)
             return
@@ -179,6 +181,7 @@ async def load(url: str, keys: list[KeyView], connections: int) -> Round:
         protocols.append((await loop.create_connection(open_one, host, int(port)))[1])
     await asyncio.gather(*(protocol.done for protocol in protocols))
     elapsed = time.perf_counter() - started
+    check_supply(protocol.ran_out for protocol in protocols)
     taken = sorted(seconds for protocol in protocols for seconds in protocol.taken)
     return Round(
         len(taken) / elapsed,
@@ -187,6 +190,12 @@ async def load(url: str, keys: list[KeyView], connections: int) -> Round:
         sum(protocol.refused for protocol in protocols),
         share_work(work, len(taken)),
     )
+
+
+def check_supply(ran_out: Iterable[bool]) -> None:
+    """Stop where somebody had nothing left to send: what follows would measure the generator."""
+    if any(ran_out):
+        raise SystemExit("the orders ran out before the time was over: sign more of them")
 
 
 def clear(url: str, keys: list[KeyView]) -> None:

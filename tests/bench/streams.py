@@ -24,6 +24,7 @@ from tests.bench.exchange import (
     WORKERS,
     Connection,
     Round,
+    check_supply,
     count_work,
     running_exchange,
     share_work,
@@ -41,7 +42,7 @@ STREAM = "taobtc@depth@100ms"
 STREAM_SECONDS = 12.0
 LAG_MS_MAX = 50
 ACCOUNTS = 128
-ORDERS_MAX = 60_000
+ORDERS_MAX = 160_000
 """Signed beforehand, for all connections together: more than a round takes."""
 SECONDS = 3.0
 ROUNDS = 5
@@ -93,6 +94,7 @@ class Caller(Socket):
         self.sent: dict[bytes, float] = {}
         self.taken: list[float] = []
         self.refused = 0
+        self.ran_out = False
         self.done = asyncio.get_running_loop().create_future()
 
     async def log_on(self, request: bytes) -> None:
@@ -108,6 +110,7 @@ class Caller(Socket):
         now = time.perf_counter()
         request = next(self.requests, None) if now < self.deadline else None
         if request is None:
+            self.ran_out |= now < self.deadline
             if not self.sent and not self.done.done():
                 self.done.set_result(None)
             return
@@ -194,6 +197,7 @@ async def load(url: str, keys: list[TradingKey], tag: str) -> Round:
     for connection in connections:
         await loop.create_connection(partial(itself, connection), host, int(port))
     await asyncio.gather(*(connection.done for connection in connections))
+    check_supply(connection.ran_out for connection in connections)
     taken = [seconds for connection in connections for seconds in connection.taken]
     refused = sum(connection.refused for connection in connections)
     return summarise(taken, time.perf_counter() - started, refused, work)
@@ -230,6 +234,7 @@ async def call(url: str, keys: list[TradingKey], tag: str, depth: int, log_on: b
         caller.begin()
     await asyncio.gather(*(caller.done for caller in callers))
     elapsed = time.perf_counter() - started
+    check_supply(caller.ran_out for caller in callers)
     for caller in callers:
         caller.transport.close()
     taken = [seconds for caller in callers for seconds in caller.taken]
