@@ -31,7 +31,7 @@ from exchange_service.keys.schemas import KeyView
 from .stores import make_schema, running_postgres
 
 CONNECTIONS = (1, 32, 128)
-SECONDS = 4.0
+SECONDS = 3.0
 ROUNDS = 9
 """Odd, and over minutes: a machine that others share gives now half of what it gave before."""
 ACCOUNTS = 480
