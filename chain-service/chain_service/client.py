@@ -368,6 +368,7 @@ class AsyncChainClient:
 
 REGISTER_AGAIN = {
     "InvalidWorkBlock",
+    "WorkRepeated",
     "InvalidDifficulty",
     "ToManyRegistrationsThisBlock",
     "AlreadyRegistered",

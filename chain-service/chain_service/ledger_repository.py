@@ -174,8 +174,7 @@ def load_rows(conn: Connection, table: str, uid: int | None = None) -> Iterator[
 def load_counters(conn: Connection) -> Counters:
     row = conn.execute("SELECT entries FROM counters").fetchone()
     assert row is not None
-    lists = ("reassigned_uids", "permitted_uids", "recent_hashes")
-    return Counters(**{**row[0], **{name: tuple(row[0][name]) for name in lists}})
+    return Counters.read(row[0])
 
 
 def save_block(

@@ -72,11 +72,6 @@ def load_channel(conn: Connection) -> str:
     return str(row[0])
 
 
-def load_block_hash(conn: Connection, height: int) -> str | None:
-    row = conn.execute("SELECT block_hash FROM block WHERE height = %s", (height,)).fetchone()
-    return None if row is None else row[0]
-
-
 def load_snapshot_height(conn: Connection) -> int | None:
     """Return the block of the snapshot that this database began with, if it did."""
     row = conn.execute("SELECT snapshot_height FROM genesis").fetchone()

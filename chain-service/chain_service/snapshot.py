@@ -28,8 +28,6 @@ from chain_service.sealed import BadBlock
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import check_signature
 
-TUPLES = ("reassigned_uids", "permitted_uids", "recent_hashes")
-
 
 def tell_snapshot(conn: Connection) -> Iterator[bytes]:
     """Yield the lines of the state as of the newest block, all of one moment."""
@@ -88,7 +86,7 @@ def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Snapshot
             expect(header.height, "author", parameters.author, header.author)
             check_signature(header.author, bytes.fromhex(header.block_hash), header.signature)
         replay_genesis(genesis, parameters)
-        state = State(counters=_read_counters(told["counters"]))
+        state = State(counters=Counters.read(told["counters"]))
         for line in lines:
             _read_line(state, orjson.loads(line))
     except (Refusal, ValidationError, ValueError, TypeError, LookupError, StopIteration) as error:
@@ -122,10 +120,6 @@ def save_snapshot(conn: Connection, snapshot: Snapshot) -> None:
         for block in (replace(first, header=snapshot.genesis), head):
             ledger_repository.insert_block(conn, block, 0)
         ledger_repository.save_state(conn, everything)
-
-
-def _read_counters(told: dict[str, Any]) -> Counters:
-    return Counters(**{**told, **{name: tuple(told[name]) for name in TUPLES}})
 
 
 def _read_line(state: State, told: Any) -> None:
