@@ -56,7 +56,7 @@ class Original:
         if self.waited < blocks_per_step:
             return
         graph = replace(self.graph, emission_rao=self.waited * self.reward_rao)
-        self.step = RULES["nakamoto"](graph, self.parameters)
+        self.step = RULES["nakamoto"].run_step(graph, self.parameters)
         pairs = zip(self.graph.stakes_rao, self.step.emission_rao, strict=True)
         stakes = [stake + emission for stake, emission in pairs]
         self.graph = replace(self.graph, stakes_rao=stakes, bonds_rao=self.step.bonds_rao)

@@ -95,7 +95,7 @@ def run_state(text: bytes, rule: str) -> dict[str, Any]:
         last_update_blocks=state.last_update_block or [0] * state.n,
         permits=state.permits,
     )
-    step = RULES[rule](graph, parameters)
+    step = RULES[rule].run_step(graph, parameters)
     answer: dict[str, Any] = {name: list(getattr(step, name)) for name in SCORES}
     given = state.bonds_rao or state.weights_u32
     if any(row and not is_sparse(row) for row in given):

@@ -11,8 +11,8 @@ from chain_service.domain.fixed32 import ONE, UINT16_MAX, to_uint16, upscale
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import MAINNET_2022, ChainParameters
 from chain_service.domain.yuma import Epoch, choose_top, normalise_stakes, run_epoch, run_yuma_step
+from chain_service.domain.yuma_plainly import run_yuma_step_plainly
 from chain_service.laboratory.comparing import Family, Vector, compare, to_dense
-from chain_service.laboratory.yuma_plainly import run_epoch_plainly
 
 NAMES = {
     "kappa_u16": "yuma_kappa_u16",
@@ -209,19 +209,19 @@ def check_implementations(generator: Mapping[str, Any]) -> None:
             yuma_bonds_penalty_u16=penalty,
         )
         graph = make_random_graph(count, layout, generator["stake_per_validator"], self_weights)
-        permits = [uid in layout for uid in range(count)]
         for number in range(2):
-            epoch, step = run_epoch(graph, parameters), run_yuma_step(graph, parameters)
-            plain = run_epoch_plainly(graph, parameters, permits)
+            step, plain = run_yuma_step(graph, parameters), run_yuma_step_plainly(graph, parameters)
             field = f"penalty {penalty}, epoch {number}, "
-            compare(field + "incentive", list(plain.incentive), epoch.incentive.tolist())
-            compare(field + "dividends", list(plain.dividends), epoch.dividends.tolist())
-            compare(field + "emission", list(plain.emission_rao), list(step.emission_rao))
-            for uid, row in plain.bonds.items():
-                bonds = dict(step.bonds_rao[uid])
-                compare(f"{field}bonds[{uid}] held in", sorted(row), sorted(bonds))
-                compare(f"{field}bonds[{uid}]", [row[j] for j in bonds], list(bonds.values()))
+            for name in ("incentive", "dividends", "emission_rao"):
+                compare(field + name, getattr(plain, name), getattr(step, name))
+            for uid, row in enumerate(plain.bonds_rao):
+                compare(f"{field}bonds[{uid}]", to_lists(row), to_lists(step.bonds_rao[uid]))
             graph = replace(graph, bonds_rao=step.bonds_rao)
+
+
+def to_lists(row: Row) -> list[list[int]]:
+    """Return a row's pairs as `compare` reads them."""
+    return [list(pair) for pair in row]
 
 
 def make_random_graph(count: int, validators: range, stake: int, self_weights: bool) -> Graph:
