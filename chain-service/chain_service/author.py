@@ -10,7 +10,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -200,14 +200,12 @@ def ensure_genesis(
             ledger_repository.insert_genesis(conn, block.header.block_hash, parameters)
             ledger_repository.save_block(conn, block, 0)
         return parameters
-    wanted, have = parameters.as_json(), stored.as_json()
-    differing = [name for name in wanted if wanted[name] != have[name]]
-    if differing:
-        name = differing[0]
-        raise OtherChain(
-            f"this chain was started with {name} = {have[name]!r}, the settings ask for "
-            f"{wanted[name]!r}; set it back, or start a new chain in an empty database"
-        )
+    for name, wanted in asdict(parameters).items():
+        if (have := getattr(stored, name)) != wanted:
+            raise OtherChain(
+                f"this chain was started with {name} = {have!r}, the settings ask for "
+                f"{wanted!r}; set it back, or start a new chain in an empty database"
+            )
     return stored
 
 
