@@ -208,6 +208,11 @@ def beat(conn: Connection, mempool: MempoolSeen = NOTHING_SEEN) -> None:
         raise NotLeading("another author took over")
 
 
+def beat_for(conn: Connection, backend_pid: int) -> None:
+    """Tell, on a connection beside its own, that a writer lives; nothing where it was replaced."""
+    conn.execute("UPDATE author SET beat_at = now() WHERE backend_pid = %s", (backend_pid,))
+
+
 def notify(conn: Connection, height: int) -> None:
     """Wake those who watch for blocks, once this is committed."""
     conn.execute("SELECT pg_notify(current_schema() || '.block', %s)", (str(height),))

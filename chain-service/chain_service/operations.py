@@ -250,7 +250,8 @@ def read_events(conn: Connection, wanted: EventFilter, from_height: int, from_in
 
 
 def read_changed_metagraph(conn: Connection, from_height: int) -> Page:
-    """Return the metagraph as it is, if a neuron changed since a block."""
+    """Return the metagraph as it is, if a neuron changed since a block; first in a transaction."""
+    repository.freeze(conn)
     height = load_head(conn).height
     if not repository.has_network_changed(conn, from_height):
         return Page([], height + 1)
@@ -276,6 +277,8 @@ def read_metagraph(conn: Connection) -> str:
 
 
 def read_neuron(conn: Connection, uid: int) -> Neuron:
+    """Return a neuron with its weights and bonds of one block; first in a transaction."""
+    repository.freeze(conn)
     neurons = Metagraph.model_validate_json(repository.load_metagraph(conn, uid)).neurons
     if not neurons:
         raise NoSuchNeuron(f"there is no neuron {uid}")

@@ -1,7 +1,8 @@
 """
 Every SQL statement by which the chain is read: blocks, extrinsics, accounts, neurons.
 
-Each question is one statement, so that its answer is of one moment. `ledger_repository` writes.
+Each question is one statement, so that its answer is of one moment; who asks several that must fit
+together freezes the moment before. `ledger_repository` writes.
 """
 
 from collections.abc import Sequence
@@ -54,6 +55,11 @@ class BlockTimes:
     height: int
     time_ms: int
     apply_microseconds: int
+
+
+def freeze(conn: Connection) -> None:
+    """Let this transaction, which has asked nothing yet, see one moment of the chain throughout."""
+    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def load_head(conn: Connection) -> HeadRow | None:
