@@ -199,7 +199,7 @@ def load_metagraph(conn: Connection, uid: int | None = None) -> str:
             || coalesce(string_agg(row_to_json(told)::text, ',' ORDER BY told.uid), '') || ']}}'
         FROM (
             SELECT uid, name, hotkey, coldkey, stake_rao::text, {SHARES},
-                emission_rao::text, active, last_update_block, registered_block, take,
+                emission_rao::text, active, last_update_block, registered_block, priority, take,
                 CASE WHEN port > 0 THEN json_build_object('ip', ip, 'port', port) END AS axon
             FROM neuron WHERE %(uid)s::integer IS NULL OR uid = %(uid)s
         ) AS told

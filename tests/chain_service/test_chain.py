@@ -69,6 +69,16 @@ def test_from_nothing_to_paid_to_spent(chain: RunningChain) -> None:
     assert supply.free_rao + supply.stake_rao + supply.pot_rao == supply.issuance_rao
 
 
+def test_a_neurons_priority_is_told(chain: RunningChain) -> None:
+    enrich(chain.client, ALICE, SERVER, VALIDATOR)
+    wait_until(lambda: any(neuron.priority for neuron in chain.client.metagraph().neurons))
+    chain.kill("author")
+
+    stored = [row[0] for row in chain.query("SELECT priority FROM neuron ORDER BY uid")]
+    assert [neuron.priority for neuron in chain.client.metagraph().neurons] == stored
+    assert [chain.client.neuron(uid).priority for uid in range(len(stored))] == stored
+
+
 def test_a_failed_call_tells_why_and_uses_up_its_nonce(chain: RunningChain) -> None:
     enrich(chain.client, ALICE, SERVER, VALIDATOR)
     nonce = chain.client.account(VALIDATOR.ss58_address).nonce
