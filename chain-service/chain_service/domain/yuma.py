@@ -134,8 +134,7 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
 def find_active(graph: Graph, cutoff_blocks: int) -> Mask:
     """1. a_i = last_update_i + activity_cutoff ≥ block: one block longer than Nakamoto's."""
     updates = np.asarray(graph.last_update_blocks, dtype=np.int64)
-    # A cutoff may be as long as 2^64 − 1 blocks, which no int64 holds.
-    active: Mask = updates >= max(graph.block - cutoff_blocks, 0)
+    active: Mask = updates >= graph.block - cutoff_blocks
     return active
 
 
