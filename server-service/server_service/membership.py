@@ -178,8 +178,8 @@ class Membership(Loop):
         fixed = (self._chain.parameters().model_extra or {}).get("tokenizer_sha256")
         if fixed and fixed != self._tokenizer_sha256:
             raise ForeignTokenizer(
-                f"this Server was given {self._tokenizer_sha256} as the network's tokenizer, but the "
-                f"network's is {fixed}; name its file in TAONET_SERVER_NETWORK_TOKENIZER"
+                f"this Server was given {self._tokenizer_sha256} as the network's tokenizer, "
+                f"but the network's is {fixed}; name its file in TAONET_SERVER_NETWORK_TOKENIZER"
             )
 
     def _announce(self) -> None:

@@ -93,7 +93,7 @@ def test_a_server_with_another_network_tokenizer_does_not_join(
     own_chain: FakeChain, client: ChainClient
 ) -> None:
     own_chain.tokenizer_sha256 = "22" * 32
-    with pytest.raises(ForeignTokenizer, match="network's is 2222.*_NETWORK_TOKENIZER"):
+    with pytest.raises(ForeignTokenizer, match=r"network's is 2222.*_NETWORK_TOKENIZER"):
         Member(client).turn()
     assert names(own_chain) == []
     own_chain.tokenizer_sha256 = TOKENIZER
