@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.scripts import TOOLS, load_script
 
-from taonet.kit.settings import Settings, environment_names
+from taonet.kit.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,8 +23,8 @@ def test_every_setting_of_every_class_is_on_the_page() -> None:
     missing = {
         name
         for settings in classes
-        for name, _ in environment_names(settings)
-        if f"{name}=" not in told
+        for name in settings.model_fields
+        if f"TAONET_{name.upper()}=" not in told
     }
 
     assert len(classes) > 5

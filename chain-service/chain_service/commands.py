@@ -41,8 +41,6 @@ CHAIN_URL = "http://127.0.0.1:9944"
 WALLET_PATH = "~/.bittensor/wallets"
 SHARE_DECIMALS = 4
 ADDRESS_LENGTH_MIN = 46
-ROWS = {"neurons": {"__all__": {"weights", "bonds_rao"}}}
-"""What is asked for neuron by neuron, and would be empty in a list."""
 
 chain_app = typer.Typer(no_args_is_help=True)
 stake_app = typer.Typer(no_args_is_help=True)

@@ -95,8 +95,9 @@ def check_chunks(
         for chunk in chunks:
             yield from map(_revive, check(chunk))
         return
-    # A fork has all that is imported. Threads that run here, such as the heart's, are not in it,
-    # and hold no lock that it would ask for.
+    # A fork has all that is imported, and begins in milliseconds. The caller may have threads (a
+    # follower's metrics, its heart, a progress bar): a check logs, counts and prints nothing, so that it waits
+    # for no lock which one of them held at the fork.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         ahead: deque[tuple[int, Future[list[Plain | BadBlock]]]] = deque()

@@ -14,11 +14,6 @@ def rate(metric: str, *matchers: str) -> str:
     return f"rate({now(metric, *matchers)}[{WINDOW}])"
 
 
-def growth(metric: str, *matchers: str) -> str:
-    """Return by how much a counter grew in the window."""
-    return f"increase({now(metric, *matchers)}[{WINDOW}])"
-
-
 def quantile(share: float, histogram: str, *matchers: str, by: str = "") -> str:
     """Return the value that this share of the histogram's observations keep below."""
     labels = f"le, {by}" if by else "le"

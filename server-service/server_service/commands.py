@@ -14,7 +14,7 @@ from tqdm import tqdm
 from server_service.domain.recipe import STARTERS, Recipe
 from server_service.starters import STARTER_MODELS
 from server_service.training.errors import TrainingError
-from taonet.corpus import CorpusError, find_or_build_corpus
+from taonet.corpus import find_or_build_corpus
 
 if TYPE_CHECKING:
     from server_service.training.build import Places
@@ -54,7 +54,7 @@ def build(
     threads: ThreadsOption = 2,
 ) -> None:
     """Build a model, or go on where an interrupted build stopped. What is built is left alone."""
-    with told_plainly():
+    with model_packages():
         from server_service.training.build import Places
 
         recipes = choose_recipes(name, every, steps, seed)
@@ -82,7 +82,7 @@ def finetune(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Teach a model the train split, or go on where an interrupted lesson stopped."""
-    with told_plainly():
+    with model_packages():
         from server_service.training.curve import LossCurve
         from server_service.training.finetune import finetune as teach
 
@@ -116,7 +116,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure a model on the held-out split."""
-    with told_plainly():
+    with model_packages():
         from server_service.training.batches import encode_chunks
         from server_service.training.measure import count_predictions, load_model, measure_model
         from server_service.training.tokenizer import load_tokenizer
@@ -210,17 +210,12 @@ def use_threads(threads: int) -> None:
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """What the user can put right is one sentence, not a traceback."""
+def model_packages() -> Iterator[None]:
+    """Say how to get the packages that models are built with, where they are not installed."""
     try:
         yield
-    except (TrainingError, CorpusError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
     except ImportError as error:
         if (error.name or "").split(".")[0] not in {"torch", "transformers"}:
             raise
-        typer.echo(
-            "Error: building needs the model packages: pip install 'taonet[model]'", err=True
-        )
-        raise typer.Exit(1) from error
+        told = "building needs the model packages: pip install 'taonet[model]'"
+        raise TrainingError(told) from error

@@ -18,9 +18,10 @@ from taonet.kit.logging import get_logger
 
 PAUSE_SECONDS = 1.0
 IDLE_NICENESS = 19
+REPLACED = "replaced"
+"""Where the best weights are while others take their place."""
 ENOUGH_BETTER_NATS = 0.001
 """Less than this is chance, and not worth a swap."""
-TERMINATE_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Learner(Loop):
         super().stop()
 
     def turn(self) -> None:
+        recover_best(self._best)
         source = find_best(self._best, self._model)
         earlier = load_lesson(source)
         done = earlier.steps if earlier else 0
@@ -84,14 +86,26 @@ class Learner(Loop):
             raise RuntimeError(told.decode(errors="replace")[-500:].strip())
 
     def _take(self, lesson: Lesson) -> None:
-        """The trial becomes the best; a kill in between leaves one of the two."""
-        beside = self._best.with_name("replaced")
-        if self._best.exists():
-            self._best.rename(beside)
-        self._trial.rename(self._best)
-        shutil.rmtree(beside, ignore_errors=True)
+        replace_best(self._best, self._trial)
         self._swap(self._best)
         VALIDATION_LOSS.set(lesson.nats_after)
+
+
+def replace_best(best: Path, trial: Path) -> None:
+    """The trial becomes the best; what a kill in between leaves, `recover_best` puts right."""
+    replaced = best.with_name(REPLACED)
+    shutil.rmtree(replaced, ignore_errors=True)
+    if best.exists():
+        best.rename(replaced)
+    trial.rename(best)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def recover_best(best: Path) -> None:
+    """Put back weights that were set aside for others which never came into their place."""
+    replaced = best.with_name(REPLACED)
+    if replaced.exists() and not best.exists():
+        replaced.rename(best)
 
 
 def find_best(best: Path, model: Path) -> Path:

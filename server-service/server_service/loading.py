@@ -16,7 +16,7 @@ from server_service.conversion import (
 from server_service.domain.behaviour import Behaviour, Conduct
 from server_service.engine import Engine
 from server_service.foreign import ForeignEngine, Translation
-from server_service.learning import Learner
+from server_service.learning import Learner, recover_best
 from server_service.model import LANES_MAX, ServedModel
 from server_service.pretrained import choose_device, choose_dtype, load_engine
 from server_service.quantizing import choose_compute_type
@@ -71,8 +71,10 @@ def open_model(settings: ServerSettings, behaviour: Behaviour) -> OpenedModel:
     """Raises `ModelUnreadable` or `ValueError`, whose message says what is wrong with which."""
     model, cache = settings.server_model, Path(settings.server_cache_path)
     best = learning_folder(settings) / "best"
-    if settings.server_learn and best.is_dir():
-        model, cache = str(best), learning_folder(settings) / "converted"
+    if settings.server_learn:
+        recover_best(best)
+        if best.is_dir():
+            model, cache = str(best), learning_folder(settings) / "converted"
     own = load_tokenizer(model)
     network = load_tokenizer(settings.server_network_tokenizer or str(NETWORK_TOKENIZER))
     engine, writer = load_engines(settings, model, own, cache)

@@ -46,7 +46,12 @@ class Chain(Protocol):
 
 
 class ForeignTokenizer(Exception):
-    """The network fixes another tokenizer than this model's: its ids would mean other text."""
+    """
+    The network's tokenizer as this Server was given it is not the one that the network fixes.
+
+    A model may have any tokenizer of its own; but the ids in Validators' questions would mean other
+    text here.
+    """
 
 
 class Stopped(Exception):
@@ -173,8 +178,8 @@ class Membership(Loop):
         fixed = (self._chain.parameters().model_extra or {}).get("tokenizer_sha256")
         if fixed and fixed != self._tokenizer_sha256:
             raise ForeignTokenizer(
-                f"this model's tokenizer is {self._tokenizer_sha256}, the network's is {fixed}; "
-                "serve a model that was built with the network's tokenizer"
+                f"this Server was given {self._tokenizer_sha256} as the network's tokenizer, "
+                f"but the network's is {fixed}; name its file in TAONET_SERVER_NETWORK_TOKENIZER"
             )
 
     def _announce(self) -> None:

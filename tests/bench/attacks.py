@@ -19,9 +19,10 @@ import numpy as np
 from tests.bench.report import write_report
 from tqdm import tqdm
 
+from taonet.kit.money import RAO_PER_TAO
 from taonet.lab.casting import ATTACKS, SERVER_ATTACKS, VALIDATOR_ATTACKS
 from taonet.lab.report import Report, summarise
-from taonet.lab.simulation import RAO_PER_TAO, Plan, prepare
+from taonet.lab.simulation import Plan, prepare
 from validator_service.domain.scores import SCALING_LAW, SHAPLEY, Rules
 
 PLAN = Plan(servers=200, validators=8, epochs=30, share=0.125, churn=0.01, seed=2)

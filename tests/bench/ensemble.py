@@ -27,7 +27,7 @@ PLACES = 4096
 BATCH = 64
 DRAWS = 2000
 SCALING_EXPONENT = 13.158 / 2
-"""Of the loss, in a Server's score (MECHANISM §7: P(L)^γ with γ = ½)."""
+"""Of the loss, in a Server's score (docs/mechanism.md §6: P(L)^γ with γ = ½)."""
 WEIGHT_CAP = 0.5
 REPORT = Path("docs/benchmarks/ensemble.md")
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from taonet.cli.main import build_app
 from taonet.corpus import (
+    CorpusDamaged,
     CorpusError,
     HubDataset,
     Records,
@@ -109,5 +110,5 @@ def test_the_commands_build_list_and_verify(tmp_path: Path) -> None:
         taonet("build", str(path))
     with (target / "train.jsonl").open("a") as file:
         file.write("{}\n")
-    with pytest.raises(Malformed, match="not the file that was written"):
+    with pytest.raises(CorpusDamaged, match="not the file that was written"):
         taonet("verify")

@@ -144,3 +144,13 @@ def test_the_pages_of_the_interfaces_are_as_they_would_be_written_now(tmp_path: 
     written = {page.name: page.read_text() for page in tmp_path.iterdir()}
     told = {page.name: page.read_text() for page in (ROOT / "docs" / "api").iterdir()}
     assert written == told, "run `make api-pages`"
+
+
+def test_every_decision_is_listed_under_its_own_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    told = (folder / "README.md").read_text()
+    for page in sorted(folder.glob("0*.md")):
+        title = page.read_text().partition("\n")[0].removeprefix("# ")
+        number, _, words = title.partition(". ")
+        assert page.name.startswith(f"{number:0>4}-"), f"{page.name} is headed {title!r}"
+        assert f"| [{number}]({page.name}) | {words} |" in told, f"{page.name} is not listed"

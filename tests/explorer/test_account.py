@@ -26,6 +26,10 @@ def test_a_part_of_the_account_passes_through(explorer: Running) -> None:
     assert (wrong.status_code, nobody.status_code) == (401, 401)
 
 
+def test_a_part_that_there_is_not_is_refused(explorer: Running) -> None:
+    assert explorer.browser.get("/account/data/nothing", headers=KEY).status_code == 422
+
+
 def test_an_address_is_drawn_and_nothing_else_is(explorer: Running) -> None:
     drawn = explorer.browser.get("/account/qr", params={"address": ADDRESS})
     script = explorer.browser.get("/account/qr", params={"address": "<script>" * 6})

@@ -1,4 +1,4 @@
-"""What the pages are computed by: weights, payouts, the schedule, Grafana's JSON. No network."""
+"""What the pages are computed by: weights, payouts, Grafana's JSON. No network."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,12 @@ from typing import Any
 import pytest
 from tests.explorer.fake_network import FakeNetwork
 
-from chain_service.domain.parameters import NETWORK
 from chain_service.schemas import Payout, WeightRow
 from taonet.explorer.boards import fill_variables, load_boards, read_board
 from taonet.explorer.describing import describe_fields
-from taonet.explorer.figures import SUPPLY_MAX_RAO
 from taonet.explorer.payouts import SPARK_STEPS, Payouts
 from taonet.explorer.prometheus import SERIES_MAX, Line, gather, spread, write_label
-from taonet.explorer.rendering import day, reward
 from taonet.explorer.settings import ExplorerSettings
-from taonet.explorer.supply import list_eras
 from taonet.explorer.tables import fill_macros
 from taonet.explorer.weighing import choose_columns, mean_shares, weigh_raters
 
@@ -68,18 +64,6 @@ def test_sparks_are_each_on_its_own_scale_and_begin_with_the_slot() -> None:
     for height in range(40, 40 + 10 * SPARK_STEPS, 10):
         payouts.prepend(payout(height, 1))
     assert len(payouts.sparks([old])[0]) == SPARK_STEPS
-
-
-def test_the_schedule_ends_below_its_cap() -> None:
-    eras = list_eras(NETWORK)
-
-    assert len(eras) == 65
-    assert (eras[1].first_height, eras[1].issued_percent) == (10_500_001, "50.000000")
-    assert eras[64].issued_before_rao < SUPPLY_MAX_RAO
-    assert eras[64].issued_percent == "99.999999"
-    assert (reward(eras[0].reward_rao), reward(eras[3].reward_rao)) == ("1", "0.125")
-    assert reward(eras[40].reward_rao) == "9.1e-13"
-    assert day(4e15) == "year 128,724"
 
 
 def test_every_dashboard_that_ships_is_read_whole() -> None:

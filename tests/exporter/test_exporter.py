@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from fastapi.testclient import TestClient
+from tests.streams import read_group
 
 from taonet.exporter.app import create_app
-from taonet.kit.queue import create_celery, read_group
+from taonet.kit.queue import create_celery
 
 
 @pytest.fixture

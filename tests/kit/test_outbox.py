@@ -3,10 +3,10 @@ from dataclasses import dataclass
 
 import pytest
 import redis
+from tests.streams import Event, read_group
 
 from taonet.kit import db, outbox
 from taonet.kit.exposition import Exposition
-from taonet.kit.queue import Event, read_group
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from server_service.commands import choose_recipes, model_app
 from server_service.domain.recipe import STARTERS
+from taonet.cli.main import main
 from taonet.corpus import Source, build_corpus, python_library
 
 MODELS = Path(__file__).parents[2] / "server-service" / "models"
@@ -25,12 +26,21 @@ MODELS = Path(__file__).parents[2] / "server-service" / "models"
         (["eval", "/nowhere"], "/nowhere"),
     ],
 )
-def test_a_mistake_gets_a_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:
-    result = CliRunner().invoke(model_app, arguments, env={"TAONET_HOME": str(tmp_path)})
+def test_a_mistake_gets_a_sentence(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TAONET_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["model", *arguments])
 
-    assert result.exit_code == 1
-    assert result.stderr.strip().splitlines()[-1].startswith("Error: ")
-    assert sentence in result.stderr
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert ended.value.code == 1
+    assert told.startswith("taonet: ")
+    assert sentence in told
 
 
 def test_all_is_the_starter_set() -> None:

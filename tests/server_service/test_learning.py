@@ -9,9 +9,12 @@ import pytest
 from tests.server_service.serving import RunningServer, Surroundings, wait_until
 
 from server_service.client import GenerateEnd, GenerateRequest, ServerClient
+from server_service.domain.behaviour import HONEST
 from server_service.domain.recipe import Recipe
 from server_service.learning import Learner
+from server_service.loading import open_model
 from server_service.pretrained import choose_device, choose_dtype
+from server_service.settings import ServerSettings
 from server_service.training.curve import LossCurve
 from server_service.training.finetune import finetune, load_lesson, split_off
 from taonet.corpus import Source, build_corpus, read_chunks
@@ -98,20 +101,72 @@ def test_better_weights_are_served_and_nobody_is_dropped(
     assert all(finished)
 
 
-def test_worse_weights_are_not_taken(
-    model_folder: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken: list[Path] = []
-    learner = Learner(model_folder, tmp_path / "learnt", corpus, STEPS, taken.append)
-    trial = tmp_path / "learnt" / "trial"
-    shutil.copytree(model_folder, trial)
-    (trial / "lesson.json").write_text(
-        '{"nats_before": 3.0, "nats_after": 3.1, "steps": 5, "train_sha256": ""}'
+class Pupil:
+    """A learner whose lessons the test gives."""
+
+    def __init__(self, model: Path, folder: Path, corpus: Path) -> None:
+        self.folder = folder
+        self.taken: list[Path] = []
+        self.sources: list[Path] = []
+        self.learner = Learner(model, folder, corpus, STEPS, self.taken.append)
+        self.learner._learn = lambda source, seed: self.sources.append(source)  # type: ignore[method-assign]
+
+    def learn(self, model: Path, nats_after: float, steps: int) -> None:
+        write_lesson(model, self.folder / "trial", nats_after, steps)
+        self.learner.turn()
+
+    def steps(self) -> int:
+        lesson = load_lesson(self.folder / "best")
+        assert lesson is not None
+        return lesson.steps
+
+
+def write_lesson(model: Path, folder: Path, nats_after: float, steps: int) -> None:
+    shutil.copytree(model, folder)
+    (folder / "lesson.json").write_text(
+        f'{{"nats_before": 3.0, "nats_after": {nats_after}, "steps": {steps}, "train_sha256": ""}}'
     )
-    monkeypatch.setattr(learner, "_learn", lambda source, seed: None)
-    learner.turn()
-    assert taken == []
-    assert not (tmp_path / "learnt" / "best").exists()
+
+
+@pytest.fixture
+def pupil(model_folder: Path, corpus: Path, tmp_path: Path) -> Pupil:
+    return Pupil(model_folder, tmp_path / "learnt", corpus)
+
+
+def test_worse_weights_are_not_taken(pupil: Pupil, model_folder: Path) -> None:
+    pupil.learn(model_folder, nats_after=3.1, steps=5)
+    assert pupil.taken == []
+    assert not (pupil.folder / "best").exists()
+
+
+def test_weights_are_replaced_after_a_kill_that_left_the_replaced_ones(
+    pupil: Pupil, model_folder: Path
+) -> None:
+    write_lesson(model_folder, pupil.folder / "best", 2.9, steps=5)
+    write_lesson(model_folder, pupil.folder / "replaced", 2.9, steps=1)
+    pupil.learn(model_folder, nats_after=2.8, steps=9)
+    assert pupil.steps() == 9
+    assert not (pupil.folder / "replaced").exists()
+
+
+def test_weights_that_a_kill_left_aside_are_the_best_again(
+    pupil: Pupil, model_folder: Path
+) -> None:
+    write_lesson(model_folder, pupil.folder / "replaced", 2.9, steps=5)
+    pupil.learn(model_folder, nats_after=3.1, steps=9)
+    assert pupil.sources == [pupil.folder / "best"]
+    assert pupil.steps() == 5
+
+
+def test_a_server_starts_with_weights_that_a_kill_left_aside(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    write_lesson(model_folder, tmp_path / "pupil" / "replaced", 2.9, steps=5)
+    settings = ServerSettings(
+        server_learn=True, server_learn_path=str(tmp_path), server_name="pupil", server_model="none"
+    )
+    open_model(settings, HONEST)
+    assert (tmp_path / "pupil" / "best" / "lesson.json").is_file()
 
 
 def test_devices_and_number_formats_have_names() -> None:

@@ -89,11 +89,11 @@ def test_the_address_is_announced_again_every_few_blocks(
     assert names(own_chain) == ["serve_axon"] * 2
 
 
-def test_a_model_with_another_tokenizer_does_not_join(
+def test_a_server_with_another_network_tokenizer_does_not_join(
     own_chain: FakeChain, client: ChainClient
 ) -> None:
     own_chain.tokenizer_sha256 = "22" * 32
-    with pytest.raises(ForeignTokenizer, match="the network's is 2222"):
+    with pytest.raises(ForeignTokenizer, match=r"network's is 2222.*_NETWORK_TOKENIZER"):
         Member(client).turn()
     assert names(own_chain) == []
     own_chain.tokenizer_sha256 = TOKENIZER

@@ -1,6 +1,7 @@
 """What a Server refuses, and with which word; each over real HTTP with a hand-made request."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -184,7 +185,15 @@ def test_texts_that_cannot_be_written_are_refused(
 
 
 def test_bad_requests_harm_nobody_else(server: RunningServer) -> None:
-    test_the_good_request_of_these_tests_is_answered(server)
+    nan, strange = tensors(np.full((1, 4), np.nan, np.float32)), tensors(np.array([[1, -1]]))
+    wide = tensors(np.zeros((65, 4), np.int64))
+    with ThreadPoolExecutor() as pool:
+        bad, good = [], []
+        for body in (b"", corrupt(GOOD), nan, strange, wide, bytes(2_000_000)) * 3:
+            bad.append(pool.submit(refuse, server, body))
+            good.append(pool.submit(post, server, GOOD, sign(server, GOOD)))
+    assert {refused.result()[1] for refused in bad} == {"Malformed", "TooLarge"}
+    assert {answered.result().status_code for answered in good} == {200}
 
 
 def test_refusals_are_counted_by_kind_and_code(server: RunningServer) -> None:

@@ -55,7 +55,7 @@ def split_pot(pot_rao: int, step: Step) -> list[int]:
     """
     Return e_i plus the dust that flooring left: one rao each by largest remainder, lower uid first.
 
-    Decision (MECHANISM §2): nothing of a pot is lost; where nobody was ranked it all waits.
+    Decision (docs/mechanism.md §1): nothing of a pot is lost; where nobody was ranked it all waits.
     """
     amounts = list(step.emission_rao)
     paid = [uid for uid, share in enumerate(step.shares) if share > 0]
@@ -73,7 +73,7 @@ def _with_first_votes(graph: Graph, active: Iterable[bool]) -> Graph:
     """
     Give 1 rao of stake to each active neuron with weights while the active ones hold none.
 
-    Decision (MECHANISM §2): so the first payout of a fair launch is one neuron, one vote. Where
+    Decision (docs/mechanism.md §1): so the first payout of a fair launch is one neuron, one vote. Where
     nobody has a vote, the stake stays: Yuma then pays by it, be it of inactive neurons.
     """
     neurons = list(zip(active, graph.stakes_rao, graph.weights, strict=True))

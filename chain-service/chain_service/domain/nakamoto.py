@@ -2,8 +2,8 @@
 The Nakamoto step: rank, trust, consensus, incentive, dividends, emission.
 
 Source: opentensor/subtensor_deprecated @ 576f2bd, pallets/subtensor/src/step.rs (November 2021 to
-March 2023). Written beside MECHANISM §3, formula by formula, in I65F63; the vectors pin it to the
-last bit. i ranks, j is ranked.
+March 2023). Written beside docs/mechanism.md §2, formula by formula, in I65F63; the vectors pin it
+to the last bit. i ranks, j is ranked.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,9 @@
 The supply: 1 TAO a block, halved every 10,500,000 blocks, 64 times; never above 21,000,000 TAO.
 
 Whole rao allow only 30 distinct rewards, so the schedule is kept as an exact rational number and
-minted by difference (MECHANISM §2): reward(h) = R / 2^k with k = (h − 1) div blocks_per_era, and
-issuance(h) = floor(Σ reward(1…h)). All 64 halvings are real; late blocks mint 1 rao now and then.
+minted by difference (docs/mechanism.md §1): reward(h) = R / 2^k, k = (h − 1) div blocks_per_era,
+and issuance(h) = floor(Σ reward(1…h)). All 64 halvings are real; late blocks mint
+1 rao now and then.
 """
 
 from chain_service.domain.parameters import ChainParameters

@@ -107,7 +107,7 @@ def check_row(
     """
     Return the row that is stored for these weights, or refuse them.
 
-    Decision (MECHANISM §3): weights of value 0 are not stored, else they would count as trust.
+    Decision (docs/mechanism.md §2): weights of 0 are not stored, else they would count as trust.
     """
     if len(uids) != len(values):
         raise WeightVecNotEqualSize(f"{len(uids)} uids and {len(values)} values do not pair")

@@ -1,7 +1,7 @@
 """
 The Yuma epoch: permits, consensus as a weighted median, clipped ranks, bonds, emission.
 
-Source: opentensor/subtensor, pallets/subtensor/src/epoch (2023 to 2026), as MECHANISM §4 tells it.
+Source: opentensor/subtensor, pallets/subtensor/src/epoch (2023 to 2026); docs/mechanism.md §3.
 Matrices have a row for each neuron that may validate, or holds bonds, and a column for each neuron;
 all numbers are I32F32. i ranks, j is ranked. What is named B here is stored of 65,535, not in rao.
 `yuma_plainly.py` tells the same entry by entry; a property test holds both equal to the last bit.

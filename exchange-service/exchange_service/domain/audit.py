@@ -1,4 +1,4 @@
-"""The invariants of the books, computed anew from the whole state (research names I1–I3)."""
+"""The invariants I1 to I3 (docs/exchange-funds.md), computed anew from the whole state."""
 
 from exchange_service.domain.accounts import FIRST_ACCOUNT
 from exchange_service.domain.commands import Asset

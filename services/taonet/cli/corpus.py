@@ -1,8 +1,6 @@
 """`taonet corpus …`: the text that Servers learn from, and the text that Validators ask about."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +56,7 @@ def build(
     for repository in dataset or ():
         name = repository.rpartition("/")[2]
         sources.append(HubDataset(name, "", licence, repository, rows, column=column))
-    with told_plainly(), Console(stderr=True).status("reading") as status:
+    with Console(stderr=True).status("reading") as status:
         manifest = build_corpus(target.expanduser(), sources or None, status.update)
     show(manifest, as_json)
 
@@ -66,17 +64,15 @@ def build(
 @corpus_app.command("list")
 def list_sources(target: TargetOption = TARGET, as_json: JsonOption = False) -> None:
     """Show what the corpus was built from, and how much of it is held out."""
-    with told_plainly():
-        show(load_manifest(target.expanduser()), as_json)
+    show(load_manifest(target.expanduser()), as_json)
 
 
 @corpus_app.command()
 def verify(target: TargetOption = TARGET, as_json: JsonOption = False) -> None:
     """Check every byte against the manifest, and that nothing is on both sides of the split."""
-    with told_plainly():
-        manifest = verify_corpus(target.expanduser())
-        if shared := find_shared_texts(target.expanduser()):
-            raise CorpusError(f"{len(shared)} texts are in train and held out: build it again")
+    manifest = verify_corpus(target.expanduser())
+    if shared := find_shared_texts(target.expanduser()):
+        raise CorpusError(f"{len(shared)} texts are in train and held out: build it again")
     show(manifest, as_json)
     if not as_json:
         typer.echo("every byte is as the manifest says; nothing is on both sides of the split")
@@ -101,12 +97,3 @@ def show(manifest: Manifest, as_json: bool) -> None:
     for split in ("train", "heldout"):
         entry: Any = getattr(manifest, split)
         typer.echo(f"{split:<24} {entry.chunks:>7} chunks     {entry.text_bytes:,} bytes")
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """What the user can put right is one sentence, not a traceback."""
-    try:
-        yield
-    except CorpusError as error:
-        raise Malformed(str(error)) from None

@@ -1,7 +1,9 @@
 """What can be wrong with a corpus, told so that the reader knows what to do."""
 
+from taonet.kit.errors import Refusal
 
-class CorpusError(Exception):
+
+class CorpusError(Refusal):
     """A corpus cannot be built or read."""
 
 

@@ -5,10 +5,10 @@ The page may talk to its own site only, so the explorer relays what the key may 
 """
 
 import io
-from typing import Annotated
+from typing import Annotated, Literal
 
 import segno
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from taonet.explorer.pages import TheNetwork, render_page
@@ -16,7 +16,8 @@ from taonet.explorer.playground import relay
 from taonet.explorer.settings import ExplorerSettings
 from taonet.kit.errors import Unauthenticated
 
-PARTS = {
+Part = Literal["summary", "usage", "keys", "calls", "refunds"]
+PARTS: dict[Part, str] = {
     "summary": "/v1/account",
     "usage": "/v1/account/usage?hours=168",
     "keys": "/v1/account/keys",
@@ -37,7 +38,7 @@ async def account(request: Request) -> Response:
 
 @router.get("/account/data/{part}")
 async def read_part(
-    part: Annotated[str, Path(max_length=20)],
+    part: Part,
     request: Request,
     network: TheNetwork,
     authorization: Annotated[str | None, Header(max_length=500)] = None,
@@ -46,9 +47,8 @@ async def read_part(
     if not authorization:
         raise Unauthenticated("paste an API key: `taonet key new` makes one")
     settings: ExplorerSettings = request.app.state.settings
-    path = PARTS.get(part, PARTS["summary"])
     return await relay(
-        network.http, f"{settings.gateway_url}{path}", {"authorization": authorization}
+        network.http, f"{settings.gateway_url}{PARTS[part]}", {"authorization": authorization}
     )
 
 

@@ -5,15 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chain_service.schemas import Neuron
-from taonet.kit.money import RAO_PER_TAO
-
-SUPPLY_MAX_RAO = 21_000_000 * RAO_PER_TAO
-"""All the TAO there can ever be, in rao."""
-ERA_BLOCKS = 10_500_000
-"""Blocks between two halvings of the block reward."""
-HALVINGS = 64
-SECONDS_PER_DAY = 86_400
-DAYS_PER_YEAR = 365.25
 
 Role = Literal["Server", "Validator", "Newcomer"]
 SortKey = Literal[
@@ -33,23 +24,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Halving:
-    """The next time the block reward halves."""
-
-    number: int
-    height: int
-    blocks_left: int
-    days_left: float
-
-    @property
-    def distance(self) -> str:
-        """Say how far away it is, in the unit that reads best."""
-        if self.days_left >= DAYS_PER_YEAR:
-            return f"{self.days_left / DAYS_PER_YEAR:.2f} years"
-        return f"{self.days_left:.1f} days"
-
-
-@dataclass(frozen=True)
 class Split:
     """How the last payout was shared between the two roles."""
 
@@ -63,25 +37,15 @@ class Split:
         return self.servers_rao / total if total else 0.5
 
 
-def find_halving(height: int, block_seconds: float) -> Halving | None:
-    """Return the first halving above a height; none after the last one."""
-    number = max(height - 1, 0) // ERA_BLOCKS + 1
-    if number > HALVINGS:
-        return None
-    first_of_era = number * ERA_BLOCKS + 1
-    left = first_of_era - height
-    return Halving(number, first_of_era, left, left * block_seconds / SECONDS_PER_DAY)
-
-
 def role_of(neuron: Neuron) -> Role:
     """
     Name what a neuron is paid for.
 
-    A Server earns incentive. A Validator's dividends exceed the half that its own incentive
-    brings. One that earns nothing yet is a Server once it tells where it serves.
+    A Server earns incentive, a Validator dividends, and who earns both is what it earns more by.
+    A tie is a Server's: where nobody holds bonds of it, its own incentive comes back as dividends.
+    One that earns nothing yet is a Server once it tells where it serves.
     """
-    for_validating = neuron.dividends - neuron.incentive / 2
-    if for_validating > neuron.incentive / 2:
+    if neuron.dividends > neuron.incentive:
         return "Validator"
     if neuron.incentive > 0 or neuron.axon is not None:
         return "Server"

@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from chain_service.client import ChainRefusal
 from chain_service.events import Paid
 from chain_service.history_client import HistoryClient
-from chain_service.schemas import Block, Head, Metagraph, Neuron, Parameters, Supply, WeightRow
+from chain_service.schemas import Block, Head, Metagraph, Neuron, Supply, WeightRow
 from taonet.explorer.figures import Step
 from taonet.explorer.market import ExchangeReader, Market
 from taonet.explorer.metrics import SUPPLY_DIFFERENCE_RAO
 from taonet.explorer.payouts import CELLS_MAX, STEPS_KEPT, Payouts
+from taonet.explorer.schedule import Halving, Schedule, read_schedule
 from taonet.explorer.settings import ExplorerSettings
 from taonet.explorer.stream import Broadcast
 from taonet.kit.logging import get_logger
@@ -67,7 +68,7 @@ class Network:
         )
         self.exchange = ExchangeReader(self.exchange_http)
         self.broadcast = Broadcast()
-        self.parameters: Parameters | None = None
+        self.schedule: Schedule | None = None
         self.head: Head | None = None
         self.supply: Supply | None = None
         self.metagraph: Metagraph | None = None
@@ -129,6 +130,13 @@ class Network:
     def chain_health(self) -> Health | None:
         return next((health for health in self.health if health.name == "Chain"), None)
 
+    @property
+    def halving(self) -> Halving | None:
+        """Return the next halving; none while the chain is unknown, and after the last."""
+        if self.head is None or self.schedule is None:
+            return None
+        return self.schedule.find_halving(self.head.height, self.head.block_seconds)
+
     def neuron(self, uid: int) -> Neuron | None:
         """Return the neuron of a slot as last seen."""
         if self._neurons_of is not self.metagraph and self.metagraph is not None:
@@ -150,7 +158,7 @@ class Network:
         return told[2]
 
     async def _look_at_chain(self) -> None:
-        self.parameters = await self.chain.parameters()
+        self.schedule = read_schedule(await self.chain.parameters())
         self.metagraph = await self.chain.metagraph()
         self._weights = None
         self._take_supply(await self.chain.supply())

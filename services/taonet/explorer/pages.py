@@ -10,13 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from taonet.explorer.figures import (
-    SUPPLY_MAX_RAO,
-    find_halving,
-    role_of,
-    sort_neurons,
-    split_emission,
-)
+from taonet.explorer.figures import role_of, sort_neurons, split_emission
 from taonet.explorer.network import Network
 from taonet.kit.errors import Refusal
 from taonet.kit.metrics import REFUSALS
@@ -51,15 +45,12 @@ TheNetwork = Annotated[Network, Depends(get_network)]
 def home(request: Request, network: TheNetwork) -> Response:
     metagraph = network.metagraph
     neurons = sort_neurons(metagraph.neurons, "emission") if metagraph else []
-    head = network.head
     return render_page(
         request,
         "home.html",
         neurons=neurons[:NEURONS_ON_HOME],
         neuron_count=len(neurons),
         split=split_emission(neurons),
-        halving=find_halving(head.height, head.block_seconds) if head else None,
-        supply_max_rao=SUPPLY_MAX_RAO,
         last_step=network.payouts.last,
     )
 

@@ -59,9 +59,6 @@ class Payouts:
         self._steps.append(PaidStep(step, amounts))
         return step
 
-    def clear(self) -> None:
-        self._steps.clear()
-
     def of(self, neuron: Neuron) -> list[tuple[Step, int]]:
         """Return what each step gave to a neuron since it took its slot, in rao."""
         return [

@@ -21,6 +21,10 @@ def tao(amount_rao: int, decimals: int = 3) -> str:
     return f"< 0.{'0' * (decimals - 1)}1" if amount_rao and not text.strip("0.,") else text
 
 
+def million(amount: float) -> str:
+    return f"{amount / 10**6:.10g} million"
+
+
 def short_hash(text: str) -> str:
     return f"{text[:HASH_LETTERS_SHOWN]}…{text[-4:]}" if len(text) > 14 else text
 
@@ -71,7 +75,7 @@ def short_number(value: float) -> str:
 
 
 FILTERS = (
-    *(tao, short_hash, utc, iso, day, share, percent),
+    *(tao, million, short_hash, utc, iso, day, share, percent),
     *(count, price, reward, short_number),
 )
 

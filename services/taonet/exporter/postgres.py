@@ -21,7 +21,6 @@ COUNTERS = {
     "block_hits_total": "Blocks found in memory.",
     "temporary_bytes_total": "Written to temporary files, by queries that outgrew their memory.",
 }
-STATES = ("active", "idle", "idle in transaction", "other")
 
 
 def show_postgres(conn: Connection, page: Exposition) -> None:

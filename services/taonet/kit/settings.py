@@ -1,10 +1,12 @@
 """
 Settings: one small frozen class per service, read once from the environment.
 
-`app` and `worker` read them and hand the values on; nothing else looks at the environment.
+`app` and `worker` read them and hand the values on. Besides them only these look at the
+environment: the command line, which sets what settings are read from; the processes of a box, which
+hand it on to those they start; the wallet's password (`taonet.kit.keys`), which belongs to a key
+and not to a service; and the switch between compiled and plain modules (`taonet.kit.compiled`).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,10 +54,3 @@ class WalletSettings(Settings):
     """The coldkey's name in that folder."""
     hotkey_name: str = "default"
     """The hotkey's name in that wallet."""
-
-
-def environment_names(settings: type[Settings]) -> Iterator[tuple[str, object]]:
-    """Yield each environment variable that a settings class reads, with its default."""
-    prefix = settings.model_config.get("env_prefix", "")
-    for name, field in settings.model_fields.items():
-        yield f"{prefix}{name}".upper(), None if field.is_required() else field.default

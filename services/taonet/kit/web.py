@@ -25,7 +25,6 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,12 +47,10 @@ SAFE_HEADERS = (
 
 Check = Callable[[], str | None]
 """A readiness check: None when all is well, else a sentence that says what is not."""
-ReadState = Callable[[], str]
-"""Returns what the store knows as a page of metrics; an app keeps it as `app.state.read_state`."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-STORE_AWAY = (psycopg.OperationalError, PoolTimeout, redis.ConnectionError)
-"""What Postgres and Redis raise while they are away or restart."""
+STORE_AWAY = (psycopg.OperationalError, redis.ConnectionError)
+"""What Postgres, its pool and Redis raise while they are away or restart."""
 
 log = get_logger(__name__)
 

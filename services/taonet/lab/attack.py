@@ -18,6 +18,7 @@ from rich.table import Table
 from chain_service.client import ChainClient
 from chain_service.events import Paid
 from taonet.kit.errors import Malformed, Unavailable
+from taonet.kit.money import RAO_PER_TAO
 from taonet.lab.attackers import (
     Attacker,
     Grounds,
@@ -34,7 +35,6 @@ from taonet.local.secret_files import load_secret
 from taonet.local.settings import LocalSettings
 from taonet.local.valkey import valkey_url
 
-RAO_PER_TAO = 10**9
 SLOW_SECONDS = 30
 """Beyond any Validator's patience."""
 COPIES = 5
@@ -236,7 +236,7 @@ def compare(
         if name in ("weight-copy", "collude"):
             beside, measure = (
                 "as many honest Validators",
-                fair * (1 if name == "weight-copy" else 2),
+                fair * (1 if name == "weight-copy" else COLLUDERS),
             )
         if name == "copies":
             original = find_original(honest, model)

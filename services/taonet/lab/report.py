@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taonet.lab.simulation import RAO_PER_TAO, Epoch, Plan, Simulation
+from taonet.kit.money import RAO_PER_TAO
+from taonet.lab.simulation import Epoch, Plan, Simulation
 
 VALIDATOR = "validator: "
 SERVER = "server: "

@@ -13,6 +13,7 @@ from chain_service.domain.network import Graph, Row
 from chain_service.domain.parameters import NETWORK, ChainParameters
 from chain_service.domain.rows import PackedRow
 from chain_service.domain.supply import calculate_issuance
+from taonet.kit.money import RAO_PER_TAO
 from taonet.lab.bank import Bank
 from taonet.lab.casting import (
     HONEST,
@@ -27,7 +28,6 @@ from taonet.lab.judging import Judge, Task
 from taonet.lab.workers import Bench, seat
 from validator_service.domain.scores import Rules
 
-RAO_PER_TAO = 10**9
 U32_MAXIMUM = 2**32 - 1
 
 

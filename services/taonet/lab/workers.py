@@ -33,6 +33,8 @@ class Bench:
 @contextmanager
 def seat(judges: Sequence[Judge], processes: int) -> Iterator[Bench]:
     """Give each process its share of the judges, for the time of a block."""
+    # A fork shares the crowd's arrays without a copy. The caller's progress bar is a thread: a
+    # judge only calculates and prints nothing, so that it waits for no lock held at the fork.
     context = multiprocessing.get_context("fork")
     cuts = [len(judges) * part // processes for part in range(processes + 1)]
     pipes, children = [], []

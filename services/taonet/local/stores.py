@@ -23,7 +23,10 @@ OWNERS = {
 }
 """Who has a role and a schema, and whose migrations make its tables."""
 SHARED_SECRETS = ("exchange_signer", "exchange_wallet", "exchange_operator")
-"""What the exchange shows its signer; what the exchange's seed is encrypted under."""
+"""
+What the exchange shows its signer; what the exchange's seed is encrypted under; what the operator
+shows the exchange, to halt the market.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """
 The operators' purse: moves what their neurons mined to where the cluster needs it.
 
-It takes stake back from the Servers, never from the Validators, whose say it is, and keeps two
-deposits filled: the demonstration account's at the gateway and the market maker's at the
-exchange. It mints nothing. Killed at any moment, it goes on from the chain's and its own notes.
+It takes stake back from the Servers, never from the Validators, whose say it is. With that it gives
+each Validator the least stake at which its word counts, and keeps two deposits filled: the
+demonstration account's at the gateway and the market maker's at the exchange. It mints nothing.
+Killed at any moment, it goes on from the chain's and its own notes.
 """
 
 import json
@@ -121,7 +122,7 @@ def _remove_stake(hotkey: str, amount_rao: int) -> dict[str, Any]:
 
 
 class Treasury:
-    """The purse: the operator's coldkey, and the two deposits it looks after."""
+    """The purse: the operator's coldkey, and its errands: two deposits, the Validators' stake."""
 
     def __init__(self, settings: TreasurySettings) -> None:
         home = Path(settings.treasury_path).expanduser()

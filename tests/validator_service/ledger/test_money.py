@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from psycopg_pool import ConnectionPool
 
 from taonet.kit.db import begin, open_pool
 from validator_service.domain.keys import digest_key
+from validator_service.gateway.billing import make_bill
 from validator_service.ledger import operations, repository
 from validator_service.ledger.books import Books
 from validator_service.ledger.deposits import (
@@ -28,6 +30,30 @@ from validator_service.payouts.statement_repository import list_problems
 ALICE = Caller("alice", digest_key("key").hex()[:16])
 
 
+def reserve(wanted: Booking, conn: Any) -> Any:
+    return repository.reserve(conn, wanted, seconds=60)
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Moves money as the gateway's calls do: through the books, and asks why where it can't."""
+
+    pool: ConnectionPool
+    books: Books
+
+    def reserve(self, wanted: Booking) -> None:
+        if not self.books.write(partial(reserve, wanted)).result(10):
+            with begin(self.pool) as conn:
+                operations.refuse(conn, wanted)
+
+    def settle(self, ended: Settlement) -> bool:
+        return self.books.write(make_bill(ended, None)).result(10)
+
+    def release(self, request_id: str) -> None:
+        with begin(self.pool) as conn:
+            repository.release(conn, request_id)
+
+
 @pytest.fixture
 def pool(database: Callable[[str], str]) -> Iterator[ConnectionPool]:
     with open_pool(database("validator_service")) as opened:
@@ -35,6 +61,14 @@ def pool(database: Callable[[str], str]) -> Iterator[ConnectionPool]:
             account = operations.open_account(conn, "alice")
             operations.add_key(conn, account, "alice-deposits", "key", KeyRules())
         yield opened
+
+
+@pytest.fixture
+def teller(pool: ConnectionPool) -> Iterator[Teller]:
+    books = Books(pool)
+    books.start()
+    yield Teller(pool, books)
+    books.stop()
 
 
 def fill(pool: ConnectionPool, amount_rao: int, height: int = 1) -> None:
@@ -95,43 +129,41 @@ def test_transfers_to_strangers_and_of_nothing_are_not_credited(pool: Connection
     assert credited == []
 
 
-def test_a_call_takes_what_it_cost_and_frees_the_rest(pool: ConnectionPool) -> None:
-    fill(pool, 1000)
-    with begin(pool) as conn:
-        operations.reserve(conn, booking("call", 400), 60)
-    assert balances(pool) == (1000, 400)
+def test_a_call_takes_what_it_cost_and_frees_the_rest(teller: Teller) -> None:
+    fill(teller.pool, 1000)
+    teller.reserve(booking("call", 400))
+    assert balances(teller.pool) == (1000, 400)
 
-    with begin(pool) as conn:
-        assert operations.settle(conn, settlement("call", 150))
-    with begin(pool) as conn:
-        assert not operations.settle(conn, settlement("call", 150))
-        repository.release(conn, "call")
+    assert teller.settle(settlement("call", 150))
+    assert not teller.settle(settlement("call", 150))
+    teller.release("call")
 
-    assert balances(pool) == (850, 0)
-    check_books(str(pool.conninfo))
+    assert balances(teller.pool) == (850, 0)
+    check_books(str(teller.pool.conninfo))
 
 
-def test_a_call_that_came_to_nothing_costs_nothing(pool: ConnectionPool) -> None:
-    fill(pool, 1000)
-    with begin(pool) as conn:
-        operations.reserve(conn, booking("call", 400), 60)
-        repository.release(conn, "call")
-        repository.release(conn, "call")
+def test_a_call_that_came_to_nothing_costs_nothing(teller: Teller) -> None:
+    fill(teller.pool, 1000)
+    teller.reserve(booking("call", 400))
+    teller.release("call")
+    teller.release("call")
 
-    assert balances(pool) == (1000, 0)
+    assert balances(teller.pool) == (1000, 0)
 
 
-def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool) -> None:
+def test_more_than_there_is_cannot_be_reserved(pool: ConnectionPool, teller: Teller) -> None:
     fill(pool, 100)
 
-    with pytest.raises(InsufficientBalance) as caught, begin(pool) as conn:
-        operations.reserve(conn, booking("call", 101), 60)
+    with pytest.raises(InsufficientBalance) as caught:
+        teller.reserve(booking("call", 101))
 
     assert caught.value.details == {"missing_rao": "1", "deposit_address": "alice-deposits"}
     assert balances(pool) == (100, 0)
 
 
-def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(pool: ConnectionPool) -> None:
+def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(
+    pool: ConnectionPool, teller: Teller
+) -> None:
     fill(pool, 1000)
     with begin(pool) as conn:
         repository.reserve(conn, booking("dead", 300), seconds=-1)
@@ -140,19 +172,17 @@ def test_what_a_dead_gateway_reserved_is_freed_when_it_expires(pool: ConnectionP
         assert repository.release_expired(conn) == 1
 
     assert balances(pool) == (1000, 200)
-    with begin(pool) as conn:
-        assert not operations.settle(conn, settlement("dead", 10))
+    assert not teller.settle(settlement("dead", 10))
     assert balances(pool) == (1000, 200)
 
 
-def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool) -> None:
+def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool, teller: Teller) -> None:
     fill(pool, 100)
     outcomes: list[str] = []
 
     def attempt(number: int) -> None:
         try:
-            with begin(pool) as conn:
-                operations.reserve(conn, booking(f"call-{number}", 60), 60)
+            teller.reserve(booking(f"call-{number}", 60))
             outcomes.append("reserved")
         except InsufficientBalance:
             outcomes.append("refused")
@@ -167,14 +197,12 @@ def test_one_of_many_at_once_gets_what_pays_for_one(pool: ConnectionPool) -> Non
     assert balances(pool) == (100, 60)
 
 
-def test_the_database_itself_refuses_a_balance_below_zero(pool: ConnectionPool) -> None:
-    fill(pool, 100)
+def test_the_database_itself_refuses_a_balance_below_zero(teller: Teller) -> None:
+    fill(teller.pool, 100)
+    teller.reserve(booking("call", 60))
 
-    with begin(pool) as conn:
-        operations.reserve(conn, booking("call", 60), 60)
-
-    with pytest.raises(psycopg.errors.CheckViolation), begin(pool) as conn:
-        operations.settle(conn, settlement("call", 101))
+    with pytest.raises(psycopg.errors.CheckViolation):
+        teller.settle(settlement("call", 101))
 
 
 def test_deposit_addresses_come_from_one_secret_that_is_kept(tmp_path: Any) -> None:
@@ -219,48 +247,36 @@ def test_movements_of_one_batch_have_each_their_own_outcome(
         broken.result(10)
     assert balances(pool) == (1_000, 900)
     settled = [
-        books.write(partial(settle, settlement(f"call-{number}", 100))) for number in range(4)
+        books.write(make_bill(settlement(f"call-{number}", 100), None)) for number in range(4)
     ]
     assert [future.result(10) for future in settled] == [True, True, True, False]
     books.stop()
     assert balances(pool) == (700, 0)
 
 
-def reserve(wanted: Booking, conn: Any) -> Any:
-    return repository.reserve(conn, wanted, seconds=60)
+def test_one_idempotency_key_reserves_once_until_its_call_came_to_nothing(teller: Teller) -> None:
+    fill(teller.pool, 1_000)
+    teller.reserve(booking("first", 100, "mine"))
+    with pytest.raises(AlreadyMade, match="under way"):
+        teller.reserve(booking("second", 100, "mine"))
+    teller.release("first")
+    teller.reserve(booking("third", 100, "mine"))
+    teller.settle(settlement("third", 50))
+    with pytest.raises(AlreadyMade, match="answered and paid"):
+        teller.reserve(booking("fourth", 100, "mine"))
 
-
-def settle(ended: Settlement, conn: Any) -> Any:
-    return repository.settle(conn, ended)
-
-
-def test_one_idempotency_key_reserves_once_until_its_call_came_to_nothing(
-    pool: ConnectionPool,
-) -> None:
-    fill(pool, 1_000)
-    with begin(pool) as conn:
-        operations.reserve(conn, booking("first", 100, "mine"), 60)
-    with pytest.raises(AlreadyMade, match="under way"), begin(pool) as conn:
-        operations.reserve(conn, booking("second", 100, "mine"), 60)
-    with begin(pool) as conn:
-        repository.release(conn, "first")
-        operations.reserve(conn, booking("third", 100, "mine"), 60)
-        operations.settle(conn, settlement("third", 50))
-    with pytest.raises(AlreadyMade, match="answered and paid"), begin(pool) as conn:
-        operations.reserve(conn, booking("fourth", 100, "mine"), 60)
-
-    assert balances(pool) == (950, 0)
+    assert balances(teller.pool) == (950, 0)
 
 
 def test_servers_that_answered_together_are_paid_together(
-    pool: ConnectionPool, database: Any
+    pool: ConnectionPool, teller: Teller
 ) -> None:
     fill(pool, 1_000)
     other = Part(4, "carol", "carols-owner", 40, 32)
+    teller.reserve(booking("call", 400))
+    assert teller.settle(settlement("call", 60, other))
+    assert not teller.settle(settlement("call", 60, other))
     with begin(pool) as conn:
-        operations.reserve(conn, booking("call", 400), 60)
-        assert operations.settle(conn, settlement("call", 60, other))
-        assert not operations.settle(conn, settlement("call", 60, other))
         sides = repository.sum_balances(conn)
         assert list_problems(conn) == []
 

@@ -10,7 +10,7 @@ from tests.chain_service.conftest import RunningChain, enrich, key, quiet_chain,
 from tests.validator_service.gateway.conftest import consumer, gateway_url
 
 from taonet.kit.db import begin, open_pool
-from validator_service.ledger import operations
+from validator_service.ledger import operations, repository
 from validator_service.ledger.deposits import (
     DepositFollower,
     derive_deposit_keypair,
@@ -95,9 +95,9 @@ class Books:
         with begin(self.pool) as conn:
             account, key_id = self.caller.account, self.caller.key_id
             booking = Booking(name, account, key_id, "network/best", cost_rao)
-            operations.reserve(conn, booking, seconds=60)
+            repository.reserve(conn, booking, seconds=60)
             part = Part(3, "hotkey", coldkey, cost_rao, share_rao)
-            operations.settle(conn, Settlement(name, 10, 5, part))
+            repository.settle(conn, Settlement(name, 10, 5, part))
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:
         with begin(self.pool) as conn:

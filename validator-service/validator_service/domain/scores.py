@@ -1,5 +1,5 @@
 """
-From losses to scores: the scaling law, synergy, duplicates, moving averages (MECHANISM §7).
+From losses to scores: the scaling law, synergy, duplicates, moving averages (docs/mechanism.md §6).
 
 Whatever concerns many Servers is an array with a row for each, so that a network of thousands is
 judged in milliseconds.

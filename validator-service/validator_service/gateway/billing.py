@@ -6,7 +6,6 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, Cursor
-from psycopg_pool import PoolTimeout
 
 from taonet.kit.logging import get_logger
 from validator_service.domain.passages import cut_passage
@@ -20,7 +19,6 @@ from validator_service.rounds import passage_repository
 
 SETTLE_PAUSES_SECONDS = (0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
 """Between attempts to write a bill while the database is away."""
-STORE_AWAY = (psycopg.OperationalError, PoolTimeout)
 CHANCE = secrets.SystemRandom()
 
 log = get_logger(__name__)
@@ -63,7 +61,7 @@ async def write_in_the_end(books: Books, movement: Movement) -> bool:
     for pause in SETTLE_PAUSES_SECONDS:
         try:
             return await asyncio.wrap_future(books.write(movement))
-        except STORE_AWAY as error:
+        except psycopg.OperationalError as error:
             log.warning("a bill waits", reason=str(error).strip())
             await asyncio.sleep(pause)
     return await asyncio.wrap_future(books.write(movement))

@@ -1,4 +1,4 @@
-"""What one can ask of the books: open an account, reserve, settle, credit."""
+"""What one can ask of the books: open an account, why a call is refused, credit."""
 
 from dataclasses import dataclass
 from typing import NoReturn
@@ -15,7 +15,7 @@ from validator_service.ledger.errors import (
     SpendingCapReached,
 )
 from validator_service.ledger.key_repository import KeyRules
-from validator_service.ledger.repository import Booking, Settlement
+from validator_service.ledger.repository import Booking
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,6 @@ def revoke_key(conn: Connection, account: str, key_id: str) -> None:
         raise NoSuchKey(key_id)
 
 
-def reserve(conn: Connection, booking: Booking, seconds: float) -> None:
-    """Set aside the most that a call may cost, or say why that cannot be."""
-    if repository.reserve(conn, booking, seconds).fetchone() is None:
-        refuse(conn, booking)
-
-
 def refuse(conn: Connection, booking: Booking) -> NoReturn:
     """Say why nothing was set aside: a call that was made before, the key, or the balance."""
     if booking.idempotency_key is not None:
@@ -82,11 +76,6 @@ def check_key(conn: Connection, account: str, key_id: str, amount_rao: int) -> N
     held_rao = key.spent_rao + key.reserved_rao
     if key.cap_rao is not None and held_rao + amount_rao > key.cap_rao:
         raise SpendingCapReached(key.cap_rao, held_rao, amount_rao)
-
-
-def settle(conn: Connection, settlement: Settlement) -> bool:
-    """Take what a call cost. Twice is once; False where it had expired or was settled before."""
-    return repository.settle(conn, settlement).fetchone() is not None
 
 
 def credit_deposits(

@@ -38,7 +38,7 @@ from validator_service.rounds.weights_repository import WeightsRow
 ROUNDS_KEPT = 200
 """Finished rounds whose answers stay in the database."""
 ATTEMPTS_MAX = 3
-"""How often a round is taken up again before it is parked."""
+"""How often a round is begun, the first time included, before it is parked."""
 UNFINISHED_MAX = 8
 """Rounds under way at once; above it the next one is left out."""
 MALFORMED = "malformed"
@@ -181,10 +181,10 @@ def describe_servers(judgement: Judgement, rules: Rules) -> list[ServerRound]:
 
 def find_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, str]]:
     """Return the rounds that stand still, to be taken up again; park those beyond hope."""
-    parked = repository.park_hopeless(conn, ATTEMPTS_MAX)
+    parked = repository.park_hopeless(conn, ATTEMPTS_MAX, overdue_seconds)
     if parked:
         repository.add_to_tally(conn, "round", {"parked": parked})
-    return repository.retry_overdue(conn, overdue_seconds)
+    return repository.retry_overdue(conn, ATTEMPTS_MAX, overdue_seconds)
 
 
 def are_weights_due(conn: Connection, epoch_blocks: int, first_rounds: int) -> bool:

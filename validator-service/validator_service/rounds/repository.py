@@ -131,23 +131,26 @@ def move_round(conn: Connection, round_id: str, before: str, after: str) -> bool
     return row is not None
 
 
-def park_hopeless(conn: Connection, attempts_max: int) -> int:
+def park_hopeless(conn: Connection, attempts_max: int, overdue_seconds: float) -> int:
+    """Give up each round whose last attempt stands still, too; return how many."""
     return conn.execute(
         """UPDATE round SET state = 'parked'
            WHERE state IN ('asking', 'asked') AND attempts >= %s
-             AND touched_at < now() - interval '60 seconds'""",
-        (attempts_max,),
+             AND touched_at < now() - make_interval(secs => %s)""",
+        (attempts_max, overdue_seconds),
     ).rowcount
 
 
-def retry_overdue(conn: Connection, overdue_seconds: float) -> list[tuple[str, str]]:
+def retry_overdue(
+    conn: Connection, attempts_max: int, overdue_seconds: float
+) -> list[tuple[str, str]]:
     """Count one more attempt for each round that stands still; return their ids and states."""
     return conn.execute(
         """UPDATE round SET attempts = attempts + 1, touched_at = now()
-           WHERE state IN ('asking', 'asked')
+           WHERE state IN ('asking', 'asked') AND attempts < %s
              AND touched_at < now() - make_interval(secs => %s)
            RETURNING id, state""",
-        (overdue_seconds,),
+        (attempts_max, overdue_seconds),
     ).fetchall()
 
 

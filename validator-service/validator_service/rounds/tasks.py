@@ -12,7 +12,6 @@ import numpy as np
 from celery import current_app, shared_task
 from kombu.exceptions import OperationalError as BrokerDown
 from psycopg import OperationalError as PostgresDown
-from psycopg_pool import PoolTimeout
 
 from chain_service.client import ChainRefusal, ChainUnavailable
 from chain_service.domain.weights import hash_weights
@@ -60,7 +59,7 @@ def patient(name: str, work: Callable[..., None]) -> Callable[..., None]:
         with timed(context().pool, name) as outcome:
             try:
                 work(*arguments)
-            except (ChainUnavailable, PostgresDown, PoolTimeout, BrokerDown, CorpusError) as error:
+            except (ChainUnavailable, PostgresDown, BrokerDown, CorpusError) as error:
                 outcome[0] = "waiting"
                 log.warning("waiting", job=work.__name__, reason=f"{type(error).__name__}: {error}")
 

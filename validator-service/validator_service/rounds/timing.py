@@ -10,7 +10,7 @@ from typing import Any
 from celery import current_task
 from celery.signals import before_task_publish
 from psycopg import Error as PostgresError
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
@@ -54,7 +54,7 @@ def note(pool: ConnectionPool, job: str, times: list[tuple[str, str, float]]) ->
             for measure, outcome, seconds in times:
                 bound = find_bound(seconds)
                 watch_repository.count_job(conn, job, measure, outcome, bound, seconds)
-    except (PostgresError, PoolTimeout) as error:
+    except PostgresError as error:
         log.warning("a job was not counted", job=job, reason=str(error).strip())
 
 
