@@ -10,10 +10,14 @@ Weight = int | Callable[[Asked], int]
 DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1_000, 50), (5_000, 250))
 """(levels up to, weight)"""
 DEFAULT: Final = 1
+DIGITS_MAX: Final = 18
+"""What has more is no number to any route, and refused there."""
 
 
 def weigh_depth(asked: Asked) -> int:
-    limit = int(text) if (text := asked.get("limit", "")).isascii() and text.isdigit() else 100
+    text = asked.get("limit", "")
+    is_number = len(text) <= DIGITS_MAX and text.isascii() and text.isdigit()
+    limit = int(text) if is_number else 100
     return next((weight for levels, weight in DEPTH_WEIGHTS if limit <= levels), 250)
 
 

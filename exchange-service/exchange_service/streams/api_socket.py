@@ -283,7 +283,8 @@ class Session:
             answer["error"] = error.as_json()
         else:
             answer["result"] = result
-        if parameters.optional_text("returnRateLimits") != "false":
+        # Not checked: an answer that is due can't be refused any more.
+        if parameters.values().get("returnRateLimits") != "false":
             answer["rateLimits"] = [{**self._weight_limit, "count": self._spent}]
         self.subscriber.say(orjson.dumps(answer))
 
