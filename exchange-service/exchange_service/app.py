@@ -101,7 +101,9 @@ def load_keyring(pool: ConnectionPool, settings: ExchangeSettings) -> Keyring:
     with begin(pool) as conn:
         rows = keys_repository.load_keys(conn)
     secret = ensure_secret(settings.api_secret_path())
-    return Keyring(secret, [keys_operations.read_key(row) for row in rows])
+    keys = [keys_operations.read_key(row) for row in rows]
+    # By now nobody before us changes anything; what was signed until now may have been used.
+    return Keyring(secret, keys, now_ms())
 
 
 def create_app(

@@ -92,7 +92,7 @@ def running_box(settings: ExchangeSettings) -> Iterator[Box]:
     failures: list[str] = []
     with signing(settings) as signer:
         app = create_app(settings, lambda: failures.append("engine"), signer)
-        with TestClient(app) as http:
+        with TestClient(app, client=("127.0.0.1", 50_000)) as http:
             yield Box(http, failures)
 
 

@@ -55,8 +55,7 @@ def revoke_key(signed: Trading, request: Request) -> dict[str, str]:
     """Revoke the key named by the parameter `apiKey`, at once and for good."""
     api_key = signed.parameters.text("apiKey")
     with begin(request.app.state.pool) as conn:
-        if not repository.revoke_key(conn, signed.account_id, api_key, now_ms()):
-            raise NotFound("this account has no such key; GET /exchange/v1/account/keys lists them")
+        operations.revoke_key(conn, signed.key, api_key, now_ms())
     request.app.state.keyring.remove(api_key)
     return {"revoked": api_key}
 
