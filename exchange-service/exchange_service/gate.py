@@ -120,7 +120,7 @@ class Gate:
 class HotRequest:
     """One request, from its bytes to its answer; refusals and mistakes become answers, too."""
 
-    __slots__ = ("_gate", "_headers", "_hot", "_id", "_reply", "_started", "_write")
+    __slots__ = (*("_address", "_gate", "_headers", "_hot", "_id", "_reply", "_started", "_write"),)
 
     def __init__(
         self, gate: Gate, hot: Hot, request_id: str, reply: Callable[[Answer], None]
@@ -139,6 +139,7 @@ class HotRequest:
         hot = self._hot
         floor: Floor = self._gate.state.floor
         limits, keyring, switch, engine = floor
+        self._address = address
         self._headers += limits.charge(address, hot.weight)
         if len(body) > BODY_BYTES_MAX:
             raise TOO_LARGE
@@ -157,6 +158,8 @@ class HotRequest:
         except Exception as error:
             self._refuse(error)
         else:
+            limits = self._gate.state.floor.limits
+            limits.refund(self._address, self._hot.weight, self._headers)
             self._answer(200, content)
 
     def _refuse(self, error: Exception) -> None:

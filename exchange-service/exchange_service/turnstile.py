@@ -6,12 +6,13 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exchange_service.domain.weights import find_weight
+from exchange_service.domain.weights import FREE, find_weight
 from exchange_service.errors import Throttled
 from exchange_service.limits import Limits
 from taonet.kit.metrics import REFUSALS
 
 PREFIXES: Final = ("/api/", "/sapi/")
+OK: Final = 200
 HEADERS: Final = "limit_headers"
 """Where a request's scope keeps the headers about what is used."""
 
@@ -27,8 +28,10 @@ class Turnstile:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
             await self.app(scope, receive, send)
             return
+        address, weight = find_address(scope), weigh(scope)
+        is_free = (scope["method"], scope["path"]) in FREE
         try:
-            headers = self.limits.charge(find_address(scope), weigh(scope))
+            headers = self.limits.charge(address, weight)
         except Throttled as refusal:
             await refuse(refusal, send)
             return
@@ -36,6 +39,8 @@ class Turnstile:
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if is_free and message["status"] == OK:
+                    self.limits.refund(address, weight, headers)
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 

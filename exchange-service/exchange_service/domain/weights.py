@@ -71,6 +71,16 @@ WEIGHTS: Final[dict[tuple[str, str], Weight]] = {
 }
 
 
+FREE: Final = frozenset(
+    {
+        *(("POST", "/api/v3/order"), ("DELETE", "/api/v3/order"), ("DELETE", "/api/v3/openOrders")),
+        *(("POST", "/api/v3/orderList/oco"), ("DELETE", "/api/v3/orderList")),
+        ("POST", "/api/v3/order/cancelReplace"),
+    }
+)
+"""Orders placed and cancelled: what succeeds weighs nothing after all, as at Binance."""
+
+
 def find_weight(method: str, path: str, asked: Asked) -> int:
     """Return what a request weighs; what the table leaves out weighs 1."""
     weight = WEIGHTS.get((method, path), DEFAULT)
