@@ -27,6 +27,7 @@ from exchange_service.errors import Throttled
 from exchange_service.floor import Floor
 from exchange_service.limits import Headers
 from exchange_service.orders.preparing import Prepare, prepare_cancellation, prepare_order
+from exchange_service.proxies import Proxies
 from exchange_service.turnstile import find_address
 from exchange_service.web import KEY_HEADER, now_ms
 from taonet.kit.errors import Refusal, TooLarge
@@ -75,6 +76,7 @@ class Gate:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self.state = app.state
+        self.proxies: Proxies = app.state.proxies
         self._numbers = itertools.count()
         self._run = f"{time.time_ns():x}"
         """Makes the ids of this process's requests its own."""
@@ -83,6 +85,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" and "state" in scope:
             scope["state"][STATE] = self
+        if scope["type"] != "lifespan":
+            scope["client"] = self.proxies.find_client(scope)
         if scope["type"] != "http" or (scope["method"], scope["path"]) not in HOT:
             await self.app(scope, receive, send)
             return

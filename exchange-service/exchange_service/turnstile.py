@@ -11,7 +11,9 @@ from exchange_service.errors import Throttled
 from exchange_service.limits import Limits
 from taonet.kit.metrics import REFUSALS
 
-PREFIXES: Final = ("/api/", "/sapi/")
+PREFIXES: Final = ("/api/", "/sapi/", "/exchange/")
+UNCOUNTED: Final = frozenset({"/exchange/v1/market-status"})
+"""The operator's switch costs nothing to ask, and no ban may keep its operator from it."""
 OK: Final = 200
 HEADERS: Final = "limit_headers"
 """Where a request's scope keeps the headers about what is used."""
@@ -25,7 +27,7 @@ class Turnstile:
         self.limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
+        if scope["type"] != "http" or not is_counted(scope["path"]):
             await self.app(scope, receive, send)
             return
         address, weight = find_address(scope), weigh(scope)
@@ -47,8 +49,12 @@ class Turnstile:
         await self.app(scope, receive, send_counted)
 
 
+def is_counted(path: str) -> bool:
+    return path.startswith(PREFIXES) and path not in UNCOUNTED
+
+
 def find_address(scope: Scope) -> str:
-    """Return who is connected; behind a proxy, uvicorn has put the client's address here."""
+    """Return who is connected; behind a trusted proxy, the gate has put the client here."""
     client = scope.get("client")
     return client[0] if client else ""
 

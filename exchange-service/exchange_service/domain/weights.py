@@ -1,4 +1,4 @@
-"""What each request weighs, by Binance's table: the budget of an address is 6,000 a minute."""
+"""What each request weighs, by Binance's table, and ours: an address has 6,000 a minute."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -65,6 +65,10 @@ WEIGHTS: Final[dict[tuple[str, str], Weight]] = {
     ("GET", "/api/v3/myTrades"): by_order(5, 20),
     ("GET", "/api/v3/myPreventedMatches"): by_order(20, 2),
     ("GET", "/api/v3/rateLimit/order"): 40,
+    ("POST", "/exchange/v1/keys"): 20,
+    ("GET", "/exchange/v1/audit"): 20,
+    ("GET", "/exchange/v1/reserves"): 20,
+    ("GET", "/exchange/v1/reserves/path"): 5,
     ("POST", "/api/v3/userDataStream"): 2,
     ("PUT", "/api/v3/userDataStream"): 2,
     ("DELETE", "/api/v3/userDataStream"): 2,

@@ -116,7 +116,7 @@ def add_key(
 
 def limit_terms(owner: Key, wanted: KeyTerms) -> KeyTerms:
     """Return a new key's terms: unless said, it works from where the asking key does."""
-    beyond: set[str] = {*wanted.permissions} - owner.permissions
+    beyond = {str(permission) for permission in wanted.permissions - owner.permissions}
     if owner.addresses:
         beyond |= set(wanted.addresses) - owner.addresses
     if beyond:
