@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -75,8 +76,12 @@ REQUESTS = st.sampled_from([*PUBLIC.items(), *SIGNED.items()]).flatmap(
 
 
 @pytest.fixture(scope="module")
-def trader(exchange: str) -> Any:
-    return open_trader(exchange, "fuzzer", tao=10)
+def trader(exchange: str) -> Iterator[Any]:
+    one = open_trader(exchange, "fuzzer", tao=10)
+    yield one
+    # Some of its orders were good ones, and others use this exchange, too.
+    if one[0].open_orders():
+        one[0].cancel_all()
 
 
 @settings(
