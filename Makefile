@@ -62,9 +62,9 @@ check: $(DEV_STAMP)  ## style, types, and which part may import which
 bench: $(DEV_STAMP) $(if $(filter chain engine exchange recovery streams sync,$(NAME)),compile) $(if $(filter engine,$(NAME)),build/peers)  ## how long a start takes and its memory; or make bench NAME=step: a consensus step
 	$(BIN)/python $(if $(NAME),-m tests.bench.$(NAME),tools/measure_start.py)
 
-chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills under load, and a count
+chaos-chain: $(DEV_STAMP)  ## 1000 random histories against the model; 65 kills under load, and a count
 	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chain_service/domain/test_ledger.py
-	$(BIN)/python -m tests.chaos.chain $(ARGS)
+	TAONET_EXAMPLES=1000 $(BIN)/python -m tests.chaos.chain $(ARGS)
 
 namespaces: $(DEV_STAMP)  ## a Server and a worker on machines of their own: namespaces, slow wires, cuts (root)
 	unshare --net $(BIN)/python -m tests.namespaces

@@ -15,6 +15,7 @@ from chain_service.live_routes import live_router
 from chain_service.metrics import AUDITS
 from chain_service.routes import router
 from chain_service.settings import ChainSettings
+from chain_service.snapshot_places import make_places
 from chain_service.stream import BlockWatch
 from taonet.kit import web
 from taonet.kit.audits import Audits
@@ -48,6 +49,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch, intake = BlockWatch(settings.database_url, pool), Intake(pool, doorbell)
     app.state.pool, app.state.watch, app.state.intake = pool, watch, intake
     app.state.read_state = watch.state.read
+    app.state.snapshot_places = make_places()
     app.state.checks["author"] = lambda: check_standing(pool)
     watching = asyncio.create_task(watch.run())
     try:

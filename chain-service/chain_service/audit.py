@@ -31,7 +31,11 @@ def audit_chain(
     author: str | None = None,
     progress: Callable[[Audit], None] = lambda audit: None,
 ) -> Audit:
-    """Execute blocks from genesis on, or from where a replay stands, until one is wrong."""
+    """
+    Execute blocks from genesis on, or from where a replay stands, until one is wrong.
+
+    No block at all proves nothing, and is a problem too, unless a replay stands somewhere already.
+    """
     started = time.perf_counter()
     audit = Audit() if replay is None else Audit(from_height=replay.head.height)
     try:
@@ -45,6 +49,8 @@ def audit_chain(
             audit.height = replay.head.height
             audit.seconds = time.perf_counter() - started
             progress(audit)
+        if replay is None:
+            audit.problem = "there is no block at all: a chain begins with block 0, its genesis"
     except STOPS as error:
         audit.problem = str(error)
     if replay is not None:

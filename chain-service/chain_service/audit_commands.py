@@ -150,12 +150,14 @@ def import_(
     from chain_service.ledger_repository import try_to_lead
 
     believed = read_trusted(trusted)
+    lines = split_lines(read_file(file))
+    first = next(lines, b"")
+    if not first:
+        raise Malformed(f"{file} begins with no block and no snapshot: export the chain again")
+    lines = chain_lines([first], lines)
     with psycopg.connect(database_url, autocommit=True) as conn, without_collector():
         if not try_to_lead(conn, SILENCE_SECONDS):
             raise Refusal("a process writes this database; stop it first")
-        lines = split_lines(read_file(file))
-        first = next(lines, b"")
-        lines = chain_lines([first], lines)
         if not is_snapshot(first):
             _execute(conn, lines, author, believed)
         elif trusted:

@@ -10,11 +10,10 @@ import gc
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
-import psycopg
 from psycopg import Connection
 
 from chain_service import ledger_repository, mempool_repository
@@ -24,12 +23,12 @@ from chain_service.domain.mempool import Waiting, choose_orders
 from chain_service.domain.parameters import ChainParameters
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
+from chain_service.leading import Turn, take_turns
 from chain_service.ledger_repository import MempoolSeen
 from chain_service.metrics import PHASE_SECONDS, PHASES
 from chain_service.orders import restore_order
 from chain_service.replay import without_collector
 from taonet.kit import outbox
-from taonet.kit.db import WIRE
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import Keypair
 from taonet.kit.logging import get_logger
@@ -37,9 +36,7 @@ from taonet.kit.tracing import note_step, span
 
 SILENCE_BLOCKS = 5
 SILENCE_SECONDS_MIN = 10.0
-"""An author that wrote nothing for so long is taken to be dead, or frozen."""
-STANDBY_SECONDS = 1.0
-RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.2, 5.0
+"""An author whose heart did not beat for so long is taken to be dead, or frozen."""
 READ_MAX = 5_000
 """Extrinsics read from the mempool at once."""
 
@@ -58,40 +55,23 @@ def write_blocks(
     stop: threading.Event,
 ) -> None:
     """Lead whenever nobody else does, until told to stop; a Postgres that is away is waited for."""
-    pause = RETRY_SECONDS_FIRST
-    while not stop.is_set():
-        try:
-            with psycopg.connect(database_url, autocommit=True, **WIRE) as conn:
-                pause = RETRY_SECONDS_FIRST
-                _take_turns(conn, bell, parameters, keypair, stop)
-        except (psycopg.Error, ledger_repository.NotLeading) as error:
-            log.warning("the author begins again", error=str(error).strip())
-            stop.wait(pause)
-            pause = min(pause * 2, RETRY_SECONDS_MAX)
-
-
-def _take_turns(
-    conn: Connection,
-    bell: Doorbell,
-    parameters: ChainParameters,
-    keypair: Keypair,
-    stop: threading.Event,
-) -> None:
-    """Stand by until the lock is free, then lead."""
     silence = max(SILENCE_SECONDS_MIN, SILENCE_BLOCKS * parameters.block_milliseconds / 1000)
-    while not ledger_repository.try_to_lead(conn, silence):
-        if stop.wait(STANDBY_SECONDS):
-            return
-    author = Author(conn, parameters, keypair)
-    # The state lives as long as this process: the collector need not look through it ever again.
-    gc.freeze()
-    log.info("leading", height=author.head.height, preset=parameters.preset)
-    while not stop.is_set():
-        remaining = author.seconds_to_slot()
-        if remaining <= 0:
-            author.seal_block()
-        elif not author.fetch_waiting():
-            bell.wait(remaining, stop)
+
+    def lead(conn: Connection, turn: Turn) -> None:
+        author = Author(conn, parameters, keypair)
+        # The state lives as long as this process: the collector need never look through it again.
+        gc.freeze()
+        log.info("leading", height=author.head.height, preset=parameters.preset)
+        while not stop.is_set():
+            turn.show_life()
+            remaining = author.seconds_to_slot()
+            if remaining <= 0:
+                author.seal_block()
+                turn.note_block()
+            elif not author.fetch_waiting():
+                bell.wait(remaining, stop)
+
+    take_turns(database_url, silence, stop, lead)
 
 
 class Author:
@@ -200,14 +180,12 @@ def ensure_genesis(
             ledger_repository.insert_genesis(conn, block.header.block_hash, parameters)
             ledger_repository.save_block(conn, block, 0)
         return parameters
-    wanted, have = parameters.as_json(), stored.as_json()
-    differing = [name for name in wanted if wanted[name] != have[name]]
-    if differing:
-        name = differing[0]
-        raise OtherChain(
-            f"this chain was started with {name} = {have[name]!r}, the settings ask for "
-            f"{wanted[name]!r}; set it back, or start a new chain in an empty database"
-        )
+    for name, wanted in asdict(parameters).items():
+        if (have := getattr(stored, name)) != wanted:
+            raise OtherChain(
+                f"this chain was started with {name} = {have!r}, the settings ask for "
+                f"{wanted!r}; set it back, or start a new chain in an empty database"
+            )
     return stored
 
 

@@ -217,7 +217,7 @@ class ChainClient:
         ) as response:
             if response.is_error:
                 response.read()
-            check_answer(response)
+            _check_stream(response)
             for line in response.iter_lines():
                 if line.startswith("data:"):
                     yield Block.model_validate_json(line[5:])
@@ -350,7 +350,7 @@ class AsyncChainClient:
         ) as response:
             if response.is_error:
                 await response.aread()
-            check_answer(response)
+            _check_stream(response)
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
                     yield Block.model_validate_json(line[5:])
@@ -368,6 +368,7 @@ class AsyncChainClient:
 
 REGISTER_AGAIN = {
     "InvalidWorkBlock",
+    "WorkRepeated",
     "InvalidDifficulty",
     "ToManyRegistrationsThisBlock",
     "AlreadyRegistered",
@@ -396,6 +397,16 @@ def check_answer(response: httpx.Response) -> Any:
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise ChainUnavailable(message)
     raise ChainRefusal(code, message, response.status_code, **error)
+
+
+def _check_stream(response: httpx.Response) -> None:
+    """As `check_answer`; a stream that has too many readers is one to come again to."""
+    try:
+        check_answer(response)
+    except ChainRefusal as refusal:
+        if refusal.status != httpx.codes.TOO_MANY_REQUESTS:
+            raise
+        raise ChainUnavailable(refusal.message) from None
 
 
 def _unavailable(url: httpx.URL, error: httpx.TransportError) -> ChainUnavailable:

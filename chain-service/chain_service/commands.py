@@ -296,13 +296,17 @@ def step(
 def vectors(
     path: Annotated[Path, typer.Argument(help="A file of test vectors, or a folder of them.")],
 ) -> None:
-    """Check the rules against numbers: ok, or the first field that differs and exit code 1."""
+    """
+    Check the rules against numbers: ok, or the first field that differs and exit code 1.
+
+    What no check knows, a family, a rule or a field, counts as a difference.
+    """
     differing = 0
     for verdict in check_path(path):
         typer.echo(f"{verdict.name}: {verdict.told}")
         differing += verdict.differs
     if differing:
-        typer.echo(f"{differing} differ", err=True)
+        typer.echo(f"{differing} not ok", err=True)
         raise typer.Exit(1)
 
 

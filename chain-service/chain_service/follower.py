@@ -7,7 +7,7 @@ or a signature is wrong, it notes why, stops, and stays stopped until its operat
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
@@ -15,10 +15,10 @@ import psycopg
 from psycopg import Connection
 
 from chain_service import ledger_repository, sync_repository
-from chain_service.author import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX
-from chain_service.client import ChainClient, ChainRefusal
+from chain_service.client import ChainClient
 from chain_service.domain.blocks import AppliedBlock, check_loaded
 from chain_service.domain.state import State
+from chain_service.leading import STANDBY_SECONDS, Turn, take_turns
 from chain_service.replay import STOPS, Replay, start_replay, without_collector
 from chain_service.sealed import (
     NONE_TRUSTED,
@@ -40,8 +40,8 @@ IDLE_SHARE = 0.2
 """So much of a batch is enough for a writer that would rest: else one core does as both end."""
 NEAR_BLOCKS = 200
 """So little behind, a follower needs no worker processes."""
-STANDBY_SECONDS = 1.0
 SILENCE_SECONDS = 30.0
+"""A follower whose heart did not beat for so long is taken to be dead, or frozen."""
 
 log = get_logger(__name__)
 
@@ -66,18 +66,11 @@ def follow_chain(
 
     Raises Halted at a block that is wrong, and each time again until `resume`.
     """
-    pause = RETRY_SECONDS_FIRST
-    while not stop.is_set():
-        try:
-            with psycopg.connect(database_url, autocommit=True, **WIRE) as conn:
-                if _take_turn(conn, stop):
-                    follower = Follower(conn, author)
-                    pause = RETRY_SECONDS_FIRST
-                    follower.run(url, stop, trusted)
-        except (psycopg.Error, ledger_repository.NotLeading, ChainRefusal) as error:
-            log.warning("the follower begins again", error=str(error).strip())
-            stop.wait(pause)
-            pause = min(pause * 2, RETRY_SECONDS_MAX)
+
+    def lead(conn: Connection, turn: Turn) -> None:
+        Follower(conn, author, turn).run(url, stop, trusted)
+
+    take_turns(database_url, SILENCE_SECONDS, stop, lead)
 
 
 def resume(conn: Connection) -> bool:
@@ -93,23 +86,16 @@ def wait_for_resume(database_url: str, stop: threading.Event) -> None:
                 return
 
 
-def _take_turn(conn: Connection, stop: threading.Event) -> bool:
-    """Stand by until nobody else writes this database; say whether one may."""
-    while not ledger_repository.try_to_lead(conn, SILENCE_SECONDS):
-        if stop.wait(STANDBY_SECONDS):
-            return False
-    return True
-
-
 class Follower:
     """One who writes what it replayed: a connection with the lock, and the state in memory."""
 
-    def __init__(self, conn: Connection, author: str = "") -> None:
+    def __init__(self, conn: Connection, author: str = "", turn: Turn | None = None) -> None:
         reason = sync_repository.load_halt(conn)
         if reason is not None:
             raise Halted(reason)
         self._conn = conn
         self._author = author
+        self._turn = turn or Turn()
         self._replay = self._load()
         self._batch: list[Followed] = []
         self._changed = State()
@@ -133,12 +119,12 @@ class Follower:
             distance = client.head().height - self.height
         if distance > NEAR_BLOCKS:
             log.info("catching up", height=self.height, blocks=distance, leader=url)
-            chunks = cut_chunks(read_chain(url, self.height + 1))
+            chunks = cut_chunks(self._hear(read_chain(url, self.height + 1)))
             with without_collector():
                 self.take(check_chunks(chunks, WORKERS, trusted), stop)
         log.info("following", height=self.height, leader=url)
-        pieces = cut_chunks(read_chain(url, self.height + 1, follow=True), size=1)
-        self.take(check_chunks(pieces, 0, trusted), stop, at_once=True)
+        pieces = self._hear(read_chain(url, self.height + 1, follow=True))
+        self.take(check_chunks(cut_chunks(pieces, size=1), 0, trusted), stop, at_once=True)
 
     def take(
         self,
@@ -165,12 +151,19 @@ class Follower:
                 self._halt(error)
             self._finish_writing()
 
+    def _hear(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass on what comes; each piece, be it no block, shows that this thread does not hang."""
+        for piece in pieces:
+            self._turn.show_life()
+            yield piece
+
     def _is_due(self) -> bool:
         """Say whether the batch is full, or large enough for a writer that has nothing to do."""
         filled = max(len(self._batch) / BATCH_BLOCKS, self._extrinsics / BATCH_EXTRINSICS)
         return filled >= 1 or (filled >= IDLE_SHARE and self._written.done())
 
     def _take(self, sealed: SealedBlock) -> None:
+        self._turn.show_life()
         started = time.perf_counter()
         block = self._apply(sealed)
         self._changed.gather(block.layer)
@@ -203,6 +196,7 @@ class Follower:
                     self._conn, self._replay.genesis_hash, self._replay.parameters
                 )
             sync_repository.save_blocks(self._conn, batch, changed)
+        self._turn.note_block()
 
     def _halt(self, error: Exception) -> None:
         """Note for ever why this follower stopped."""

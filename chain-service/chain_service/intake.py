@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import redis
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
 from chain_service import operations
@@ -92,13 +93,24 @@ class Intake:
             group = [await self._gathered.get()]
             while not self._gathered.empty() and sum(len(g.signed) for g in group) < GROUP_MAX:
                 group.append(self._gathered.get_nowait())
-            try:
-                answers = await run_in_threadpool(self._write, group)
-            except Exception as error:
-                # Postgres is away: whoever waits is told so, and asks again.
-                for entry in group:
-                    _settle(entry, error)
-                continue
+            await self._settle_group(group)
+
+    async def _settle_group(self, group: Sequence[Gathered]) -> None:
+        """Write a group, and answer each request of it."""
+        try:
+            answers = await run_in_threadpool(self._write, group)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            # Postgres is away: whoever waits is told so, and asks again.
+            for entry in group:
+                _settle(entry, error)
+        except Exception as error:
+            # What one request brings must not be another's failure: each by itself.
+            if len(group) == 1:
+                _settle(group[0], error)
+                return
+            for entry in group:
+                await self._settle_group([entry])
+        else:
             rest = iter(answers)
             for entry in group:
                 _settle(entry, [next(rest) for _ in entry.signed])

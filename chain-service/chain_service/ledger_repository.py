@@ -174,8 +174,7 @@ def load_rows(conn: Connection, table: str, uid: int | None = None) -> Iterator[
 def load_counters(conn: Connection) -> Counters:
     row = conn.execute("SELECT entries FROM counters").fetchone()
     assert row is not None
-    lists = ("reassigned_uids", "permitted_uids", "recent_hashes")
-    return Counters(**{**row[0], **{name: tuple(row[0][name]) for name in lists}})
+    return Counters.read(row[0])
 
 
 def save_block(
@@ -207,6 +206,11 @@ def beat(conn: Connection, mempool: MempoolSeen = NOTHING_SEEN) -> None:
     ).fetchone()
     if row is None:
         raise NotLeading("another author took over")
+
+
+def beat_for(conn: Connection, backend_pid: int) -> None:
+    """Tell, on a connection beside its own, that a writer lives; nothing where it was replaced."""
+    conn.execute("UPDATE author SET beat_at = now() WHERE backend_pid = %s", (backend_pid,))
 
 
 def notify(conn: Connection, height: int) -> None:

@@ -14,8 +14,8 @@ from taonet.kit.rows import copy_rows, escape_json, write_array
 
 MEMPOOL_LOCK = 0x7A2
 """Advisory lock key of whoever adds to the mempool, or expires from it."""
-WaitingRow = tuple[str, str, int, int, int, int, str]
-"""hash, signer, nonce, fee, fees up to this one, length, body."""
+WaitingRow = tuple[str, str, int, int, int, int, int, str]
+"""hash, signer, nonce, fee, fees up to this one, length, lengths up to this one, body."""
 
 
 @dataclass
@@ -30,6 +30,10 @@ class StandingRow:
     """What those that wait will pay."""
     fees_sum_rao: int
     """Of the last that waits: the sum that the next one goes on from."""
+    length: int
+    """Bytes of those that wait."""
+    lengths_sum: int
+    """Of the last that waits, as with the fees."""
     is_known: bool
     """Has money, is a hotkey with a neuron, or a coldkey with stake."""
 
@@ -52,13 +56,15 @@ def load_standings(conn: Connection, signers: Sequence[str]) -> dict[str, Standi
             coalesce(last.nonce + 1 - coalesce(account.nonce, 0), 0) AS waiting,
             coalesce(last.fees_sum_rao - first.fees_sum_rao + first.fee_rao, 0) AS fees_rao,
             coalesce(last.fees_sum_rao, 0) AS fees_sum_rao,
+            coalesce(last.lengths_sum - first.lengths_sum + first.length, 0) AS length,
+            coalesce(last.lengths_sum, 0) AS lengths_sum,
             (coalesce(account.free_rao, 0) > 0
                 OR EXISTS (SELECT FROM neuron WHERE hotkey = asked.signer)
                 OR EXISTS (SELECT FROM stake WHERE coldkey = asked.signer)) AS is_known
         FROM unnest(%s::text[]) AS asked (signer)
         LEFT JOIN account ON account.address = asked.signer
         LEFT JOIN LATERAL (
-            SELECT nonce, fees_sum_rao FROM mempool
+            SELECT nonce, fees_sum_rao, lengths_sum FROM mempool
             WHERE signer = asked.signer AND nonce >= coalesce(account.nonce, 0)
             ORDER BY nonce DESC LIMIT 1) AS last ON TRUE
         LEFT JOIN mempool AS first
@@ -91,13 +97,13 @@ def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
         "DELETE FROM extrinsic WHERE status = 'expired' AND hash = ANY(%s::text[])",
         (write_array(row[0] for row in rows),),
     )
-    columns = "hash, signer, nonce, fee_rao, fees_sum_rao, length, body"
+    columns = "hash, signer, nonce, fee_rao, fees_sum_rao, length, lengths_sum, body"
     copy_rows(
         conn,
         f"mempool ({columns})",
         (
-            f"{digest}\t{signer}\t{nonce}\t{fee}\t{fees_sum}\t{length}\t{escape_json(body)}\n"
-            for digest, signer, nonce, fee, fees_sum, length, body in rows
+            "\t".join((digest, signer, *map(str, numbers), escape_json(body))) + "\n"
+            for digest, signer, *numbers, body in rows
         ),
     )
 

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from chain_service import mempool_repository, repository
-from chain_service.domain.addresses import read_public_key
 from chain_service.domain.blocks import Order, calculate_fee
 from chain_service.domain.errors import (
     BlockNotKept,
     Expired,
     FollowsOnly,
     InsufficientBalance,
-    InvalidDifficulty,
-    InvalidSeal,
-    InvalidWorkBlock,
     MempoolFull,
     NoSuchBlock,
     NoSuchExtrinsic,
@@ -26,7 +22,8 @@ from chain_service.domain.errors import (
     WrongNonce,
 )
 from chain_service.domain.parameters import read_parameters
-from chain_service.domain.work import calculate_seal, meets_difficulty
+from chain_service.domain.registration import Work, check_work
+from chain_service.domain.values import Counters
 from chain_service.mempool_repository import StandingRow, WaitingRow
 from chain_service.orders import SignedOrder
 from chain_service.repository import HeadRow
@@ -45,6 +42,8 @@ from taonet.kit.errors import Refusal, Unavailable
 WAITING_MAX = 100_000
 """Extrinsics that wait at once; more are told to come again."""
 WAITING_PER_SIGNER_MAX = 5_000
+WAITING_BYTES_PER_SIGNER_MAX = 2_000_000
+"""Of canonical JSON: 5,000 transfers, or 6 of the largest extrinsics."""
 VALID_BLOCKS_MAX = 10_000
 """How far ahead an extrinsic's last valid block may lie."""
 BLOCKS_PER_PAGE = 100
@@ -91,7 +90,7 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
         try:
             check_envelope(entry, head)
             fee_rao = calculate_fee(order, parameters)
-            check_order(conn, order, standing, fee_rao, head)
+            check_order(order, standing, fee_rao, head)
             if len(rows) >= room:
                 raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again later")
         except Refusal as refusal:
@@ -101,8 +100,11 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
         standing.waiting += 1
         standing.fees_rao += fee_rao
         standing.fees_sum_rao += fee_rao
+        standing.length += order.length
+        standing.lengths_sum += order.length
         fees = (fee_rao, standing.fees_sum_rao)
-        rows.append((order.hash, order.signer, order.nonce, *fees, order.length, entry.body))
+        lengths = (order.length, standing.lengths_sum)
+        rows.append((order.hash, order.signer, order.nonce, *fees, *lengths, entry.body))
         answers.append(Submitted(hash=order.hash))
     mempool_repository.insert_waiting(conn, rows)
     return answers
@@ -114,9 +116,7 @@ def check_writable(leader: str) -> None:
         raise FollowsOnly(f"this chain only follows; send extrinsics to {leader}", leader=leader)
 
 
-def check_order(
-    conn: Connection, order: Order, standing: StandingRow, fee_rao: int, head: HeadRow
-) -> None:
+def check_order(order: Order, standing: StandingRow, fee_rao: int, head: HeadRow) -> None:
     """Refuse an order that is not its signer's next, or that nobody would pay for."""
     if order.nonce != standing.next_nonce:
         raise WrongNonce(
@@ -128,7 +128,13 @@ def check_order(
             "send it again once some are in a block",
             next_nonce=standing.next_nonce,
         )
-    check_standing(conn, order, standing, fee_rao, head)
+    if standing.length + order.length > WAITING_BYTES_PER_SIGNER_MAX:
+        raise MempoolFull(
+            f"{standing.length} bytes of {order.signer} wait already, and "
+            f"{WAITING_BYTES_PER_SIGNER_MAX} may; send it again once some are in a block",
+            next_nonce=standing.next_nonce,
+        )
+    check_standing(order, standing, fee_rao, head)
 
 
 def check_envelope(signed: SignedOrder, head: HeadRow) -> None:
@@ -142,9 +148,7 @@ def check_envelope(signed: SignedOrder, head: HeadRow) -> None:
         raise ValidTooLong(f"the last valid block may be {VALID_BLOCKS_MAX} ahead, no more")
 
 
-def check_standing(
-    conn: Connection, order: Order, standing: StandingRow, fee_rao: int, head: HeadRow
-) -> None:
+def check_standing(order: Order, standing: StandingRow, fee_rao: int, head: HeadRow) -> None:
     """
     Refuse signers who could fill blocks for nothing.
 
@@ -158,7 +162,7 @@ def check_standing(
             next_nonce=standing.next_nonce,
         )
     if order.call == "register":
-        check_seal(conn, order, head)
+        check_registration(order, standing, head)
     elif not standing.is_known:
         raise UnknownSigner(
             f"{order.signer} has no money, no stake and no neuron; send it TAO first, or "
@@ -167,20 +171,16 @@ def check_standing(
         )
 
 
-def check_seal(conn: Connection, order: Order, head: HeadRow) -> None:
-    """Refuse work that does not hold now; the block that includes it looks again."""
-    work = order.arguments
-    block_hash = repository.load_block_hash(conn, work["block_number"])
-    if block_hash is None:
-        raise InvalidWorkBlock(f"there is no block {work['block_number']} to have worked on")
-    seal = bytes.fromhex(work["seal"])
-    if seal != calculate_seal(
-        bytes.fromhex(block_hash), read_public_key(order.signer), work["nonce"]
-    ):
-        raise InvalidSeal("the seal is not the hash of this block, hotkey and nonce")
-    difficulty = head.counters["difficulty"]
-    if not meets_difficulty(seal, difficulty):
-        raise InvalidDifficulty(f"the seal does not meet the difficulty of {difficulty}")
+def check_registration(order: Order, standing: StandingRow, head: HeadRow) -> None:
+    """Refuse work that does not hold now, and a stranger's second; the block looks again."""
+    if standing.waiting and not standing.is_known:
+        raise UnknownSigner(
+            f"a registration of {order.signer} waits for its block already",
+            next_nonce=standing.next_nonce,
+        )
+    told = order.arguments
+    work = Work(told["block_number"], told["nonce"], bytes.fromhex(told["seal"]))
+    check_work(Counters.read(head.counters), head.height, order.signer, work)
 
 
 def load_head(conn: Connection) -> HeadRow:
@@ -250,7 +250,8 @@ def read_events(conn: Connection, wanted: EventFilter, from_height: int, from_in
 
 
 def read_changed_metagraph(conn: Connection, from_height: int) -> Page:
-    """Return the metagraph as it is, if a neuron changed since a block."""
+    """Return the metagraph as it is, if a neuron changed since a block; first in a transaction."""
+    repository.freeze(conn)
     height = load_head(conn).height
     if not repository.has_network_changed(conn, from_height):
         return Page([], height + 1)
@@ -276,6 +277,8 @@ def read_metagraph(conn: Connection) -> str:
 
 
 def read_neuron(conn: Connection, uid: int) -> Neuron:
+    """Return a neuron with its weights and bonds of one block; first in a transaction."""
+    repository.freeze(conn)
     neurons = Metagraph.model_validate_json(repository.load_metagraph(conn, uid)).neurons
     if not neurons:
         raise NoSuchNeuron(f"there is no neuron {uid}")

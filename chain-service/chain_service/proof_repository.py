@@ -8,11 +8,6 @@ from chain_service.domain.merkle import PAGE_SLOTS
 from chain_service.domain.values import Account
 
 
-def freeze(conn: Connection) -> None:
-    """Let this transaction, which has asked nothing yet, see one moment of the chain throughout."""
-    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
-
 def load_slotted(conn: Connection, address: str) -> Account | None:
     row = conn.execute(
         "SELECT free_rao::bigint, nonce, slot FROM account WHERE address = %s", (address,)

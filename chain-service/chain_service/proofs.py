@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from chain_service import ledger_repository, proof_repository
+from chain_service import ledger_repository, proof_repository, repository
 from chain_service.domain.errors import NoSuchAccount, NoSuchNeuron
 from chain_service.domain.merkle import PAGE_SLOTS, MerkleTree, Siblings, hash_leaf
 from chain_service.domain.roots import (
@@ -25,7 +25,7 @@ from chain_service.schemas import Header, PathLevel, Proof
 
 def prove_account(conn: Connection, address: str) -> Proof:
     """Prove what an account holds; reads the 4096 accounts of its page, and the pages' hashes."""
-    proof_repository.freeze(conn)
+    repository.freeze(conn)
     account = proof_repository.load_slotted(conn, address)
     if account is None:
         raise NoSuchAccount(f"{address} was in no block yet, so there is nothing to prove")
@@ -43,7 +43,7 @@ def prove_account(conn: Connection, address: str) -> Proof:
 
 def prove_neuron(conn: Connection, uid: int) -> Proof:
     """Prove all of a neuron: who, stakes, scores, and hashes of its weights and its bonds."""
-    proof_repository.freeze(conn)
+    repository.freeze(conn)
     neuron = next(ledger_repository.load_neurons(conn, uid), None)
     if neuron is None:
         raise NoSuchNeuron(f"there is no neuron {uid}")

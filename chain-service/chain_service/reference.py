@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from chain_service.compiled import HOT
 from chain_service.domain.parameters import PRESETS, ChainParameters
@@ -37,6 +38,13 @@ def describe_parameters() -> list[Described]:
     ]
 
 
+def describe_presets() -> list[tuple[str, str]]:
+    """Return every preset's name, and what it is for."""
+    meanings = dict(_read_texts(_read_module().body))
+    # A constant of the module, named as the preset.
+    return [(name, meanings[name.upper().replace("-", "_")]) for name in PRESETS]
+
+
 def find_unit(name: str) -> str:
     if name.startswith("blocks_per"):
         return "blocks"
@@ -53,6 +61,8 @@ def render_page() -> str:
         "its values of January 2023; *today* is the chain that followed. `TAONET_CHAIN_PARAMETERS` "
         "changes single ones for a new chain. `make parameters` writes this page from the code.",
         "",
+        *(f"- `{preset}`: {meaning}" for preset, meaning in describe_presets()),
+        "",
         f"| parameter | unit | {' | '.join(PRESETS)} | meaning, source |",
         f"| --- | --- |{' ---: |' * len(PRESETS)} --- |",
     ]
@@ -68,15 +78,25 @@ def write_value(value: object) -> str:
 
 def _read_docstrings(class_name: str) -> Iterator[tuple[str, str]]:
     """Yield the fields of a class, each with the text below it."""
-    # The source, also where what was compiled of it runs.
-    module = ast.parse((HOT.package / "domain" / "parameters.py").read_text())
     [definition] = [
-        node for node in module.body if isinstance(node, ast.ClassDef) and node.name == class_name
+        node
+        for node in _read_module().body
+        if isinstance(node, ast.ClassDef) and node.name == class_name
     ]
-    for field, text in zip(definition.body, definition.body[1:], strict=False):
-        match field, text:
+    return _read_texts(definition.body)
+
+
+def _read_module() -> ast.Module:
+    # The source, also where what was compiled of it runs.
+    return ast.parse((HOT.package / "domain" / "parameters.py").read_text())
+
+
+def _read_texts(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Yield the names that are assigned, each with the text below it, in one line."""
+    for statement, text in pairwise(body):
+        match statement, text:
             case (
-                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
                 ast.Expr(value=ast.Constant(value=str(meaning))),
             ):
                 yield name, " ".join(meaning.split())

@@ -1,7 +1,8 @@
 """
 Every SQL statement by which the chain is read: blocks, extrinsics, accounts, neurons.
 
-Each question is one statement, so that its answer is of one moment. `ledger_repository` writes.
+Each question is one statement, so that its answer is of one moment; who asks several that must fit
+together freezes the moment before. `ledger_repository` writes.
 """
 
 from collections.abc import Sequence
@@ -56,6 +57,11 @@ class BlockTimes:
     apply_microseconds: int
 
 
+def freeze(conn: Connection) -> None:
+    """Let this transaction, which has asked nothing yet, see one moment of the chain throughout."""
+    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
 def load_head(conn: Connection) -> HeadRow | None:
     with conn.cursor(row_factory=class_row(HeadRow)) as cursor:
         return cursor.execute(
@@ -70,11 +76,6 @@ def load_channel(conn: Connection) -> str:
     row = conn.execute("SELECT current_schema() || '.block'").fetchone()
     assert row is not None
     return str(row[0])
-
-
-def load_block_hash(conn: Connection, height: int) -> str | None:
-    row = conn.execute("SELECT block_hash FROM block WHERE height = %s", (height,)).fetchone()
-    return None if row is None else row[0]
 
 
 def load_snapshot_height(conn: Connection) -> int | None:
@@ -198,7 +199,7 @@ def load_metagraph(conn: Connection, uid: int | None = None) -> str:
             || coalesce(string_agg(row_to_json(told)::text, ',' ORDER BY told.uid), '') || ']}}'
         FROM (
             SELECT uid, name, hotkey, coldkey, stake_rao::text, {SHARES},
-                emission_rao::text, active, last_update_block, registered_block, take,
+                emission_rao::text, active, last_update_block, registered_block, priority, take,
                 CASE WHEN port > 0 THEN json_build_object('ip', ip, 'port', port) END AS axon
             FROM neuron WHERE %(uid)s::integer IS NULL OR uid = %(uid)s
         ) AS told

@@ -345,6 +345,8 @@ class Neuron(BaseModel):
     active: bool
     last_update_block: int
     registered_block: int
+    priority: int = 0
+    """Of its weights, while they wait: a step adds floor(log2(stake + 1)), setting some ends it."""
     axon: Axon | None
     take: int | None = None
     """Of 65,535: what a delegate keeps of its delegators' pay; none while it is no delegate."""

@@ -95,7 +95,8 @@ def check_chunks(
         for chunk in chunks:
             yield from map(_revive, check(chunk))
         return
-    # A fork has all that is imported; nothing here has started a thread before.
+    # A fork has all that is imported. Threads that run here, such as the heart's, are not in it,
+    # and hold no lock that it would ask for.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         ahead: deque[tuple[int, Future[list[Plain | BadBlock]]]] = deque()

@@ -13,7 +13,7 @@ import orjson
 from psycopg import Connection
 from pydantic import ValidationError
 
-from chain_service import feed_repository, ledger_repository, proof_repository
+from chain_service import feed_repository, ledger_repository, repository
 from chain_service.domain.blocks import AppliedBlock, change_tree, check_loaded, make_genesis
 from chain_service.domain.headers import Header
 from chain_service.domain.parameters import read_parameters
@@ -28,12 +28,16 @@ from chain_service.sealed import BadBlock
 from taonet.kit.errors import Refusal
 from taonet.kit.keys import check_signature
 
-TUPLES = ("reassigned_uids", "permitted_uids", "recent_hashes")
+UNREADABLE = (
+    *(Refusal, ValidationError, ValueError, TypeError, AttributeError, LookupError),
+    *(ArithmeticError, AssertionError, StopIteration),
+)
+"""What reading raises where a snapshot holds anything but what `tell_snapshot` writes."""
 
 
 def tell_snapshot(conn: Connection) -> Iterator[bytes]:
     """Yield the lines of the state as of the newest block, all of one moment."""
-    proof_repository.freeze(conn)
+    repository.freeze(conn)
     parameters = ledger_repository.load_genesis(conn)
     assert parameters is not None
     told = {
@@ -88,15 +92,18 @@ def read_snapshot(lines: Iterable[bytes], author: str | None = None) -> Snapshot
             expect(header.height, "author", parameters.author, header.author)
             check_signature(header.author, bytes.fromhex(header.block_hash), header.signature)
         replay_genesis(genesis, parameters)
-        state = State(counters=_read_counters(told["counters"]))
+        state = State(counters=Counters.read(told["counters"]))
         for line in lines:
             _read_line(state, orjson.loads(line))
-    except (Refusal, ValidationError, ValueError, TypeError, LookupError, StopIteration) as error:
+        expect(head.height, "height", head.height, state.counters.height)
+        expect(head.height, "block hash", head.block_hash, state.counters.recent_hashes[-1])
+        expect(head.height, "number of neurons", state.counters.neuron_count, len(state.neurons))
+        if sorted(state.neurons) != list(range(len(state.neurons))):
+            raise BadBlock("its neurons' uids are not one after another from 0")
+        state.tree = plant_tree(state)
+        check_loaded(state, head, parameters)
+    except UNREADABLE as error:
         raise BadBlock(f"the snapshot can't be read: {error}") from None
-    expect(head.height, "height", head.height, state.counters.height)
-    expect(head.height, "block hash", head.block_hash, state.counters.recent_hashes[-1])
-    state.tree = plant_tree(state)
-    check_loaded(state, head, parameters)
     return Snapshot(Replay(parameters, genesis.block_hash, head, state), genesis)
 
 
@@ -122,10 +129,6 @@ def save_snapshot(conn: Connection, snapshot: Snapshot) -> None:
         for block in (replace(first, header=snapshot.genesis), head):
             ledger_repository.insert_block(conn, block, 0)
         ledger_repository.save_state(conn, everything)
-
-
-def _read_counters(told: dict[str, Any]) -> Counters:
-    return Counters(**{**told, **{name: tuple(told[name]) for name in TUPLES}})
 
 
 def _read_line(state: State, told: Any) -> None:

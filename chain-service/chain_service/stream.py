@@ -6,7 +6,6 @@ that there may be another. So nothing is lost or repeated whatever happens to a 
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import psycopg
@@ -29,6 +28,8 @@ LOOK_SECONDS = 5.0
 """The watcher looks at least this often, should a notification be missed."""
 RETRY_SECONDS = 1.0
 READERS_MAX = 500
+BROKEN_OFF = 1011
+"""A WebSocket's code for what went wrong on this side."""
 
 Load = Callable[[int], Page]
 """Returns the page that begins at a height."""
@@ -149,20 +150,34 @@ async def send_events(pages: AsyncIterator[Page], kind: str) -> AsyncIterator[st
 
 
 async def send_messages(socket: WebSocket, pages: AsyncIterator[Page]) -> None:
-    """Write each entry as a message of a WebSocket, until the other side goes."""
+    """
+    Write each entry as a message of a WebSocket, until the other side goes.
+
+    Where the pages break off it is closed with 1011, so that the other side asks again.
+    """
     await socket.accept()
-    sending = asyncio.create_task(_send_all(socket, pages))
+    tasks = [asyncio.create_task(work) for work in (_send_all(socket, pages), _wait_gone(socket))]
     try:
-        # Nothing is expected from the other side, but its going is heard only by listening.
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-            await sending
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _send_all(socket: WebSocket, pages: AsyncIterator[Page]) -> None:
-    async for page in pages:
-        for _, body in page.entries:
-            await socket.send_text(body)
+    try:
+        async for page in pages:
+            for _, body in page.entries:
+                await socket.send_text(body)
+    except WebSocketDisconnect:
+        return
+    except Exception as error:
+        log.warning("a stream broke off", error=str(error).strip() or type(error).__name__)
+        await socket.close(BROKEN_OFF, "the stream broke off; go on from what you saw last")
+
+
+async def _wait_gone(socket: WebSocket) -> None:
+    """Return when the other side goes, which is heard only by listening; it says nothing else."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass

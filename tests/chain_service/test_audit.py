@@ -134,6 +134,22 @@ def test_what_is_altered_is_told(url: str, typed: Typed, tmp_path: Path) -> None
     assert f"the author should be {BOB.ss58_address}" in error
 
 
+@pytest.mark.parametrize("text", [b"", b"\n"])
+def test_a_file_without_a_block_is_no_chain(typed: Typed, tmp_path: Path, text: bytes) -> None:
+    empty = tmp_path / "empty.gz"
+    empty.write_bytes(gzip.compress(text))
+
+    code, out, _ = typed("chain", "verify", str(empty), "--json")
+    assert code == 1
+    assert not json.loads(out)["verified"]
+    code, out, error = typed("chain", "verify", str(empty))
+    assert (code, out) == (1, "")
+    assert "there is no block at all" in error
+    code, _, error = typed("chain", "import", str(empty), "--database-url", "postgresql://nowhere")
+    assert code == 1
+    assert "begins with no block" in error
+
+
 def test_an_import_makes_the_same_chain_and_goes_on_where_it_was_interrupted(
     url: str,
     chain: RunningChain,

@@ -10,6 +10,7 @@ from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 from tests.conftest import wait_until
 
 from chain_service.client import ChainRefusal
+from chain_service.domain.work import search_seal
 from chain_service.schemas import Block, Extrinsic
 from chain_service.signing import sign_extrinsic
 
@@ -66,6 +67,16 @@ def test_from_nothing_to_paid_to_spent(chain: RunningChain) -> None:
     supply = client.supply()
     assert supply.issuance_rao == supply.height * 10**9
     assert supply.free_rao + supply.stake_rao + supply.pot_rao == supply.issuance_rao
+
+
+def test_a_neurons_priority_is_told(chain: RunningChain) -> None:
+    enrich(chain.client, ALICE, SERVER, VALIDATOR)
+    wait_until(lambda: any(neuron.priority for neuron in chain.client.metagraph().neurons))
+    chain.kill("author")
+
+    stored = [row[0] for row in chain.query("SELECT priority FROM neuron ORDER BY uid")]
+    assert [neuron.priority for neuron in chain.client.metagraph().neurons] == stored
+    assert [chain.client.neuron(uid).priority for uid in range(len(stored))] == stored
 
 
 def test_a_failed_call_tells_why_and_uses_up_its_nonce(chain: RunningChain) -> None:
@@ -128,7 +139,33 @@ def test_strangers_can_not_fill_blocks(chain: RunningChain) -> None:
         chain.client.submit(BOB, "transfer_all", {"receiver": ALICE.ss58_address})
     forged = {"block_number": 1, "nonce": 1, "seal": "00" * 32, "coldkey": BOB.ss58_address}
     with pytest.raises(ChainRefusal, match="InvalidSeal"):
-        chain.client.submit(BOB, "register", forged)
+        chain.client.submit(BOB, "register", {**forged, "block_number": chain.height()})
+
+
+def test_a_stranger_brings_fresh_work_one_at_a_time(chain: RunningChain) -> None:
+    """Work costs something once: kept for later, or sent again and again, it fills no mempool."""
+    wait_until(lambda: chain.height() > 4)
+    with pytest.raises(ChainRefusal, match="InvalidWorkBlock: the work is on block 1"):
+        chain.client.submit(BOB, "register", find_work(chain, 1))
+    chain.kill("author")
+    work = find_work(chain, chain.height())
+    chain.client.submit(BOB, "register", work)
+    with pytest.raises(ChainRefusal, match="UnknownSigner: a registration of"):
+        chain.client.submit(BOB, "register", work)
+    chain.start_author()
+
+
+def find_work(chain: RunningChain, height: int) -> dict[str, Any]:
+    block_hash = bytes.fromhex(chain.client.block(height).header.block_hash)
+    difficulty = chain.client.parameters().difficulty
+    found = search_seal(block_hash, BOB.public_key or b"", difficulty, 0, 10**7)
+    assert found is not None
+    return {
+        "block_number": height,
+        "nonce": found[0],
+        "seal": found[1].hex(),
+        "coldkey": BOB.ss58_address,
+    }
 
 
 def test_a_restart_goes_on_with_the_same_chain(chain: RunningChain) -> None:

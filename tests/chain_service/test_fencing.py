@@ -1,6 +1,7 @@
 """Who may write: the lock, the heartbeat, and, should both be passed by, the height itself."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -8,7 +9,7 @@ from psycopg import Connection
 from tests.chain_service.conftest import key
 
 from chain_service import ledger_repository
-from chain_service.author import Author
+from chain_service.author import Author, OtherChain, ensure_genesis
 from chain_service.domain.parameters import choose_parameters
 from chain_service.ledger_repository import NotLeading, try_to_lead
 
@@ -70,3 +71,28 @@ def test_two_authors_that_both_believe_to_lead_can_not_write_one_height(
     first.execute("UPDATE author SET backend_pid = pg_backend_pid()")
     with pytest.raises(psycopg.errors.UniqueViolation):
         impostor.seal_block()
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "told"),
+    [
+        ({}, {"price_rule": "half-life"}, "price_rule = 'doubling', the settings ask for 'half-"),
+        ({"price_rule": "half-life"}, {}, "price_rule = 'half-life', the settings ask for 'doub"),
+        ({"burn_half_life_blocks": 7}, {}, "burn_half_life_blocks = 7, the settings ask for 360"),
+        ({"rho": 9}, {"rho": 8}, "rho = 9, the settings ask for 8"),
+    ],
+)
+def test_a_chain_of_other_rules_is_refused_by_the_first_that_differs(
+    connections: tuple[Connection, Connection],
+    stored: dict[str, Any],
+    wanted: dict[str, Any],
+    told: str,
+) -> None:
+    conn, _ = connections
+    assert try_to_lead(conn, SILENCE_SECONDS)
+    author = {"author": KEY.ss58_address}
+    started = choose_parameters("box", stored | author)
+    ensure_genesis(conn, started, KEY)
+    assert ensure_genesis(conn, started, KEY) == started
+    with pytest.raises(OtherChain, match=told):
+        ensure_genesis(conn, choose_parameters("box", wanted | author), KEY)

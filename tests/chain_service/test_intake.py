@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import httpx
@@ -17,7 +18,9 @@ from tests.conftest import wait_until
 from chain_service import mempool_repository, operations
 from chain_service.client import AsyncChainClient, ChainRefusal
 from chain_service.domain.encoding import encode_canonically
-from chain_service.orders import PLAIN
+from chain_service.intake import Answer, Gathered, Intake
+from chain_service.orders import PLAIN, read_order
+from chain_service.schemas import Submitted
 from chain_service.signing import sign_extrinsic, sign_many
 from chain_service.verifying import SHARE, Verifiers
 
@@ -189,12 +192,54 @@ def test_a_full_mempool_says_so(rich: RunningChain) -> None:
     rich.kill("author")
     execute(
         rich,
-        "INSERT INTO mempool (hash, signer, nonce, fee_rao, fees_sum_rao, length, body) "
-        "SELECT 'x' || n, 'nobody', n, 0, 0, 1, '{}' FROM generate_series(1, %s) AS n",
+        "INSERT INTO mempool "
+        "(hash, signer, nonce, fee_rao, fees_sum_rao, length, lengths_sum, body) "
+        "SELECT 'x' || n, 'nobody', n, 0, 0, 1, n, '{}' FROM generate_series(1, %s) AS n",
         operations.WAITING_MAX,
     )
     with pytest.raises(ChainRefusal, match="MempoolFull"):
         rich.client.submit(ALICE, *TRANSFER)
+
+
+def test_one_signer_can_not_fill_the_mempool_with_large_extrinsics(rich: RunningChain) -> None:
+    rich.kill("author")
+    uids = list(range(4096))
+    weights = {"uids": uids, "values": [2**32 - 1] * 4096, "version_key": 0}
+    answers = rich.client.submit_many(ALICE, [("set_weights", weights)] * 40)
+    codes = [getattr(answer, "code", "taken") for answer in answers]
+    taken = codes.count("taken")
+    [(waiting,)] = rich.query("SELECT sum(length) FROM mempool")
+    assert codes[taken] == "MempoolFull"
+    assert waiting <= operations.WAITING_BYTES_PER_SIGNER_MAX < waiting * (taken + 1) / taken
+
+
+class PickyIntake(Intake):
+    """Stands in for a transaction that a request of somebody else makes fail."""
+
+    def __init__(self) -> None: ...
+
+    def _write(self, group: Sequence[Gathered]) -> list[Answer]:
+        hashes = [order.order.hash for entry in group for order in entry.signed]
+        if "bad" in hashes:
+            raise ValueError("nobody thought of this")
+        return [Submitted(hash=name) for name in hashes]
+
+
+async def settle_together(*names: str) -> list[list[Answer] | BaseException]:
+    make_future = asyncio.get_running_loop().create_future
+    orders = [read_order(sign_extrinsic(ALICE, "0" * 64, 0, 9, *TRANSFER)) for _ in names]
+    group = [
+        Gathered([signed._replace(order=signed.order._replace(hash=name))], make_future())
+        for name, signed in zip(names, orders, strict=True)
+    ]
+    await PickyIntake()._settle_group(group)
+    return await asyncio.gather(*(entry.answers for entry in group), return_exceptions=True)
+
+
+def test_what_one_request_brings_fails_no_other() -> None:
+    first, bad, last = asyncio.run(settle_together("first", "bad", "last"))
+    assert isinstance(bad, ValueError)
+    assert (first, last) == ([Submitted(hash="first")], [Submitted(hash="last")])
 
 
 def test_verifiers_keep_the_order() -> None:

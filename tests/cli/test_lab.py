@@ -47,6 +47,15 @@ def test_a_difference_is_named_and_exits_with_1(tmp_path: Path) -> None:
     assert "del-02: after.c1: expected 746, found 745" in told.stdout
 
 
+def test_a_family_that_is_unknown_exits_with_1(tmp_path: Path) -> None:
+    (tmp_path / "new.json").write_text('{"family": "alchemy", "vectors": []}')
+
+    told = run("vectors", str(tmp_path))
+
+    assert told.returncode == 1
+    assert "unknown family 'alchemy'" in told.stdout
+
+
 def test_a_missing_file_is_one_sentence() -> None:
     told = run("vectors", "/nowhere")
 

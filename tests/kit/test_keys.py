@@ -40,6 +40,17 @@ def test_what_is_not_an_address_is_refused(bad: str) -> None:
         check_address(bad)
 
 
+def test_an_address_of_another_network_is_refused_and_the_own_one_named() -> None:
+    """Alice's key under the prefixes 0, 2 and 64: three more accounts, if they were taken."""
+    for other in (
+        "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
+        "HNZata7iMYWmk5RvZRTiAsSDhV8366zq2YGb3tLH5Upf74F",
+        "cEaNSpz4PxFcZ7nT1VEKrKewH67rfx6MfcM6yKojyyPz7qaqp",
+    ):
+        with pytest.raises(Malformed, match="here this key is 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHp"):
+            check_address(other)
+
+
 def test_a_signature_of_another_length_is_refused() -> None:
     alice = Keypair.create_from_uri("//Alice")
     check_signature(alice.ss58_address, b"x", bytes(alice.sign(b"x")).hex())

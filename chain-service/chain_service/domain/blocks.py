@@ -18,7 +18,7 @@ from chain_service.domain.merkle import hash_leaf
 from chain_service.domain.network import Graph
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.prices import adjust_prices
-from chain_service.domain.registration import WORK_BLOCKS
+from chain_service.domain.registration import WORK_BLOCKS, forget_old_seals
 from chain_service.domain.roots import StateChange, encode_account, encode_neuron
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State, count_totals
@@ -235,7 +235,7 @@ def seal(
     free_change, stake_change = count_totals(layer, state)
     account_count = give_slots(layer, state.counters.account_count)
     layer.counters = replace(
-        layer.counters,
+        forget_old_seals(layer.counters),
         free_rao=state.counters.free_rao + free_change,
         stake_rao=state.counters.stake_rao + stake_change,
         account_count=account_count,

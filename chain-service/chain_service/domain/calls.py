@@ -49,12 +49,22 @@ CALLS: Mapping[str, Call] = {
 FEE_CALLS = frozenset({"transfer", "transfer_all"})
 """Calls that cost a fee, also inside a batch; a newcomer with nothing can use all others."""
 
+REGISTER_CALLS = frozenset({"register", "burned_register"})
+"""Calls that look at every slot, once all are taken."""
+
 
 def carry_out(run: Execution, call: str, arguments: Mapping[str, Any]) -> None:
     """Run one call on the execution's layer; what it raises leaves that layer to be dropped."""
     if call not in CALLS:
         raise UnknownCall(f"{call!r} is no call; known are {', '.join(CALLS)}")
     CALLS[call](run, **arguments)
+
+
+def count_registrations(call: str, arguments: Mapping[str, Any]) -> int:
+    """Return how many registrations an extrinsic tries."""
+    if call == "batch":
+        return sum(inner["call"] in REGISTER_CALLS for inner in arguments["calls"])
+    return int(call in REGISTER_CALLS)
 
 
 def count_paid_calls(call: str, arguments: Mapping[str, Any]) -> int:

@@ -1,20 +1,31 @@
 """
 The interface of consensus rules: a graph of neurons goes in, scores and payouts come out.
 
-A rule is a pure function `run(graph, parameters) -> Step`. The chain's genesis parameters name one.
+A rule is two pure functions: who is active, and the step. The chain's genesis parameters name one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from chain_service.domain import nakamoto, yuma
 from chain_service.domain.nakamoto_dense import run_nakamoto_step_densely
 from chain_service.domain.network import Graph, Step
 from chain_service.domain.parameters import ChainParameters
-from chain_service.domain.yuma import run_yuma_step
 
-Rule = Callable[[Graph, ChainParameters], Step]
 
-RULES: Mapping[str, Rule] = {"nakamoto": run_nakamoto_step_densely, "yuma": run_yuma_step}
+@dataclass(frozen=True)
+class Rule:
+    """What sets one consensus rule apart from the other."""
+
+    find_active: Callable[[Graph, int], Iterable[bool]]
+    """Say, by uid, who is active for a cutoff in blocks: the step's own notion."""
+    run_step: Callable[[Graph, ChainParameters], Step]
+
+
+RULES: Mapping[str, Rule] = {
+    "nakamoto": Rule(nakamoto.find_active, run_nakamoto_step_densely),
+    "yuma": Rule(yuma.find_active, yuma.run_yuma_step),
+}
 """Consensus rules by the name that a genesis gives."""
 
 
@@ -29,7 +40,9 @@ class Payout:
 
 def run_consensus(graph: Graph, parameters: ChainParameters) -> Payout:
     """Run the chain's own rule, and hand out the pot to the last rao."""
-    step = RULES[parameters.consensus_rule](_with_first_votes(graph, parameters), parameters)
+    rule = RULES[parameters.consensus_rule]
+    active = rule.find_active(graph, parameters.activity_cutoff_blocks)
+    step = rule.run_step(_with_first_votes(graph, active), parameters)
     return Payout(step, split_pot(graph.emission_rao, step))
 
 
@@ -56,20 +69,17 @@ def split_pot(pot_rao: int, step: Step) -> list[int]:
     return amounts
 
 
-def _with_first_votes(graph: Graph, parameters: ChainParameters) -> Graph:
+def _with_first_votes(graph: Graph, active: Iterable[bool]) -> Graph:
     """
     Give 1 rao of stake to each active neuron with weights while the active ones hold none.
 
-    Decision (MECHANISM §2): so the first payout of a fair launch is one neuron, one vote.
+    Decision (MECHANISM §2): so the first payout of a fair launch is one neuron, one vote. Where
+    nobody has a vote, the stake stays: Yuma then pays by it, be it of inactive neurons.
     """
-    active = [
-        graph.block - last_update < parameters.activity_cutoff_blocks
-        for last_update in graph.last_update_blocks
-    ]
-    if any(stake for stake, is_active in zip(graph.stakes_rao, active, strict=True) if is_active):
+    neurons = list(zip(active, graph.stakes_rao, graph.weights, strict=True))
+    votes = [1 if is_active and len(row) else 0 for is_active, _, row in neurons]
+    if not any(votes) or any(stake for is_active, stake, _ in neurons if is_active):
         return graph
-    votes = [
-        1 if is_active and row else 0 for is_active, row in zip(active, graph.weights, strict=True)
-    ]
     # Stake of inactive neurons is left out too: beside votes of 1 rao its share has no meaning.
-    return replace(graph, stakes_rao=votes)
+    # Yuma's permits of before went by stake, so they can't say who may vote without any.
+    return replace(graph, stakes_rao=votes, permits=None)

@@ -102,6 +102,10 @@ class InvalidWorkBlock(Refusal):
     """The work is on a block that is not one of the last three."""
 
 
+class WorkRepeated(Refusal):
+    """This seal has registered a neuron already."""
+
+
 class InvalidDifficulty(Refusal):
     """The seal is right, and not low enough."""
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chain_service.domain.blocks import Order
+from chain_service.domain.calls import count_registrations
 from chain_service.domain.parameters import UINT64_MAX
 from chain_service.domain.state import NOBODY, State
 
 WEIGHTS_CALLS = frozenset({"set_weights", "reveal_weights"})
 PRIORITY_UNIT = 1_000_000
+BLOCK_BYTES_MAX = 64_000_000
+"""Canonical bytes of a block's extrinsics: 150,000 transfers. Followers refuse far longer lines."""
+REGISTRATIONS_TRIED_MAX = 64
+"""One with all 4,096 slots taken looks at each, for some milliseconds."""
 
 Head = tuple[int, int, int, str]
 """A signer's next order, as the heap sorts it: −tip, −priority, place in the row, signer."""
@@ -22,6 +27,26 @@ class Waiting(NamedTuple):
 
     sequence: int
     order: Order
+
+
+@dataclass
+class Room:
+    """What still fits the block; what does not waits for the next."""
+
+    orders: int
+    length: int = BLOCK_BYTES_MAX
+    registrations: int = REGISTRATIONS_TRIED_MAX
+    """Tried, for those that fail are work too, and pay nothing."""
+
+    def take(self, order: Order) -> bool:
+        """Make room for an order, if there is some."""
+        tried = count_registrations(order.call, order.arguments)
+        if self.length < order.length or (tried and self.registrations <= 0):
+            return False
+        self.orders -= 1
+        self.length -= order.length
+        self.registrations -= tried
+        return True
 
 
 @dataclass(frozen=True)
@@ -54,8 +79,11 @@ def choose_orders(waiting: Iterable[Waiting], state: State, limit: int) -> Choic
     for signer, queue in queues.items():
         queue.sort(key=lambda entry: entry.order.nonce, reverse=True)
         _offer(heads, signer, queue, state, state.accounts[signer].nonce, expired)
-    while heads and len(taken) < limit:
+    room = Room(limit)
+    while heads and room.orders:
         signer = heapq.heappop(heads)[-1]
+        if not room.take(queues[signer][-1].order):
+            continue
         entry = queues[signer].pop()
         taken.append(entry)
         _offer(heads, signer, queues[signer], state, entry.order.nonce + 1, expired)

@@ -5,6 +5,9 @@ Source: opentensor/subtensor_deprecated, pallets/subtensor/src/registration.rs a
 registration as in today's chain.
 """
 
+from dataclasses import replace
+from typing import NamedTuple
+
 from chain_service.domain.addresses import read_public_key
 from chain_service.domain.errors import (
     AlreadyRegistered,
@@ -12,25 +15,39 @@ from chain_service.domain.errors import (
     InvalidSeal,
     InvalidWorkBlock,
     ToManyRegistrationsThisBlock,
+    WorkRepeated,
 )
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.prices import raise_burn
 from chain_service.domain.state import NOBODY, State
 from chain_service.domain.transfers import check_keeps_alive
-from chain_service.domain.values import Neuron
+from chain_service.domain.values import Counters, Neuron
 from chain_service.domain.work import calculate_seal, meets_difficulty
 
 WORK_BLOCKS = 3
 """Work may be done on this many newest blocks: the newest, and up to 2 back."""
 
 
+class Work(NamedTuple):
+    """What a hotkey shows for its registration."""
+
+    block_number: int
+    """The block it was done on."""
+    nonce: int
+    seal: bytes
+
+
 def register(run: Execution, block_number: int, nonce: int, seal: str, coldkey: str) -> None:
     """Enter the network by proof of work; signed by the hotkey that enters."""
     check_may_register(run, run.signer)
-    check_work(run, block_number, nonce, bytes.fromhex(seal))
+    work = Work(block_number, nonce, bytes.fromhex(seal))
+    check_work(run.state.counters, run.height - 1, run.signer, work)
 
-    run.count(works_this_interval=run.state.counters.works_this_interval + 1)
+    run.count(
+        works_this_interval=run.state.counters.works_this_interval + 1,
+        used_seals=(*run.state.counters.used_seals, (block_number, work.seal.hex())),
+    )
     uid = fill_slot(run, run.signer, coldkey)
 
     run.record("Registered", uid=uid, hotkey=run.signer, coldkey=coldkey)
@@ -62,22 +79,35 @@ def check_may_register(run: Execution, hotkey: str) -> None:
         raise ToManyRegistrationsThisBlock(f"{limit} registrations fit a block; try the next")
 
 
-def check_work(run: Execution, block_number: int, nonce: int, seal: bytes) -> None:
-    """Refuse work on a block not recent, a wrong seal, and a seal that is not low enough."""
-    hashes = run.state.counters.recent_hashes
-    # The newest known block is the parent of the one being made.
-    age = run.height - 1 - block_number
+def check_work(counters: Counters, newest: int, hotkey: str, work: Work) -> None:
+    """
+    Refuse work on a block not recent, a wrong or used seal, and one that is not low enough.
+
+    `newest` is the last block that is made.
+    """
+    hashes = counters.recent_hashes
+    age = newest - work.block_number
     if not 0 <= age < len(hashes):
         raise InvalidWorkBlock(
-            f"the work is on block {block_number}; the last is {run.height - 1}, "
+            f"the work is on block {work.block_number}; the last is {newest}, "
             f"and {WORK_BLOCKS - 1} back is the limit"
         )
     block_hash = bytes.fromhex(hashes[-1 - age])
-    if seal != calculate_seal(block_hash, read_public_key(run.signer), nonce):
+    if work.seal != calculate_seal(block_hash, read_public_key(hotkey), work.nonce):
         raise InvalidSeal("the seal is not the hash of this block, hotkey and nonce")
-    difficulty = run.state.counters.difficulty
-    if not meets_difficulty(seal, difficulty):
-        raise InvalidDifficulty(f"the seal does not meet the difficulty of {difficulty}")
+    if (work.block_number, work.seal.hex()) in counters.used_seals:
+        raise WorkRepeated("this work has registered a neuron; search for another nonce")
+    if not meets_difficulty(work.seal, counters.difficulty):
+        raise InvalidDifficulty(f"the seal does not meet the difficulty of {counters.difficulty}")
+
+
+def forget_old_seals(counters: Counters) -> Counters:
+    """Return the counters without the seals whose work the next block would not take anyway."""
+    if not counters.used_seals:
+        return counters
+    oldest = counters.height - WORK_BLOCKS + 1
+    kept = tuple(used for used in counters.used_seals if used[0] >= oldest)
+    return replace(counters, used_seals=kept)
 
 
 def fill_slot(run: Execution, hotkey: str, coldkey: str) -> int:

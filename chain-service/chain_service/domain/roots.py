@@ -19,7 +19,9 @@ NEURON_FIELDS = tuple(
     item.name for item in fields(Neuron) if item.name not in ("scores", "stakes_rao")
 )
 SCORE_FIELDS = tuple(item.name for item in fields(Scores) if item.name != "active")
-COUNTER_FIELDS = tuple(item.name for item in fields(Counters) if item.name != "recent_hashes")
+COUNTER_FIELDS = tuple(
+    item.name for item in fields(Counters) if item.name not in ("recent_hashes", "used_seals")
+)
 ACCOUNTS_POSITION, NEURONS_POSITION = 0, 1
 
 
@@ -96,14 +98,17 @@ def encode_counters(counters: Counters) -> bytes:
     """
     Return the leaf of all that there is one of.
 
-    Of the recent hashes it holds those before the block's own, which follows from this root.
+    Of the recent hashes it holds those before the block's own, which follows from this root. Used
+    seals are in it where there are any, as they were not in the first chains' leaves.
     """
     values = {name: getattr(counters, name) for name in COUNTER_FIELDS}
     strings = {name: str(value) for name, value in values.items() if name.endswith("_rao")}
+    seals = {"used_seals": counters.used_seals} if counters.used_seals else {}
     return encode_plainly(
         {
             **values,
             **strings,
+            **seals,
             "difficulty": str(counters.difficulty),
             "recent_hashes": counters.recent_hashes,
         }

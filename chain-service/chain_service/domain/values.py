@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import Any, final
 
+LISTS = ("reassigned_uids", "permitted_uids", "recent_hashes")
 NO_SLOT = -1
 """The slot of an account that was in no block yet."""
 
@@ -114,6 +115,16 @@ class Counters:
     """Yuma: who may validate in the next step."""
     recent_hashes: tuple[str, ...] = ()
     """Hashes of the last blocks, the newest last: work may be done on these."""
+
+    used_seals: tuple[tuple[int, str], ...] = ()
+    """Work that has registered a neuron: the block it was done on, and the seal."""
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> "Counters":
+        """Return what `asdict` told, through JSON: its lists as tuples again."""
+        seals = tuple((number, seal) for number, seal in told.get("used_seals", ()))
+        lists = {name: tuple(told[name]) for name in LISTS}
+        return cls(**{**told, **lists, "used_seals": seals})
 
     def before_own_hash(self) -> "Counters":
         """Return the counters as the newest block's state root has them: without its own hash."""

@@ -4,6 +4,7 @@ The Yuma epoch: permits, consensus as a weighted median, clipped ranks, bonds, e
 Source: opentensor/subtensor, pallets/subtensor/src/epoch (2023 to 2026), as MECHANISM §4 tells it.
 Matrices have a row for each neuron that may validate, or holds bonds, and a column for each neuron;
 all numbers are I32F32. i ranks, j is ranked. What is named B here is stored of 65,535, not in rao.
+`yuma_plainly.py` tells the same entry by entry; a property test holds both equal to the last bit.
 """
 
 from collections.abc import Sequence
@@ -133,7 +134,7 @@ def run_epoch(graph: Graph, parameters: ChainParameters) -> Epoch:
 def find_active(graph: Graph, cutoff_blocks: int) -> Mask:
     """1. a_i = last_update_i + activity_cutoff ≥ block: one block longer than Nakamoto's."""
     updates = np.asarray(graph.last_update_blocks, dtype=np.int64)
-    active: Mask = updates + cutoff_blocks >= graph.block
+    active: Mask = updates >= graph.block - cutoff_blocks
     return active
 
 

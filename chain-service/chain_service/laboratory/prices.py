@@ -11,7 +11,8 @@ from chain_service.domain.parameters import (
     ChainParameters,
 )
 from chain_service.domain.prices import blend, decay_burn, raise_burn
-from chain_service.laboratory.comparing import Family, NotComparable, Vector, compare
+from chain_service.laboratory.comparing import Family, Vector, compare
+from taonet.kit.errors import Malformed
 
 AFTER = "after_"
 
@@ -20,7 +21,7 @@ def check_later_prices(vector: Vector, family: Family) -> None:
     """Run a vector by the rule that it is about: `ratio`, or `half-life`."""
     checks = {"fin-01-difficulty": check_ratio, "fin-02-burn-decay": check_half_life}
     if vector["id"] not in checks:
-        raise NotComparable(f"this chain has no such rule: {vector['id']}")
+        raise Malformed(f"this chain has no such rule: {vector['id']}")
     checks[vector["id"]](vector)
 
 
@@ -41,9 +42,9 @@ def check_half_life(vector: Vector) -> None:
     """Follow each case as it is written: blocks are counted anew after each registration."""
     for number, case in enumerate(vector["cases"]):
         parameters, burn_rao, passed = read_limits(case), case["start"], 0
-        for name, expected in case.items():
+        for name in case:
             if name == "register":
-                for _ in range(expected):
+                for _ in range(case[name]):
                     burn_rao = raise_burn(burn_rao, parameters)
                 passed = 0
             elif name.startswith(AFTER):
@@ -51,7 +52,7 @@ def check_half_life(vector: Vector) -> None:
                 for _ in range(blocks - passed):
                     burn_rao = decay_burn(burn_rao, parameters)
                 passed = max(passed, blocks)
-                compare(f"cases[{number}].{name}", expected, burn_rao)
+                compare(f"cases[{number}].{name}", case[name], burn_rao)
 
 
 def read_limits(case: Mapping[str, Any]) -> ChainParameters:

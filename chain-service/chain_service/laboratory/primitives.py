@@ -17,7 +17,8 @@ from chain_service.domain.fixed32 import (
 from chain_service.domain.parameters import NETWORK, UINT16_MAX, UINT32_MAX
 from chain_service.domain.weights import check_row
 from chain_service.domain.yuma import calculate_median, choose_top, move_average
-from chain_service.laboratory.comparing import Family, NotComparable, Vector, compare
+from chain_service.laboratory.comparing import Family, Vector, compare
+from taonet.kit.errors import Malformed
 
 FIXED_TOLERANCE = 2**-31
 """Decimal numbers enter I32F32 rounded, which moves the last bit."""
@@ -32,7 +33,7 @@ def check_primitives(vector: Vector, family: Family) -> None:
     """Run each case of a vector through the function that its number names."""
     number = "-".join(vector["id"].split("-")[:2])
     if number not in CHECKS:
-        raise NotComparable("no such function")
+        raise Malformed(f"this chain has no such function: {vector['id']}")
     for index, case in enumerate(vector["cases"]):
         CHECKS[number](f"cases[{index}].", case, vector)
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from chain_service.domain.consensus import RULES
 from chain_service.domain.network import Graph, Row
 from chain_service.domain.parameters import (
+    JSON_BITS,
+    UINT16_MAX,
     UINT32_MAX,
     UINT64_MAX,
     ChainParameters,
@@ -19,6 +21,7 @@ from taonet.kit.errors import Malformed
 
 PRESET = "mainnet-2022"
 NEURONS_MAX = 16_384
+PLACE_LENGTH_MAX = 40
 NAMES = {
     "activity_cutoff": "activity_cutoff_blocks",
     "kappa_u16": "yuma_kappa_u16",
@@ -29,12 +32,14 @@ NAMES = {
 """Our names of parameters that the vectors call otherwise."""
 IGNORED = {"kappa", "block_emission_rao", "initial_total_issuance_rao"}
 """What the vectors' parameters hold beside the rule's."""
+BOND_MAX = {"nakamoto": 2**63 - 1, "yuma": UINT16_MAX}
+"""By rule: rao, as the chain's rows hold them, or shares of 65,535."""
 SCORES = ("rank", "trust", "consensus", "incentive", "dividends", "emission_rao")
 
 Uid = Annotated[int, Field(strict=True, ge=0, lt=NEURONS_MAX)]
 Rao = Annotated[int, Field(ge=0, le=UINT64_MAX)]
 Weight = Annotated[int, Field(strict=True, ge=0, le=UINT32_MAX)]
-Block = Annotated[int, Field(strict=True, ge=0, le=UINT64_MAX >> 1)]
+Block = Annotated[int, Field(strict=True, ge=0, lt=1 << JSON_BITS)]
 
 
 class LaboratoryState(BaseModel):
@@ -82,20 +87,9 @@ def run_state(text: bytes, rule: str) -> dict[str, Any]:
         raise Malformed(f"there is no rule {rule!r}; choose from {', '.join(RULES)}")
     state = read_state(text)
     parameters = read_parameters(state.params)
-    if state.emission_rao is None:
-        emission_rao = parameters.blocks_per_step * parameters.block_reward_rao
-    else:
-        emission_rao = state.emission_rao
-    graph = Graph(
-        block=state.block,
-        emission_rao=emission_rao,
-        stakes_rao=state.stake_rao,
-        weights=read_rows(state.weights_u32, state.n),
-        bonds_rao=read_rows(state.bonds_rao, state.n),
-        last_update_blocks=state.last_update_block or [0] * state.n,
-        permits=state.permits,
-    )
-    step = RULES[rule](graph, parameters)
+    graph = make_graph(state, parameters)
+    check_bonds(graph.bonds_rao, rule)
+    step = RULES[rule].run_step(graph, parameters)
     answer: dict[str, Any] = {name: list(getattr(step, name)) for name in SCORES}
     given = state.bonds_rao or state.weights_u32
     if any(row and not is_sparse(row) for row in given):
@@ -113,10 +107,44 @@ def read_state(text: bytes) -> LaboratoryState:
         return LaboratoryState.model_validate(json.loads(text))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        # A field's name is the caller's: it may be long, or hold what no terminal shows.
+        place = ".".join(ascii(part).strip("'")[:PLACE_LENGTH_MAX] for part in first["loc"])
         raise Malformed(f"the state is wrong at {place or 'its top'}: {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"the state is not JSON: {error}") from None
+
+
+def make_graph(state: LaboratoryState, parameters: ChainParameters) -> Graph:
+    """Return what the rule reads; without an emission, that of the preset's blocks."""
+    emission_rao = state.emission_rao
+    if emission_rao is None:
+        emission_rao = parameters.blocks_per_step * parameters.block_reward_rao
+    if emission_rao > UINT64_MAX:
+        raise Malformed(
+            f"blocks_per_step times block_reward_rao is {emission_rao} rao, above 2^64 - 1: lower "
+            "one of them, or give emission_rao"
+        )
+    return Graph(
+        block=state.block,
+        emission_rao=emission_rao,
+        stakes_rao=state.stake_rao,
+        weights=read_rows(state.weights_u32, state.n),
+        bonds_rao=read_rows(state.bonds_rao, state.n),
+        last_update_blocks=state.last_update_block or [0] * state.n,
+        permits=state.permits,
+    )
+
+
+def check_bonds(rows: Sequence[Row], rule: str) -> None:
+    """Refuse a bond that the rule's arithmetic doesn't hold."""
+    for uid, row in enumerate(rows):
+        highest = max((bond for _, bond in row), default=0)
+        if highest > BOND_MAX[rule]:
+            unit = "rao" if rule == "nakamoto" else "of 65,535, which stands for all"
+            raise Malformed(
+                f"bonds_rao[{uid}] holds {highest}: under {rule} a bond is at most "
+                f"{BOND_MAX[rule]} {unit}"
+            )
 
 
 def read_parameters(given: dict[str, Any]) -> ChainParameters:

@@ -1,18 +1,22 @@
-"""The families of vectors that pin Yuma: small epochs, Yuma3, large graphs."""
+"""The families of vectors that pin Yuma: small epochs, and Yuma3."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from chain_service.domain.fixed32 import ONE, UINT16_MAX, to_uint16, upscale
+from chain_service.domain.fixed32 import (
+    ONE,
+    UINT16_MAX,
+    to_uint16,
+    upscale,
+    upscale_to_uint16,
+)
 from chain_service.domain.network import Graph, Row, Step
 from chain_service.domain.parameters import MAINNET_2022, ChainParameters
 from chain_service.domain.yuma import Epoch, choose_top, normalise_stakes, run_epoch, run_yuma_step
 from chain_service.laboratory.comparing import Family, Vector, compare, to_dense
-from chain_service.laboratory.yuma_plainly import run_epoch_plainly
 
 NAMES = {
     "kappa_u16": "yuma_kappa_u16",
@@ -24,8 +28,13 @@ NAMES = {
 }
 """Our names of the vectors' parameters."""
 FRACTION_TOLERANCE = 1e-9
-BOND_TOLERANCE, DIVIDEND_TOLERANCE = 2e-4, 1e-4
-"""Yuma3's numbers come rounded to four digits, and its bonds are stored of 65,535."""
+BOND_TOLERANCE, DIVIDEND_TOLERANCE = 1e-4, 6e-5
+"""
+How far Yuma3's numbers may be off, by the vectors' README. The vectors' own `tolerance`, 1e-3, is
+what the source's test allows.
+"""
+PRINTED_DIGITS = 4
+"""To so many decimals Yuma3's numbers are printed: most of them rounded, some cut."""
 FRACTIONS = {
     "consensus": "consensus",
     "validator_trust": "validator_trust",
@@ -89,6 +98,11 @@ def check_epoch(prefix: str, expected: Mapping[str, Any], epoch: Epoch, step: St
             found_row = found_rows.get(uid, [0] * len(row))
             name = f"{prefix}weights_after_mask_norm[{uid}]"
             compare(name, row, found_row, FRACTION_TOLERANCE)
+    for uid, row in enumerate(expected.get("weights_as_stored_u16", [])):
+        sent = np.array([weight for _, weight in expected["weights_as_sent_u16"][uid]])
+        uids = [other for other, _ in expected["weights_as_sent_u16"][uid]]
+        stored = list(map(list, zip(uids, upscale_to_uint16(sent).tolist(), strict=True)))
+        compare(f"{prefix}weights_as_stored_u16[{uid}]", row, stored)
     if "new_validator_permit" in expected:
         compare(prefix + "new_validator_permit", expected["new_validator_permit"], step.permits)
     if "stake_norm_0_prefix" in expected:
@@ -147,100 +161,11 @@ def check_yuma3(vector: Vector, family: Family) -> None:
                 [found[i][j] / UINT16_MAX for j in vector["servers"]] for i in vector["validators"]
             ]
             name = f"epochs[{number}].bonds_validator_to_server"
-            compare(name, expected["bonds_validator_to_server"], pairs, BOND_TOLERANCE)
+            expected_pairs = expected["bonds_validator_to_server"]
+            compare(name, expected_pairs, pairs, BOND_TOLERANCE, PRINTED_DIGITS)
             dividends = (epoch.dividends / float(ONE)).tolist()
-            compare(
-                f"epochs[{number}].dividends", expected["dividends"], dividends, DIVIDEND_TOLERANCE
-            )
-
-
-def check_large(vector: Vector, family: Family) -> None:
-    """Run a generated graph, where all validators and all servers must find the same."""
-    generator = vector["generator"]
-    if "expected_each" not in vector:
-        check_implementations(generator)
-        return
-    count, validators = generator["n"], generator["validators"]
-    weight = generator.get("validator_weight_per_server_u16", 1)
-    servers = tuple((uid, weight) for uid in range(validators, count))
-    parameters = replace(
-        MAINNET_2022, consensus_rule="yuma", yuma_max_validators=count, activity_cutoff_blocks=5_000
-    )
-    graph = Graph(
-        block=1,
-        emission_rao=generator["emission_in"],
-        stakes_rao=[generator["stake_per_validator"]] * validators + [0] * (count - validators),
-        weights=[servers] * validators + [()] * (count - validators),
-        bonds_rao=[()] * count,
-        last_update_blocks=[0] * count,
-    )
-    for _ in range(generator["epochs"]):
-        epoch, step = run_epoch(graph, parameters), run_yuma_step(graph, parameters)
-        graph = replace(graph, bonds_rao=step.bonds_rao, permits=step.permits)
-    for kind, uids in (("validator", range(validators)), ("server", range(validators, count))):
-        expected = {
-            key: [value] * len(uids) for key, value in vector["expected_each"][kind].items()
-        }
-        found: dict[str, Any] = {
-            name: to_uint16(getattr(epoch, ours))[uids.start : uids.stop].tolist()
-            for name, ours in SHARES.items()
-        }
-        found["emission"] = list(step.emission_rao[uids.start : uids.stop])
-        found["bond_to_server_u16"] = [
-            min((bond for _, bond in step.bonds_rao[uid]), default=0) for uid in uids
-        ]
-        for name in expected:
-            compare(f"{kind}.{name}", expected[name], found[name])
-
-
-def check_implementations(generator: Mapping[str, Any]) -> None:
-    """Hold the matrices' epoch equal to the one entry by entry, on random weights, twice."""
-    count, validators = generator["n"], generator["validators"]
-    layouts = [
-        range(validators),
-        range(count - validators, count),
-        range(0, count, count // validators),
-    ]
-    for layout, penalty, self_weights in product(layouts, (0, 32_767, UINT16_MAX), (False, True)):
-        parameters = replace(
-            MAINNET_2022,
-            consensus_rule="yuma",
-            yuma_max_validators=validators,
-            yuma_bonds_penalty_u16=penalty,
-        )
-        graph = make_random_graph(count, layout, generator["stake_per_validator"], self_weights)
-        permits = [uid in layout for uid in range(count)]
-        for number in range(2):
-            epoch, step = run_epoch(graph, parameters), run_yuma_step(graph, parameters)
-            plain = run_epoch_plainly(graph, parameters, permits)
-            field = f"penalty {penalty}, epoch {number}, "
-            compare(field + "incentive", list(plain.incentive), epoch.incentive.tolist())
-            compare(field + "dividends", list(plain.dividends), epoch.dividends.tolist())
-            compare(field + "emission", list(plain.emission_rao), list(step.emission_rao))
-            for uid, row in plain.bonds.items():
-                bonds = dict(step.bonds_rao[uid])
-                compare(f"{field}bonds[{uid}] held in", sorted(row), sorted(bonds))
-                compare(f"{field}bonds[{uid}]", [row[j] for j in bonds], list(bonds.values()))
-            graph = replace(graph, bonds_rao=step.bonds_rao)
-
-
-def make_random_graph(count: int, validators: range, stake: int, self_weights: bool) -> Graph:
-    """Every validator ranks all who are none; with self-weights the ranked rank themselves too."""
-    rng = np.random.default_rng(count)
-    servers = [uid for uid in range(count) if uid not in validators]
-    rows: list[Row] = [((uid, UINT16_MAX),) if self_weights else () for uid in range(count)]
-    for uid in validators:
-        values = rng.integers(0, UINT16_MAX, len(servers))
-        values = values * UINT16_MAX // values.sum()
-        rows[uid] = tuple((j, w) for j, w in zip(servers, values.tolist(), strict=True) if w)
-    return Graph(
-        block=1,
-        emission_rao=10**9,
-        stakes_rao=[stake if uid in validators else 0 for uid in range(count)],
-        weights=rows,
-        bonds_rao=[()] * count,
-        last_update_blocks=[0] * count,
-    )
+            name = f"epochs[{number}].dividends"
+            compare(name, expected["dividends"], dividends, DIVIDEND_TOLERANCE, PRINTED_DIGITS)
 
 
 def read_parameters(values: Mapping[str, Any]) -> ChainParameters:

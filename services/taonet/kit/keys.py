@@ -14,6 +14,8 @@ from bittensor_wallet.errors import KeyFileError, PasswordError
 from taonet.kit.errors import Malformed, NotFound, Unauthenticated
 
 ADDRESSES_KEPT = 16_384
+SS58_PREFIX = 42
+"""What an address of this network begins with, under its base 58."""
 
 __all__ = [
     "Keypair",
@@ -34,20 +36,28 @@ def _read_address(address: str) -> Keypair:
     return Keypair(ss58_address=address)
 
 
+@lru_cache(ADDRESSES_KEPT)
+def _read_public_key(address: str) -> bytes:
+    return _read_address(address).public_key or b""
+
+
+@lru_cache(ADDRESSES_KEPT)
 def check_address(address: str) -> str:
-    """Return the address if it is a valid SS58 one, else refuse."""
+    """
+    Return the address if it is a valid SS58 one of the prefix 42, else refuse.
+
+    A key has an address for each prefix; here it must have one only, or it would be many accounts.
+    """
     try:
-        _read_address(address)
+        public_key = _read_public_key(address).hex()
+        own = Keypair(public_key=public_key, ss58_format=SS58_PREFIX).ss58_address
     except Exception:
         raise Malformed(
             f"{address[:60]!r} is not an SS58 address; check it for typing errors"
         ) from None
+    if own != address:
+        raise Malformed(f"{address[:60]!r} has another network's prefix; here this key is {own}")
     return address
-
-
-@lru_cache(ADDRESSES_KEPT)
-def _read_public_key(address: str) -> bytes:
-    return _read_address(address).public_key or b""
 
 
 def check_signature(address: str, message: bytes, signature_hex: str) -> None:

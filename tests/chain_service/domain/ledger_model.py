@@ -29,6 +29,8 @@ class LedgerModel:
         """hotkey → hash of promised weights, and the block it was made in."""
         self.pot = 0
         self.registered_now = 0
+        self.worked: set[tuple[int, str]] = set()
+        """Block and seal of each registration by work."""
         self.height = 0
         self.last_step = 0
 

@@ -15,7 +15,7 @@ from chain_service.domain.blocks import (
 )
 from chain_service.domain.calls import CALLS
 from chain_service.domain.execution import Execution
-from chain_service.domain.mempool import Waiting, choose_orders
+from chain_service.domain.mempool import BLOCK_BYTES_MAX, Waiting, choose_orders
 from chain_service.domain.parameters import BOX, PRESETS, choose_parameters, read_parameters
 from chain_service.domain.registration import fill_slot
 from chain_service.domain.state import State
@@ -154,6 +154,26 @@ def test_the_mempool_offers_high_tips_first_and_nonces_in_order() -> None:
     choice = choose_orders(waiting, chain.state, limit=10)
     assert [item.hash for item in choice.orders] == ["bob0", "alice0", "alice1"]
     assert [item.hash for item in choose_orders(waiting, chain.state, 1).orders] == ["bob0"]
+
+
+def test_a_block_has_room_for_so_many_bytes_and_registrations() -> None:
+    chain = Chain()
+    large = transfer("alice", 0, tip_rao=3)._replace(length=BLOCK_BYTES_MAX)
+    waiting = [
+        Waiting(1, large),
+        Waiting(2, transfer("alice", 1, tip_rao=9)),
+        Waiting(3, transfer("bob", 0)._replace(length=1)),
+    ]
+    assert [item.hash for item in choose_orders(waiting, chain.state, 9).orders] == ["alice0"]
+    assert len(choose_orders(waiting[2:], chain.state, 9).orders) == 1
+
+    tries = [{"call": "burned_register", "arguments": {}}] * 40
+    batches = [
+        Waiting(number, order(f"signer{number}", 0, "batch", calls=tries)) for number in range(3)
+    ]
+    taken = choose_orders([*batches, waiting[2]], chain.state, 9).orders
+    # The second of them crosses the limit of 64; the third waits, and what is no registration goes.
+    assert [item.signer for item in taken] == ["signer0", "signer1", "bob"]
 
 
 def test_what_expires_takes_its_signers_later_ones_with_it() -> None:

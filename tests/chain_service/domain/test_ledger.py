@@ -233,8 +233,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def follow_order(self, order: Order, error: str | None, events: list[Any]) -> None:
         model, arguments = self.model, dict(order.arguments)
         if order.call == "register":
-            possible = order.signer not in model.owner and model.registered_now < PER_BLOCK
+            work = (arguments["block_number"], arguments["seal"])
+            is_new = order.signer not in model.owner and work not in model.worked
+            possible = is_new and model.registered_now < PER_BLOCK
             model.registered_now += possible
+            model.worked |= {work} if possible else set()
         else:
             possible = model.charge(order.signer, order.call, arguments) and model.call(
                 order.signer, order.call, arguments

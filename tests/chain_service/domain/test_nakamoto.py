@@ -43,7 +43,7 @@ def test_a_slot_given_away_voids_the_bonds_in_it() -> None:
         last_update_blocks=[0, 0],
         reassigned_uids=frozenset({1}),
     )
-    assert RULES["nakamoto"](graph, NETWORK).bonds_rao == [(), ()]
+    assert RULES["nakamoto"].run_step(graph, NETWORK).bonds_rao == [(), ()]
 
 
 def test_the_pot_waits_where_nobody_ranks_another() -> None:

@@ -1,7 +1,7 @@
 """Slots, difficulty and weights against the original's own cases."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from chain_service.domain.errors import (
     InvalidSeal,
     InvalidWorkBlock,
     SettingWeightsTooFast,
+    WorkRepeated,
 )
 from chain_service.domain.execution import Execution
 from chain_service.domain.parameters import MAINNET_2022, NETWORK
 from chain_service.domain.prices import adjust
-from chain_service.domain.registration import fill_slot, register
+from chain_service.domain.registration import fill_slot, forget_old_seals, register
+from chain_service.domain.roots import encode_counters
+from chain_service.domain.serving import swap_hotkey
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State
 from chain_service.domain.values import Counters, Scores
@@ -174,6 +177,26 @@ def test_work_is_bound_to_hotkey_block_and_difficulty() -> None:
     run.count(difficulty=64)
     register(run, 7, nonce, seal.hex(), COLDKEY)
     assert run.state.neuron_of(HOTKEY).coldkey == COLDKEY
+
+
+def test_work_registers_once_and_is_remembered_while_it_would_hold() -> None:
+    """The original's WorkRepeated: a hotkey that left its slot needs new work to come again."""
+    block_hash = bytes(range(32))
+    seal = calculate_seal(block_hash, read_public_key(HOTKEY), 7).hex()
+    counters = Counters(height=8, recent_hashes=(block_hash.hex(),))
+    run = Execution(State(counters=counters), NETWORK, HOTKEY)
+    register(run, 7, 7, seal, COLDKEY)
+    swap_hotkey(replace_signer(run, COLDKEY), HOTKEY, "another")
+    with pytest.raises(WorkRepeated, match="search for another nonce"):
+        register(run, 7, 7, seal, COLDKEY)
+
+    kept = run.state.counters
+    assert [bool(forget_old_seals(replace(kept, height=now)).used_seals) for now in (9, 10)] == [
+        True,
+        False,
+    ]
+    assert Counters.read(json.loads(json.dumps(asdict(kept)))) == kept
+    assert encode_counters(kept) != encode_counters(replace(kept, used_seals=()))
 
 
 def replace_signer(run: Execution, signer: str) -> Execution:
