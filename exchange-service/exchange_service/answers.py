@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from taonet.kit.logging import get_logger
+
+log = get_logger(__name__)
+
 Outcome = Any
 """What is answered; an exception is raised where it is awaited."""
 
@@ -55,9 +59,16 @@ def deliver(outcomes: Iterable[tuple[Answer, Outcome]]) -> None:
 def _settle_all(waiting: Sequence[tuple[asyncio.Future[Any] | Reply, Outcome]]) -> None:
     for answer, outcome in waiting:
         if isinstance(answer, Reply):
-            answer.take(outcome)
+            _hand_over(answer, outcome)
         else:
             _settle(answer, outcome)
+
+
+def _hand_over(reply: Reply, outcome: Outcome) -> None:
+    try:
+        reply.take(outcome)
+    except Exception as error:  # Whoever comes later in the batch has done nothing wrong.
+        log.error("an answer was not given", exc_info=error)
 
 
 def _settle(answer: Future[Any] | asyncio.Future[Any], outcome: Outcome) -> None:

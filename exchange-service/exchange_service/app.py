@@ -33,6 +33,7 @@ from exchange_service.market.history import History
 from exchange_service.openapi import describe
 from exchange_service.orders import list_routes as order_lists
 from exchange_service.orders import routes as orders
+from exchange_service.proxies import Proxies
 from exchange_service.recovery import recover
 from exchange_service.reserves import routes as reserves
 from exchange_service.reserves.operations import Prover
@@ -101,7 +102,9 @@ def load_keyring(pool: ConnectionPool, settings: ExchangeSettings) -> Keyring:
     with begin(pool) as conn:
         rows = keys_repository.load_keys(conn)
     secret = ensure_secret(settings.api_secret_path())
-    return Keyring(secret, [keys_operations.read_key(row) for row in rows])
+    keys = [keys_operations.read_key(row) for row in rows]
+    # By now nobody before us changes anything; what was signed until now may have been used.
+    return Keyring(secret, keys, now_ms())
 
 
 def create_app(
@@ -121,6 +124,7 @@ def create_app(
     )
     app.state.limits = limits = Limits(settings.budget())
     app.state.listen_keys = ListenKeys()
+    app.state.proxies = Proxies(settings.exchange_trusted_proxies)
     app.state.operator_token = settings.exchange_operator_token
     app.add_middleware(Turnstile, limits=limits)
     add_doors(app)
@@ -185,6 +189,7 @@ def open_for_trade(state: State, settings: ExchangeSettings, desk: Desk) -> None
 @contextmanager
 def working_beside(state: State, settings: ExchangeSettings) -> Iterator[None]:
     with (
+        working("proxies", state.proxies.keep_looking),
         working("limits", keep_sharing, state.limits, settings.redis_url),
         working("history", state.history.keep_writing, state.pool),
         working("audit", state.auditor.follow),

@@ -12,7 +12,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -84,35 +84,49 @@ class SignedRequest:
         self.key = key
 
 
-class ReplayMemory:
-    """Which signatures were used already, for as long as their time window would admit them."""
+class SignedTime(NamedTuple):
+    """When a request was signed by its sender's clock, and until when it is good."""
 
-    def __init__(self) -> None:
-        self._by_second: dict[int, set[tuple[str, str]]] = {}
+    at_ms: int
+    valid_until_ms: int
+
+
+class ReplayMemory:
+    """What was signed and used already, for as long as its time window would admit it.
+
+    What was signed, and not the signature: the same one can be written in several ways.
+    """
+
+    def __init__(self, since_ms: int = 0) -> None:
+        self._since_ms = since_ms
+        """What is older may have been used before there was this memory."""
+        self._by_second: dict[int, set[tuple[str, bytes]]] = {}
         """The same bytes carry the same times, so that they can only be in the same set."""
 
-    def check_new(self, api_key: str, signature: str, valid_until_ms: int, now_ms: int) -> None:
-        """Remember a signature; refuse it if it is known."""
-        second = valid_until_ms // 1_000
+    def check_new(self, api_key: str, payload: bytes, time: SignedTime, now_ms: int) -> None:
+        """Remember what a key signed; refuse it if it is known, or if it is too old to tell."""
+        if time.at_ms < self._since_ms:
+            raise BinanceRefusal(TOO_LATE)
+        second = time.valid_until_ms // 1_000
         used = self._by_second.get(second)
         if used is None:
             for past in [key for key in self._by_second if key < now_ms // 1_000]:
                 del self._by_second[past]
             used = self._by_second[second] = set()
-        if (api_key, signature) in used:
+        if (api_key, payload) in used:
             raise BinanceRefusal(REPLAYED)
-        used.add((api_key, signature))
+        used.add((api_key, payload))
 
 
 class Keyring:
     """The API keys that are valid, in memory, and the secret behind their secrets."""
 
-    def __init__(self, master_secret: bytes, keys: list[Key]) -> None:
+    def __init__(self, master_secret: bytes, keys: list[Key], since_ms: int = 0) -> None:
         self._master = hashlib.sha256(b"taonet exchange api secrets" + master_secret).digest()
         self._keys = {key.api_key: key for key in keys}
         self._signers: dict[str, hmac.HMAC] = {}
         """Of keys that exist: HMACs that have taken in the secret, and wait for a payload."""
-        self.replays = ReplayMemory()
+        self.replays = ReplayMemory(since_ms)
 
     def add(self, key: Key) -> None:
         self._keys[key.api_key] = key
@@ -195,14 +209,14 @@ def verify_payload(
     """Return who signed the payload; what changes something may be sent only once."""
     check_format(api_key)
     signature = parameters.text("signature")
-    valid_until_ms = check_time(parameters, now_ms)
+    time = check_time(parameters, now_ms)
     # Unknown keys take the same path, so that the time of the answer says nothing about a key.
     genuine = keyring.is_genuine(api_key, payload, signature)
     key = find_key(keyring, api_key, address, permission)
     if not genuine:
         raise BinanceRefusal(INVALID_SIGNATURE)
     if permission is not Permission.READ:
-        keyring.replays.check_new(api_key, signature, valid_until_ms, now_ms)
+        keyring.replays.check_new(key.api_key, payload, time, now_ms)
     return SignedRequest(key.account_id, parameters, key)
 
 
@@ -214,8 +228,8 @@ def find_key(keyring: Keyring, api_key: str, address: str, permission: Permissio
     return key
 
 
-def check_time(parameters: Parameters, now_ms: int) -> int:
-    """Refuse unless timestamp < now + 1 s and now − timestamp ≤ recvWindow; return the last ms."""
+def check_time(parameters: Parameters, now_ms: int) -> SignedTime:
+    """Refuse unless timestamp < now + 1 s and now − timestamp ≤ recvWindow."""
     timestamp = parameters.integer("timestamp")
     if timestamp >= MICROSECONDS_FROM:
         timestamp //= 1_000
@@ -224,7 +238,7 @@ def check_time(parameters: Parameters, now_ms: int) -> int:
         raise BinanceRefusal(TOO_EARLY)
     if now_ms - timestamp > window_ms:
         raise BinanceRefusal(TOO_LATE)
-    return timestamp + window_ms
+    return SignedTime(timestamp, timestamp + window_ms)
 
 
 def read_window(text: str) -> int:

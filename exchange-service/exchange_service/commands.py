@@ -15,7 +15,7 @@ from exchange_service.domain.commands import SelfTrade
 from exchange_service.domain.laboratory import Laboratory, MalformedCommand
 from exchange_service.flow import simulate
 from exchange_service.funds.commands import await_faucet, check_reserves, print_reserves
-from exchange_service.switch.commands import TOKEN_FILE, turn_market
+from exchange_service.switch.commands import TOKEN_FILE, read_token, turn_market
 from exchange_service.switch.operations import MarketStatus
 from taonet.kit.logging import configure_logging
 
@@ -27,6 +27,12 @@ UrlOption = Annotated[
     str, typer.Option("--url", envvar="TAONET_EXCHANGE_URL", help="Where the exchange answers.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TokenOption = Annotated[
+    Path,
+    typer.Option(
+        envvar="TAONET_EXCHANGE_OPERATOR_TOKEN_FILE", help="File with the operator's token."
+    ),
+]
 DEFAULT_URL = "http://127.0.0.1:8070"
 SIMULATED: Final = Path("~/.taonet/simulated-traders.json")
 
@@ -74,10 +80,17 @@ def create_key(
 
 
 @exchange_app.command("audit")
-def audit(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
+def audit(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Check everything anew: the operator's, with a token.")
+    ] = False,
+    token_file: TokenOption = TOKEN_FILE,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
     """Check the books: exit 1 unless every invariant holds."""
     with ExchangeClient(url) as client:
-        view = client.audit()
+        view = client.audit(read_token(token_file) if deep else "")
     if as_json:
         typer.echo(view.model_dump_json())
     else:
@@ -102,12 +115,7 @@ def market(
     status: Annotated[
         MarketStatus | None, typer.Argument(help="Turn it to this; only shown unless given.")
     ] = None,
-    token_file: Annotated[
-        Path,
-        typer.Option(
-            envvar="TAONET_EXCHANGE_OPERATOR_TOKEN_FILE", help="File with the operator's token."
-        ),
-    ] = TOKEN_FILE,
+    token_file: TokenOption = TOKEN_FILE,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:

@@ -18,7 +18,9 @@ HOT: Final = HotModules(
             *("rows",),
         ),
         "orders": ("naming", "preparing", "reading", "schemas"),
-        "streams": ("api_requests", "api_socket", "connection", "frames", "hub", "reports"),
+        "streams": (
+            *("api_calls", "api_requests", "api_socket", "connection", "frames", "hub", "reports"),
+        ),
     },
 )
 find_compiled: Final = HOT.find

@@ -27,6 +27,7 @@ from exchange_service.errors import Throttled
 from exchange_service.floor import Floor
 from exchange_service.limits import Headers
 from exchange_service.orders.preparing import Prepare, prepare_cancellation, prepare_order
+from exchange_service.proxies import Proxies
 from exchange_service.turnstile import find_address
 from exchange_service.web import KEY_HEADER, now_ms
 from taonet.kit.errors import Refusal, TooLarge
@@ -75,6 +76,7 @@ class Gate:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self.state = app.state
+        self.proxies: Proxies = app.state.proxies
         self._numbers = itertools.count()
         self._run = f"{time.time_ns():x}"
         """Makes the ids of this process's requests its own."""
@@ -83,6 +85,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" and "state" in scope:
             scope["state"][STATE] = self
+        if scope["type"] != "lifespan":
+            scope["client"] = self.proxies.find_client(scope)
         if scope["type"] != "http" or (scope["method"], scope["path"]) not in HOT:
             await self.app(scope, receive, send)
             return
@@ -120,7 +124,7 @@ class Gate:
 class HotRequest:
     """One request, from its bytes to its answer; refusals and mistakes become answers, too."""
 
-    __slots__ = ("_gate", "_headers", "_hot", "_id", "_reply", "_started", "_write")
+    __slots__ = (*("_address", "_gate", "_headers", "_hot", "_id", "_reply", "_started", "_write"),)
 
     def __init__(
         self, gate: Gate, hot: Hot, request_id: str, reply: Callable[[Answer], None]
@@ -139,6 +143,7 @@ class HotRequest:
         hot = self._hot
         floor: Floor = self._gate.state.floor
         limits, keyring, switch, engine = floor
+        self._address = address
         self._headers += limits.charge(address, hot.weight)
         if len(body) > BODY_BYTES_MAX:
             raise TOO_LARGE
@@ -157,6 +162,8 @@ class HotRequest:
         except Exception as error:
             self._refuse(error)
         else:
+            limits = self._gate.state.floor.limits
+            limits.refund(self._address, self._hot.weight, self._headers)
             self._answer(200, content)
 
     def _refuse(self, error: Exception) -> None:

@@ -15,7 +15,7 @@ from exchange_service.gate import BODY_BYTES_MAX, HEADERS, HOT, KEY, STATE, Answ
 LONG_WAY: Final = frozenset(
     {b"expect", b"transfer-encoding", b"upgrade", b"x-forwarded-for", b"x-forwarded-proto"}
 )
-"""Headers that uvicorn has to deal with."""
+"""Headers that uvicorn has to deal with, or the gate before it begins."""
 TARGETS: Final = {(method.encode(), path.encode()): hot for (method, path), hot in HOT.items()}
 
 

@@ -132,6 +132,20 @@ class Limits:
             self._spend(self.budget.raw, address, 1, now)
             return self._spend(self.budget.weight, address, weight, now)
 
+    def refund(self, address: str, weight: int, headers: Headers) -> None:
+        """Take back what a request weighed; its headers began with those of `charge`."""
+        spent = b"%d" % self.give_back(address, weight)
+        names = self._weight_headers
+        headers[: len(names)] = [(name, spent) for name in names]
+
+    def give_back(self, address: str, weight: int) -> int:
+        """Take back what a request weighed and return how much weight is used."""
+        now = self._clock()
+        with self._lock:
+            window = self._window(self.budget.weight, address, now)
+            window.add(-weight)
+            return window.used
+
     def count(self, account_id: int, orders: int) -> Headers:
         """Count new orders and return the headers that say how many are unfilled; or refuse."""
         unfilled = self.add_orders(account_id, orders)

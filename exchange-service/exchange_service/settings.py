@@ -84,6 +84,8 @@ class ExchangeSettings(PayoutSettings, ChainAccess, BitcoinAccess):
     """Blocks, its own included, before a deposit of BTC is credited; live: 6."""
     exchange_withdrawal_fee_sat: int = 5_000
     """What a withdrawal of BTC costs, whatever its amount; the chain's fee is paid out of it."""
+    exchange_trusted_proxies: str = ""
+    """Proxies (addresses, networks, names; commas) that say whose request it is; empty: none."""
     exchange_request_weight_per_minute: int = 6_000
     """Request weight that one address may use in a minute."""
     exchange_raw_requests_per_5_minutes: int = 300_000

@@ -6,12 +6,15 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exchange_service.domain.weights import find_weight
+from exchange_service.domain.weights import FREE, find_weight
 from exchange_service.errors import Throttled
 from exchange_service.limits import Limits
 from taonet.kit.metrics import REFUSALS
 
-PREFIXES: Final = ("/api/", "/sapi/")
+PREFIXES: Final = ("/api/", "/sapi/", "/exchange/")
+UNCOUNTED: Final = frozenset({"/exchange/v1/market-status"})
+"""The operator's switch costs nothing to ask, and no ban may keep its operator from it."""
+OK: Final = 200
 HEADERS: Final = "limit_headers"
 """Where a request's scope keeps the headers about what is used."""
 
@@ -24,11 +27,13 @@ class Turnstile:
         self.limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
+        if scope["type"] != "http" or not is_counted(scope["path"]):
             await self.app(scope, receive, send)
             return
+        address, weight = find_address(scope), weigh(scope)
+        is_free = (scope["method"], scope["path"]) in FREE
         try:
-            headers = self.limits.charge(find_address(scope), weigh(scope))
+            headers = self.limits.charge(address, weight)
         except Throttled as refusal:
             await refuse(refusal, send)
             return
@@ -36,14 +41,20 @@ class Turnstile:
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if is_free and message["status"] == OK:
+                    self.limits.refund(address, weight, headers)
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self.app(scope, receive, send_counted)
 
 
+def is_counted(path: str) -> bool:
+    return path.startswith(PREFIXES) and path not in UNCOUNTED
+
+
 def find_address(scope: Scope) -> str:
-    """Return who is connected; behind a proxy, uvicorn has put the client's address here."""
+    """Return who is connected; behind a trusted proxy, the gate has put the client here."""
     client = scope.get("client")
     return client[0] if client else ""
 

@@ -1,10 +1,11 @@
 """What all routes share: the engine, the clock, who asks and for what, how much one page holds."""
 
+import hmac
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from exchange_service.authentication import (
     Key,
@@ -18,6 +19,7 @@ from exchange_service.engine import Engine
 from exchange_service.limits import Limits
 from exchange_service.parameters import Parameters
 from exchange_service.turnstile import HEADERS, find_address
+from taonet.kit.errors import Unauthenticated
 
 KEY_HEADER: Final = "x-mbx-apikey"
 PAGE_DEFAULT: Final = 500
@@ -69,6 +71,15 @@ def read_signed(permission: Permission, orders: int = 0) -> Callable[[Request], 
         return signed
 
     return read
+
+
+def check_operator(request: Request, authorization: Annotated[str, Header()] = "") -> None:
+    token: str = request.app.state.operator_token
+    expected = f"Bearer {token}"
+    if not token or not hmac.compare_digest(authorization.encode(), expected.encode()):
+        raise Unauthenticated(
+            "only the operator may do this; show TAONET_EXCHANGE_OPERATOR_TOKEN as a bearer token"
+        )
 
 
 RunningEngine = Annotated[Engine, Depends(find_engine)]

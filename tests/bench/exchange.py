@@ -21,6 +21,7 @@ from typing import NamedTuple, cast
 import psutil
 import uvloop
 from tests.conftest import free_port
+from tests.exchange.live import OPERATOR_TOKEN
 from tqdm import tqdm
 
 from exchange_service.authentication import sign
@@ -100,6 +101,7 @@ def running_exchange(database_url: str) -> Iterator[str]:
         "TAONET_REDIS_URL": "redis://127.0.0.1:1/0",
         "TAONET_CHAIN_URL": "",
         "TAONET_WALLET_PATH": home,
+        "TAONET_EXCHANGE_OPERATOR_TOKEN": OPERATOR_TOKEN,
         "TAONET_EXCHANGE_API_SECRET_FILE": f"{home}/api-secret",
         "TAONET_EXCHANGE_REQUEST_WEIGHT_PER_MINUTE": "1000000000",
         "TAONET_EXCHANGE_RAW_REQUESTS_PER_5_MINUTES": "1000000000",
@@ -217,7 +219,7 @@ def measure() -> dict[int, list[Round]]:
         for count in tqdm(list(CONNECTIONS) * ROUNDS, desc="rounds"):
             rounds[count].append(uvloop.run(load(url, keys, count)))
             clear(url, keys)
-        audit = public.audit()
+        audit = public.audit(OPERATOR_TOKEN)
         assert audit.sound, audit.faults
     return rounds
 

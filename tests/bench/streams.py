@@ -31,6 +31,7 @@ from tests.bench.exchange import (
 )
 from tests.bench.sockets import Socket, itself, write_frame
 from tests.bench.stores import make_schema, running_postgres
+from tests.exchange.live import OPERATOR_TOKEN
 from tqdm import tqdm
 
 from exchange_service.authentication import sign
@@ -334,7 +335,7 @@ def measure() -> tuple[FanOut, dict[tuple[str, int], list[Round]]]:
             for way in list(ways)[:: -1 if turn // len(COUNTS) % 2 else 1]:
                 rounds.setdefault((way, count), []).append(uvloop.run(ways[way]))
         with ExchangeClient(url) as public:
-            audit = public.audit()
+            audit = public.audit(OPERATOR_TOKEN)
             assert audit.sound, audit.faults
     return fanned, rounds
 

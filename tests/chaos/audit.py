@@ -44,6 +44,7 @@ class Auditor:
     def __init__(self, doors: Doors, gateways: list[str], signs: Signs, village: Village) -> None:
         self.doors, self.gateways, self.village = doors, gateways, village
         self.query = signs.query
+        self.operator_token = signs.stores.passwords["exchange_operator"]
 
     def look(self) -> list[Finding]:
         """Wait until what is under way has settled, then check everything."""
@@ -182,7 +183,7 @@ class Auditor:
 
     def check_exchange(self) -> Finding:
         with ExchangeClient(self.doors.exchange) as public:
-            audit = public.audit()
+            audit = public.audit(self.operator_token)
         seen = f"{len(audit.invariants)} invariants, {audit.trades} trades"
         return Finding("the exchange's books", "; ".join([seen, *audit.faults]), audit.sound)
 

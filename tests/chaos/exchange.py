@@ -19,6 +19,7 @@ from typing import NamedTuple
 import psycopg
 from tests.bench.stores import Store, make_schema, open_store
 from tests.conftest import free_port
+from tests.exchange.live import OPERATOR_TOKEN
 from tests.exchange.test_durability import started
 from tqdm import tqdm
 
@@ -102,7 +103,7 @@ def trade_until_cut(url: str, key: KeyView, acknowledged: set[int]) -> None:
 def compare(settings: ExchangeSettings, url: str, past: Round) -> Found:
     """Ask an exchange that has just started what it knows of the round before."""
     with ExchangeClient(url) as public:
-        audit = public.audit()
+        audit = public.audit(OPERATOR_TOKEN)
     durable: set[int] = set()
     for key in past.keys:
         with ExchangeClient(url, key.api_key, key.secret) as client:

@@ -160,7 +160,7 @@ def test_a_buy_meets_a_sell(box: Box) -> None:
 
         assert order["status"] == "FILLED"
         assert float(trader.balances()["TAO"][0]) == pytest.approx(0.1)
-        assert trader.audit().sound
+        assert box.read("exchange", "audit", "--deep")["sound"]
 
 
 def test_the_explorer_shows_the_network(box: Box) -> None:

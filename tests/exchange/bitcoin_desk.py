@@ -121,6 +121,6 @@ class BitcoinDesk:
 
     def check_reserves(self) -> None:
         """What the chain holds for us is what the books say it holds (invariant I4)."""
-        audit = self.box.public.audit()
+        audit = self.box.audit()
         assert audit.sound, audit.faults
         assert audit.wallet_sat == self.held_sat()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.exchange.live import running_exchange
+from tests.exchange.live import OPERATOR_TOKEN, running_exchange
 
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
 from exchange_service.domain.commands import Asset, CreditDeposit
 from exchange_service.engine import Engine
+from exchange_service.keys.schemas import AuditView
 from exchange_service.settings import ExchangeSettings
 from exchange_service.signer.operations import Signer
 from exchange_service.signer.wallet import Wallet
@@ -37,6 +38,10 @@ class Box:
     def engine(self) -> Engine:
         engine: Engine = self.http.app.state.engine  # type: ignore[attr-defined]
         return engine
+
+    def audit(self) -> AuditView:
+        """Have everything checked anew, as the operator may."""
+        return self.public.audit(OPERATOR_TOKEN)
 
     def client(self, api_key: str, secret: str) -> ExchangeClient:
         return ExchangeClient(api_key=api_key, secret=secret, http=self.http)  # type: ignore[arg-type]
@@ -81,6 +86,7 @@ def exchange_settings(database: Callable[[str], str], tmp_path: Path) -> Exchang
         redis_url="redis://127.0.0.1:1/0",
         chain_url="",
         exchange_api_secret_file=str(tmp_path / "api-secret"),
+        exchange_operator_token=OPERATOR_TOKEN,
         exchange_request_weight_per_minute=10**9,
         exchange_raw_requests_per_5_minutes=10**9,
         exchange_orders_per_10_seconds=10**9,
@@ -92,7 +98,7 @@ def running_box(settings: ExchangeSettings) -> Iterator[Box]:
     failures: list[str] = []
     with signing(settings) as signer:
         app = create_app(settings, lambda: failures.append("engine"), signer)
-        with TestClient(app) as http:
+        with TestClient(app, client=("127.0.0.1", 50_000)) as http:
             yield Box(http, failures)
 
 

@@ -15,6 +15,7 @@ from exchange_service.client import ExchangeClient
 
 UNLIMITED = str(10**9)
 STOP_SECONDS = 15
+OPERATOR_TOKEN = "the operator's own"
 
 
 @contextmanager
@@ -29,6 +30,7 @@ def running_exchange(
         "TAONET_CHAIN_URL": "",
         "TAONET_LOG_LEVEL": "warning",
         "TAONET_EXCHANGE_API_SECRET_FILE": str(home / "api-secret"),
+        "TAONET_EXCHANGE_OPERATOR_TOKEN": OPERATOR_TOKEN,
         "TAONET_EXCHANGE_REQUEST_WEIGHT_PER_MINUTE": UNLIMITED,
         "TAONET_EXCHANGE_RAW_REQUESTS_PER_5_MINUTES": UNLIMITED,
         "TAONET_EXCHANGE_ORDERS_PER_10_SECONDS": UNLIMITED,

@@ -118,7 +118,7 @@ def test_a_deeper_reorganisation_stops_payouts_until_the_deposit_is_back(desk: B
     desk.payer.step()
     desk.mine(CONFIRMATIONS)
     assert desk.received_sat() == 0
-    audit = desk.box.public.audit()
+    audit = desk.box.audit()
     assert not audit.sound
     assert "no block" in " ".join(audit.faults)
 

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.errors import RaiseException
+from tests.exchange.live import OPERATOR_TOKEN
 
 from exchange_service import recovery
 from exchange_service.client import ExchangeClient, ExchangeRefusal, ExchangeUnavailable
@@ -64,7 +65,7 @@ def test_a_failed_commit_stops_the_engine_and_loses_nothing(
     with start_box() as box:
         ann = box.trader("ann")
         kept = ann.limit_order("BUY", "0.004", "1")["orderId"]
-        before = box.public.audit().fingerprint
+        before = box.audit().fingerprint
         with psycopg.connect(exchange_settings.database_url, autocommit=True) as conn:
             for pid in engine_sessions(conn):
                 conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
@@ -78,7 +79,7 @@ def test_a_failed_commit_stops_the_engine_and_loses_nothing(
 
     with start_box() as box:
         ann._http = box.http
-        assert before == box.public.audit().fingerprint
+        assert before == box.audit().fingerprint
         assert [kept] == [order["orderId"] for order in ann.open_orders()]
 
 
@@ -143,7 +144,7 @@ def test_kill_9_under_load_loses_nothing_acknowledged(
             thread.join()
 
     with start_box() as box:
-        audit = box.public.audit()
+        audit = box.audit()
         durable = {
             order["orderId"]
             for key in keys
@@ -163,6 +164,7 @@ def started(settings: ExchangeSettings, port: int) -> Iterator["subprocess.Popen
         "TAONET_DATABASE_URL": settings.database_url,
         "TAONET_REDIS_URL": settings.redis_url,
         "TAONET_CHAIN_URL": "",
+        "TAONET_EXCHANGE_OPERATOR_TOKEN": OPERATOR_TOKEN,
         "TAONET_EXCHANGE_API_SECRET_FILE": settings.exchange_api_secret_file,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }

@@ -43,7 +43,7 @@ def test_01_two_hundred_at_once_cannot_take_the_same_coins(box: Any) -> None:
     taken = [one.result() for one in answers if not isinstance(one.result()[0], Rejected)]
     assert len(taken) == 1
     assert ann.balances()["TAO"][0] in ("0.000000000", 0, "0")
-    assert box.public.audit().sound
+    assert box.audit().sound
 
 
 def test_12_a_start_from_a_snapshot_is_the_same_as_from_the_beginning(
@@ -55,7 +55,7 @@ def test_12_a_start_from_a_snapshot_is_the_same_as_from_the_beginning(
         for step in range(20):
             ann.limit_order("BUY", f"0.00{4000 + step}", "0.1")
             ben.limit_order("SELL", f"0.00{4000 + step}", "0.1" if step % 5 else "0.09")
-        fingerprint = box.public.audit().fingerprint
+        fingerprint = box.audit().fingerprint
     with psycopg.connect(exchange_settings.database_url, autocommit=True) as conn:
         with conn.transaction():
             late = recovery.load_snapshot(conn)
@@ -91,7 +91,7 @@ def test_12_a_frozen_engine_is_fenced_and_another_takes_over(
                     ann.limit_order("BUY", "0.004", "2")
                 own = box.client(key.api_key, key.secret).open_orders()
                 assert [kept] == [order["orderId"] for order in own]
-                assert box.public.audit().sound
+                assert box.audit().sound
 
 
 @settings(

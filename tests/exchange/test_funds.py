@@ -145,7 +145,7 @@ class Desk:
 
     def check_reserves(self) -> None:
         """What the chain holds for us is what the books say it holds (invariant I4)."""
-        audit = self.box.public.audit()
+        audit = self.box.audit()
         assert audit.sound, audit.faults
         owned = [self.wallet.address, *(self.wallet.deposit_address(n) for n in range(1001, 1010))]
         assert audit.wallet_rao == sum(self.chain.free.get(address, 0) for address in owned)

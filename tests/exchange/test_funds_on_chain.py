@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from tests.conftest import wait_until
+from tests.exchange.live import OPERATOR_TOKEN
 
 from chain_service.client import ChainClient
 from exchange_service.app import create_app
@@ -90,7 +91,7 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
             owned = (signer.describe().tao, address)
             held_rao = sum(chain.account(each).free_rao for each in owned)
             wait_until(lambda: public.audit().wallet_rao == held_rao, WAIT_SECONDS)
-            assert public.audit().sound
+            assert public.audit(OPERATOR_TOKEN).sound
 
 
 def mine(chain: ChainClient, coldkey: Keypair) -> None:

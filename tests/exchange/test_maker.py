@@ -67,7 +67,7 @@ def test_a_market_comes_alive(box: Any, tmp_path: Path) -> None:
     assert float(ticker["bidPrice"]) < float(ticker["askPrice"])
     sides = {trade["isBuyerMaker"] for trade in box.public.trades()}
     assert {True, False} == sides
-    assert box.public.audit().sound
+    assert box.audit().sound
 
 
 def test_an_exchange_that_is_away_is_waited_for(
@@ -115,4 +115,4 @@ def test_simulated_traders_say_what_they_are(box: Any, tmp_path: Path, monkeypat
         "simulated-trader-1", "simulated-trader-2",
     }  # fmt: skip
     assert int(box.public.ticker()["count"]) > 3
-    assert box.public.audit().sound
+    assert box.audit().sound

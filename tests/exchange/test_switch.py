@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.exchange.conftest import running_box
+from tests.exchange.live import OPERATOR_TOKEN as TOKEN
 from typer.testing import CliRunner
 
 from exchange_service import commands
@@ -20,13 +21,7 @@ from exchange_service.streams.hub import Subscriber
 from exchange_service.switch import commands as switch_commands
 from exchange_service.switch.operations import MarketStatus
 
-TOKEN = "the operator's own"
 STATUS = "/exchange/v1/market-status"
-
-
-@pytest.fixture
-def exchange_settings(exchange_settings: ExchangeSettings) -> ExchangeSettings:
-    return exchange_settings.model_copy(update={"exchange_operator_token": TOKEN})
 
 
 def test_a_closed_market_takes_no_new_orders_and_lets_go_of_old_ones(box: Any) -> None:

@@ -32,7 +32,7 @@ def test_a_buy_meets_a_sell(box: Any) -> None:
         trade["isMaker"],
         trade["commission"],
     ) == (False, True, "0.00002000")
-    audit = box.public.audit()
+    audit = box.audit()
     assert audit.sound, audit.faults
     assert audit.fees_sat == 4000
 
@@ -47,7 +47,7 @@ def test_everything_is_the_same_after_a_restart(start_box: Any) -> None:
         taker.limit_order("SELL", "0.00494", "0.5", "IOC")
         cancelled = maker.open_orders()[1]["orderId"]
         maker.cancel(orderId=cancelled)
-        before = box.public.audit()
+        before = box.audit()
         depth = box.public.depth()
         seen = maker.open_orders(), taker.my_trades(), maker.balances(), taker.all_orders()
         keys = maker, taker
@@ -55,7 +55,7 @@ def test_everything_is_the_same_after_a_restart(start_box: Any) -> None:
     with start_box() as box:
         for client in keys:
             client._http = box.http
-        again = box.public.audit()
+        again = box.audit()
         maker, taker = keys
         assert before.sound, before.faults
         # How far each invariant was checked is no part of the state.
@@ -166,7 +166,7 @@ def test_market_orders(box: Any) -> None:
     assert [fill["commission"] for fill in by_quote["fills"]] == ["0.00000500", "0.00000600"]
     assert (rest["status"], rest["executedQty"]) == ("EXPIRED", "4.000000000")
     assert bob.balances()["TAO"] == ("6.000000000", "0.000000000")
-    assert box.public.audit().sound
+    assert box.audit().sound
 
 
 def test_fill_or_kill_and_immediate_or_cancel(box: Any) -> None:

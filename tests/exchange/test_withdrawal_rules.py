@@ -49,7 +49,7 @@ def test_a_large_withdrawal_is_held_and_can_be_taken_back(box: Box) -> None:
     assert ann.withdrawals()[0]["status"] == 1
     with pytest.raises(ExchangeRefusal, match="signed already"):
         ann.cancel_withdrawal(number)
-    assert box.public.audit().sound
+    assert box.audit().sound
 
 
 def test_once_its_time_has_come_it_is_signed_and_cannot_be_taken_back(box: Box) -> None:
@@ -126,7 +126,7 @@ def test_a_crowd_of_requests_for_all_of_it_gets_it_once(box: Box) -> None:
     assert {"-2010", "1"} <= set(answers) <= {"-2010", "1", "-1021"}
     assert answers.count("1") == 1
     assert ann.balances()["TAO"] == ("0.000000000", "50.000000000")
-    assert box.public.audit().sound
+    assert box.audit().sound
 
 
 def test_listed_addresses_are_checked(box: Box) -> None:

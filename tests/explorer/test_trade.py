@@ -4,7 +4,10 @@ import xml.etree.ElementTree as ET
 from urllib.parse import quote
 
 import pytest
+from starlette.requests import Request
 from tests.explorer.conftest import Running
+
+from taonet.explorer.trade import tell_person
 
 KEY = {"X-MBX-APIKEY": "k" * 64, "accept": "*/*"}
 
@@ -49,6 +52,17 @@ def test_a_request_without_a_key_goes_no_further(explorer: Running) -> None:
     answer = explorer.browser.get("/trade/exchange/api/v3/account", headers={"accept": "*/*"})
 
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("told", "passed_on"),
+    [([], "192.0.2.1"), (["203.0.113.7", "10.1.1.1"], "203.0.113.7, 10.1.1.1, 192.0.2.1")],
+)
+def test_the_exchange_is_told_who_asks(told: list[str], passed_on: str) -> None:
+    headers = [(b"x-forwarded-for", line.encode()) for line in told]
+    request = Request({"type": "http", "client": ("192.0.2.1", 5), "headers": headers})
+
+    assert tell_person(request) == {"X-Forwarded-For": passed_on}
 
 
 def test_an_address_is_drawn_as_a_code(explorer: Running) -> None:

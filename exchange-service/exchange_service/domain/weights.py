@@ -1,4 +1,4 @@
-"""What each request weighs, by Binance's table: the budget of an address is 6,000 a minute."""
+"""What each request weighs, by Binance's table, and ours: an address has 6,000 a minute."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -10,10 +10,14 @@ Weight = int | Callable[[Asked], int]
 DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1_000, 50), (5_000, 250))
 """(levels up to, weight)"""
 DEFAULT: Final = 1
+DIGITS_MAX: Final = 18
+"""What has more is no number to any route, and refused there."""
 
 
 def weigh_depth(asked: Asked) -> int:
-    limit = int(text) if (text := asked.get("limit", "")).isascii() and text.isdigit() else 100
+    text = asked.get("limit", "")
+    is_number = len(text) <= DIGITS_MAX and text.isascii() and text.isdigit()
+    limit = int(text) if is_number else 100
     return next((weight for levels, weight in DEPTH_WEIGHTS if limit <= levels), 250)
 
 
@@ -61,10 +65,24 @@ WEIGHTS: Final[dict[tuple[str, str], Weight]] = {
     ("GET", "/api/v3/myTrades"): by_order(5, 20),
     ("GET", "/api/v3/myPreventedMatches"): by_order(20, 2),
     ("GET", "/api/v3/rateLimit/order"): 40,
+    ("POST", "/exchange/v1/keys"): 20,
+    ("GET", "/exchange/v1/audit"): 20,
+    ("GET", "/exchange/v1/reserves"): 20,
+    ("GET", "/exchange/v1/reserves/path"): 5,
     ("POST", "/api/v3/userDataStream"): 2,
     ("PUT", "/api/v3/userDataStream"): 2,
     ("DELETE", "/api/v3/userDataStream"): 2,
 }
+
+
+FREE: Final = frozenset(
+    {
+        *(("POST", "/api/v3/order"), ("DELETE", "/api/v3/order"), ("DELETE", "/api/v3/openOrders")),
+        *(("POST", "/api/v3/orderList/oco"), ("DELETE", "/api/v3/orderList")),
+        ("POST", "/api/v3/order/cancelReplace"),
+    }
+)
+"""Orders placed and cancelled: what succeeds weighs nothing after all, as at Binance."""
 
 
 def find_weight(method: str, path: str, asked: Asked) -> int:

@@ -32,7 +32,7 @@ from exchange_service.keys import repository
 from exchange_service.keys.schemas import AuditView, KeyRequest, KeyTerms, KeyView
 from exchange_service.metrics import AUDIT_FAULTS
 from taonet.kit.db import begin
-from taonet.kit.errors import Forbidden, Malformed, Refusal
+from taonet.kit.errors import Forbidden, Malformed, NotFound, Refusal
 from taonet.kit.logging import get_logger
 
 FAUCET_SAT: Final = SAT_PER_BTC
@@ -102,18 +102,41 @@ def ask_faucet(pool: ConnectionPool, desk: Desk, account_id: int) -> str:
 def add_key(
     conn: Connection, keyring: Keyring, owner: Key, wanted: KeyTerms, label: str, now_ms: int
 ) -> tuple[Key, KeyView]:
-    """Make another key for an account, with no permission that the asking key does not have.
+    """Make another key for an account, good for nothing that the asking key is not.
 
     The caller adds it to the keyring once it is committed.
     """
-    beyond = wanted.permissions - owner.permissions
-    if beyond:
-        raise Forbidden(f"this key may not give what it does not have: {', '.join(sorted(beyond))}")
+    wanted = limit_terms(owner, wanted)
     if len(repository.load_keys(conn, owner.account_id)) >= KEYS_MAX:
         raise TooManyKeys(f"an account has at most {KEYS_MAX} keys; revoke one first")
     key = make_key(owner.account_id, wanted, read_public_key(wanted.public_key))
     repository.insert_key(conn, describe(key, label, now_ms))
     return key, show_once(keyring, key, label)
+
+
+def limit_terms(owner: Key, wanted: KeyTerms) -> KeyTerms:
+    """Return a new key's terms: unless said, it works from where the asking key does."""
+    beyond = {str(permission) for permission in wanted.permissions - owner.permissions}
+    if owner.addresses:
+        beyond |= set(wanted.addresses) - owner.addresses
+    if beyond:
+        raise Forbidden(f"this key may not give what it does not have: {', '.join(sorted(beyond))}")
+    return wanted.model_copy(update={"addresses": wanted.addresses or sorted(owner.addresses)})
+
+
+def revoke_key(conn: Connection, owner: Key, api_key: str, now_ms: int) -> None:
+    """Revoke a key of the account that may do no more than the asking one; the caller forgets it.
+
+    Else a bot's key, stolen, could shut out the key that withdraws.
+    """
+    rows = repository.load_keys(conn, owner.account_id)
+    beyond = {
+        name for row in rows if row.api_key == api_key for name in row.permissions
+    } - owner.permissions
+    if beyond:
+        raise Forbidden(f"this key may not revoke one that may {', '.join(sorted(beyond))}")
+    if not repository.revoke_key(conn, owner.account_id, api_key, now_ms):
+        raise NotFound("this account has no such key; GET /exchange/v1/account/keys lists them")
 
 
 def make_key(account_id: int, wanted: KeyTerms, public_key: bytes | None) -> Key:

@@ -9,6 +9,9 @@ import orjson
 Request = tuple[Any, Any, dict[str, str]]
 """Which method is asked for, under which id, and the parameters by name."""
 
+IDENTITY_LENGTH_MAX: Final = 36
+INT64: Final = 2**63
+
 DECODER: Final = json.JSONDecoder(parse_float=str)
 """Numbers with a point stay the text they were, which is what was signed."""
 
@@ -20,10 +23,7 @@ def read_request(text: str) -> Request:
     ValueError, TypeError, KeyError, AttributeError or RecursionError if it is none.
     """
     try:
-        request = orjson.loads(text)
-        identity = request.get("id")
-        if identity is None or isinstance(identity, str | int):
-            return _take_apart(request, write_plain)
+        return _take_apart(orjson.loads(text), write_plain)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass  # The other reader says what is wrong with it, if anything is.
     request = DECODER.decode(text)
@@ -32,12 +32,22 @@ def read_request(text: str) -> Request:
 
 
 def _take_apart(request: Any, write: Callable[[Any], str]) -> Request:
+    identity = request.get("id")
+    if not is_identity(identity):
+        raise ValueError("no answer could carry this id")
     values = request.get("params") or {}
     for name in [name for name, value in values.items() if not isinstance(value, str)]:
         value = values.pop(name)
         if value is not None:
             values[name] = write(value)
-    return request["method"], request.get("id"), values
+    return request["method"], identity, values
+
+
+def is_identity(value: Any) -> bool:
+    """Tell whether a request may be called so: by a whole number of 64 bits, a text, or not."""
+    if isinstance(value, str):
+        return len(value) <= IDENTITY_LENGTH_MAX
+    return value is None or (type(value) is int and -INT64 <= value < INT64)
 
 
 def write_plain(value: Any) -> str:

@@ -5,7 +5,7 @@ without a signature is asked by whoever has logged on.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -22,14 +22,12 @@ from exchange_service.authentication import (
     verify_payload,
 )
 from exchange_service.domain.commands import CancelOrder, PlaceOrder
-from exchange_service.domain.facts import Fact
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.weights import find_weight
-from exchange_service.engine import read_outcome
 from exchange_service.errors import BinanceRefusal, Overloaded
 from exchange_service.floor import Floor
-from exchange_service.orders.preparing import Prepare
 from exchange_service.parameters import Parameters, missing
+from exchange_service.streams.api_calls import Call
 from exchange_service.streams.api_methods import METHODS, Method
 from exchange_service.streams.api_requests import read_request, write_payload
 from exchange_service.streams.connection import MessageRate, serve
@@ -37,7 +35,6 @@ from exchange_service.streams.hub import Subscriber
 from exchange_service.streams.wire import find_wire
 from exchange_service.turnstile import find_address
 from exchange_service.web import now_ms
-from taonet.kit.logging import get_logger
 
 HANDSHAKE_WEIGHT: Final = 2
 LOGON_WEIGHT: Final = 2
@@ -49,9 +46,6 @@ ED25519_ONLY: Final = Reason(-4056, "HMAC SHA256 API key is not supported.")
 MALFORMED: Final = Reason(-1135, "Invalid JSON Request")
 UNKNOWN_METHOD: Final = Reason(-1020, "This operation is not supported.")
 NOT_SUBSCRIBED: Final = Reason(-2037, "There is no subscription with this id.")
-MISTAKE: Final = Reason(-1000, "An unknown error occurred while processing the request.")
-
-log = get_logger(__name__)
 
 
 class ApiSocket:
@@ -88,6 +82,7 @@ class Session:
         self._floor: Floor = state.floor
         self._limits = self._floor.limits
         self._weight_limit = self._limits.budget.weight.describe()
+        self._order_limits = [rule.describe() for rule in self._limits.budget.orders]
         self._spent = self._limits.used(self._limits.budget.weight, address)
         """What the address has used, as of this connection's last request."""
         self._key: Key | None = None
@@ -124,7 +119,7 @@ class Session:
         elif method.prepare is not None:
             Call(self, method, identity, parameters).begin(method.prepare)
         else:
-            self._start(method, identity, parameters)
+            self._start(Call(self, method, identity, parameters))
 
     def end(self) -> None:
         for task in self._tasks:
@@ -135,45 +130,34 @@ class Session:
 
     # Requests that are answered as over HTTP
 
-    def _start(self, method: Method, identity: Any, parameters: Parameters) -> None:
-        task = asyncio.create_task(self._run(method, identity, parameters))
+    def _start(self, call: Call) -> None:
+        task = asyncio.create_task(call.run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, method: Method, identity: Any, parameters: Parameters) -> None:
-        try:
-            signed = self.admit(method, parameters)
-            result = await method.run(self.state, parameters, signed)
-        except Exception as error:
-            self.refuse(method, identity, parameters, error)
-        else:
-            self.reply(identity, parameters, result=result)
 
     def submit(self, command: PlaceOrder | CancelOrder, take: Callable[[Outcome], None]) -> None:
         """Hand a command to the engine, which has `take` called with what became of it."""
         self._floor.engine.submit_with(command, take)
         self.commands += 1
 
-    def admit(self, method: Method, parameters: Parameters) -> SignedRequest | None:
-        """Count a request and return who signed it, if it needs to be signed; or refuse it."""
+    def admit(
+        self, method: Method, parameters: Parameters
+    ) -> tuple[SignedRequest | None, list[int]]:
+        """Count a request; return who signed it, if it must be signed, and his unfilled orders."""
         weight = find_weight(method.verb, method.path, parameters.values())
         self._spent = self._limits.spend(self.address, weight)
         if method.permission is None:
-            return None
+            return None, []
         signed = self._authenticate(parameters, method.permission)
-        if method.orders:
-            self._floor.switch.check_open()
-            self._limits.add_orders(signed.account_id, method.orders)
-        return signed
+        if not method.orders:
+            return signed, []
+        self._floor.switch.check_open()
+        return signed, self._limits.add_orders(signed.account_id, method.orders)
 
-    def refuse(
-        self, method: Method, identity: Any, parameters: Parameters, error: Exception
-    ) -> None:
-        """Answer with a refusal; a mistake of ours goes to the log and becomes one."""
-        if not isinstance(error, BinanceRefusal):
-            log.error("unexpected", method=method.path, exc_info=error)
-            error = BinanceRefusal(MISTAKE, 500)
-        self.reply(identity, parameters, error=error)
+    def give_back(self, method: Method, parameters: Parameters) -> None:
+        """Take back what a request weighed."""
+        weight = find_weight(method.verb, method.path, parameters.values())
+        self._spent = self._limits.give_back(self.address, weight)
 
     def _authenticate(self, parameters: Parameters, permission: Permission) -> SignedRequest:
         keyring, now = self._floor.keyring, now_ms()
@@ -277,44 +261,20 @@ class Session:
         parameters: Parameters,
         result: Any = None,
         error: BinanceRefusal | None = None,
+        unfilled: Sequence[int] = (),
     ) -> None:
         answer: dict[str, Any] = {"id": identity, "status": error.status if error else 200}
         if error is not None:
             answer["error"] = error.as_json()
         else:
             answer["result"] = result
-        if parameters.optional_text("returnRateLimits") != "false":
-            answer["rateLimits"] = [{**self._weight_limit, "count": self._spent}]
+        # Not checked: an answer that is due can't be refused any more.
+        if parameters.values().get("returnRateLimits") != "false":
+            answer["rateLimits"] = [
+                *[
+                    {**rule, "count": count}
+                    for rule, count in zip(self._order_limits, unfilled, strict=False)
+                ],
+                {**self._weight_limit, "count": self._spent},
+            ]
         self.subscriber.say(orjson.dumps(answer))
-
-
-class Call:
-    """A command that a connection asks for: from the request to the answer."""
-
-    __slots__ = ("_identity", "_method", "_parameters", "_session", "_write")
-
-    def __init__(
-        self, session: Session, method: Method, identity: Any, parameters: Parameters
-    ) -> None:
-        self._session, self._method = session, method
-        self._identity, self._parameters = identity, parameters
-
-    def begin(self, prepare: Prepare) -> None:
-        """Hand the command to the engine, or refuse it."""
-        try:
-            signed = self._session.admit(self._method, self._parameters)
-            assert signed is not None, "whoever gives commands has signed them"
-            prepared = prepare(signed)
-            self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
-            self._session.submit(prepared.command, self._finish)
-        except Exception as error:
-            self._session.refuse(self._method, self._identity, self._parameters, error)
-
-    def _finish(self, outcome: Outcome) -> None:
-        self._session.commands -= 1
-        try:
-            result = self._write(read_outcome(outcome))
-        except Exception as error:
-            self._session.refuse(self._method, self._identity, self._parameters, error)
-        else:
-            self._session.reply(self._identity, self._parameters, result=result)

@@ -7,8 +7,9 @@ from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
 from exchange_service.domain.symbol import SYMBOL
+from exchange_service.errors import BinanceRefusal
 from exchange_service.parameters import Parameters
-from exchange_service.streams.connection import MessageRate, serve
+from exchange_service.streams.connection import POLICY, MessageRate, serve
 from exchange_service.streams.hub import Hub, Subscriber
 from exchange_service.streams.listen_keys import ListenKeys
 from exchange_service.streams.publisher import list_topics
@@ -50,12 +51,17 @@ class MarketSocket:
             await send({"type": "websocket.close", "code": TRY_LATER})
             return
         await send({"type": "websocket.accept"})
+        try:
+            names = read_names(scope)
+        except BinanceRefusal as refusal:
+            await send({"type": "websocket.close", "code": POLICY, "reason": str(refusal)})
+            return
         subscriber = Subscriber(find_wire(scope))
         subscriber.combined = scope["path"] == "/stream"
         session = Session(hub, self.state.listen_keys, subscriber)
         hub.join(session.subscriber)
         try:
-            session.subscribe(name for name in read_names(scope) if session.is_known(name))
+            session.subscribe(name for name in names if session.is_known(name))
             rate = MessageRate(MESSAGES_PER_SECOND, BURST)
             await serve(receive, send, session.subscriber, session.handle, rate)
         finally:

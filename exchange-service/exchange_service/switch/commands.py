@@ -16,7 +16,11 @@ def turn_market(url: str, status: MarketStatus | None, token_file: Path) -> Stat
     with ExchangeClient(url) as client:
         if status is None:
             return client.market_status()
-        path = token_file.expanduser()
-        if not path.is_file():
-            raise NotFound(f"no operator's token in {path}; name its file with --token-file")
-        return client.turn_market(status, path.read_text().strip())
+        return client.turn_market(status, read_token(token_file))
+
+
+def read_token(token_file: Path) -> str:
+    path = token_file.expanduser()
+    if not path.is_file():
+        raise NotFound(f"no operator's token in {path}; name its file with --token-file")
+    return path.read_text().strip()

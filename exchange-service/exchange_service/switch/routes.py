@@ -1,15 +1,13 @@
 """`/exchange/v1/market-status`: everybody may read it, the operator may turn it."""
 
-import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 
 from exchange_service.switch.operations import Switch
 from exchange_service.switch.schemas import StatusChange, StatusView
-from exchange_service.web import now_ms
+from exchange_service.web import check_operator, now_ms
 from taonet.kit.db import Transaction
-from taonet.kit.errors import Unauthenticated
 
 router = APIRouter(prefix="/exchange/v1", tags=["exchange"])
 
@@ -17,15 +15,6 @@ router = APIRouter(prefix="/exchange/v1", tags=["exchange"])
 def find_switch(request: Request) -> Switch:
     switch: Switch = request.app.state.switch
     return switch
-
-
-def check_operator(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    token: str = request.app.state.operator_token
-    expected = f"Bearer {token}"
-    if not token or not hmac.compare_digest(authorization.encode(), expected.encode()):
-        raise Unauthenticated(
-            "only the operator may do this; show TAONET_EXCHANGE_OPERATOR_TOKEN as a bearer token"
-        )
 
 
 TheSwitch = Annotated[Switch, Depends(find_switch)]

@@ -20,6 +20,7 @@ from taonet.explorer.pages import TheNetwork, render_page
 from taonet.kit.errors import NotFound, Unavailable
 
 KEY_HEADER: Final = "X-MBX-APIKEY"
+FORWARDED: Final = "X-Forwarded-For"
 QUERY_LENGTH_MAX: Final = 2_000
 CANDLES_MAX: Final = 500
 QR_LETTERS_MAX: Final = 200
@@ -91,10 +92,13 @@ def draw_code(text: Annotated[str, Query(min_length=1, max_length=QR_LETTERS_MAX
 
 
 @router.post("/trade/accounts", status_code=201)
-async def open_account(body: AccountRequest, network: TheNetwork) -> Response:
+async def open_account(body: AccountRequest, request: Request, network: TheNetwork) -> Response:
     """Open an account with test coins; the answer holds its key and, this once, its secret."""
     asked = network.exchange_http.build_request(
-        "POST", "/exchange/v1/keys", json={"name": body.name, "funded": True}
+        "POST",
+        "/exchange/v1/keys",
+        json={"name": body.name, "funded": True},
+        headers=tell_person(request),
     )
     return await _pass_on(network.exchange_http, asked)
 
@@ -113,11 +117,16 @@ async def relay(
     if (request.method, path) not in RELAYED or len(query) > QUERY_LENGTH_MAX:
         raise NotFound("the trading page has no use for this; ask the exchange itself")
     url = network.exchange_http.base_url.copy_with(raw_path=f"/{path}?".encode() + query)
-    # Whom the exchange counts requests for, where it trusts the explorer to say so.
-    person = request.client.host if request.client else ""
-    headers = {KEY_HEADER: api_key, "X-Forwarded-For": person}
+    headers = {KEY_HEADER: api_key, **tell_person(request)}
     asked = network.exchange_http.build_request(request.method, url, headers=headers)
     return await _pass_on(network.exchange_http, asked)
+
+
+def tell_person(request: Request) -> dict[str, str]:
+    """Say whom the exchange shall count a request for, where it trusts the explorer to say so."""
+    person = request.client.host if request.client else ""
+    # From whom we heard comes last, so that it can be told from what the person made up.
+    return {FORWARDED: ", ".join([*request.headers.getlist(FORWARDED), person])}
 
 
 async def _pass_on(http: httpx.AsyncClient, asked: httpx.Request) -> Response:
