@@ -18,7 +18,10 @@ HOT: Final = HotModules(
             *("rows",),
         ),
         "orders": ("naming", "preparing", "reading", "schemas"),
-        "streams": ("api_requests", "api_socket", "connection", "frames", "hub", "reports"),
+        "streams": (
+            *("api_requests", "api_socket", "connection", "frames", "hub", "report_events"),
+            *("reports",),
+        ),
     },
 )
 find_compiled: Final = HOT.find
