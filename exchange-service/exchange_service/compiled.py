@@ -19,8 +19,8 @@ HOT: Final = HotModules(
         ),
         "orders": ("naming", "preparing", "reading", "schemas"),
         "streams": (
-            *("api_requests", "api_socket", "connection", "frames", "hub", "report_events"),
-            *("reports",),
+            *("api_requests", "api_socket", "connection", "frames", "hub"),
+            *("report_events", "reports"),
         ),
     },
 )
