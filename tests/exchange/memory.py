@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 import httpx
+from tests.conftest import wait_until
 
 from exchange_service.client import ExchangeClient, ExchangeRefusal
 from exchange_service.keys.schemas import KeyView
@@ -27,7 +28,7 @@ class Memory:
     cancelled: set[int] = field(default_factory=set)
     trades: set[int] = field(default_factory=set)
     transfers: set[tuple[int, str]] = field(default_factory=set)
-    """Deposits of TAO: whose, and how much, which is never the same twice."""
+    """Whose; of deposits how much, which is never the same twice, of withdrawals their names."""
 
     def without(self, other: "Memory") -> "Memory":
         return Memory(
@@ -42,16 +43,21 @@ class Memory:
 
 
 class Crowd:
-    """Traders with both coins, who meet at few prices, cancel, and deposit in between."""
+    """Traders with both coins, who meet at few prices, cancel, deposit and withdraw in between."""
 
-    def __init__(self, url: str, traders: int, name: str) -> None:
-        """`url` is of an exchange with the door of tests (`live_app`)."""
+    def __init__(self, url: str, traders: int, name: str, receiver: str = "") -> None:
+        """`url` is of an exchange with the door of tests (`live_app`).
+
+        BTC is withdrawn to the receiver, if there is one.
+        """
         self.url = url
+        self.receiver = receiver
         self.memory = Memory()
         with ExchangeClient(url) as public:
             self.keys = [public.create_key(f"{name}-{n}", funded=True) for n in range(traders)]
         for key in self.keys:
             self._deposit(key, PLENTY_TAO)
+            self._wait_for_coins(key)
         self._threads = [
             threading.Thread(target=self._trade, args=(key, number))
             for number, key in enumerate(self.keys)
@@ -76,6 +82,15 @@ class Crowd:
         httpx.post(f"{self.url}/test/credit", params=wanted).raise_for_status()
         self.memory.transfers.add((key.account_id, f"{tao}.000000000"))
 
+    def _wait_for_coins(self, key: KeyView) -> None:
+        """Wait for the faucet, which may be a chain's."""
+        with ExchangeClient(self.url, key.api_key, key.secret) as own:
+            wait_until(lambda: float(own.balances()["BTC"][0]) > 0, WAIT_SECONDS)
+
+    def _withdraw(self, own: ExchangeClient, key: KeyView, name: str) -> None:
+        own.withdraw("0.001", self.receiver, name, "BTC")
+        self.memory.transfers.add((key.account_id, name))
+
     def _trade(self, key: KeyView, number: int) -> None:
         try:
             with ExchangeClient(self.url, key.api_key, key.secret) as own:
@@ -83,6 +98,8 @@ class Crowd:
                     self._step(own, SIDES[(number + count) % 2], count)
                     if count % 30 == 0:
                         self._deposit(key, PLENTY_TAO + count)
+                    if self.receiver and count % 20 == 0:
+                        self._withdraw(own, key, f"w{count}")
         except httpx.HTTPError:
             pass
         except ExchangeRefusal as refusal:
@@ -112,3 +129,4 @@ def recall(own: ExchangeClient, memory: Memory) -> None:
     memory.trades |= {trade["id"] for trade in own.my_trades(limit=1_000)}
     account_id = own.account()["uid"]
     memory.transfers |= {(account_id, deposit["amount"]) for deposit in own.deposits()}
+    memory.transfers |= {(account_id, one["withdrawOrderId"]) for one in own.withdrawals()}

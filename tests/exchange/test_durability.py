@@ -152,6 +152,7 @@ def started(
         "TAONET_DATABASE_URL": settings.database_url,
         "TAONET_REDIS_URL": settings.redis_url,
         "TAONET_CHAIN_URL": "",
+        "TAONET_BITCOIN_URL": settings.bitcoin_url,
         "TAONET_EXCHANGE_API_SECRET_FILE": settings.exchange_api_secret_file,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
