@@ -153,9 +153,10 @@ both coins, meet at seven prices and withdraw BTC. Every round goes on with the 
 before left. After each kill the exchange is started and audited; the whole journal
 ({rounds[-1].entries:,} entries after the last kill) is replayed from the first entry: its state
 must have the same hash. The engine is killed by SIGKILL, Postgres by an immediate stop. Counted are
-orders + cancellations + trades + deposits and withdrawals. Books and chain agree if each withdrawal is one payment on the
-Bitcoin chain, no other is there, and the wallet holds what all accounts have. Written but not
-acknowledged is what a client has to ask for by its own order id: at most one order for each trader.
+orders + cancellations + trades + deposits and withdrawals. Books and chain agree if each withdrawal
+is one payment on the Bitcoin chain, no other is there, and the wallet holds what all accounts have.
+Only written is what nobody acknowledged, and a client has to ask for by its own order id: at most
+one order for each trader.
 
 | killed | times | acknowledged | lost | orders only written | books sound | books and chain agree |
 | --- | --- | --- | --- | --- | --- | --- |

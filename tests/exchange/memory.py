@@ -39,7 +39,7 @@ class Memory:
         )
 
     def __len__(self) -> int:
-        return sum(map(len, (self.orders, self.cancelled, self.trades, self.transfers)))
+        return len(self.orders) + len(self.cancelled) + len(self.trades) + len(self.transfers)
 
 
 class Crowd:

@@ -79,13 +79,14 @@ def test_a_candle_closes_with_all_its_trades(exchange_settings: ExchangeSettings
     def moments() -> Iterable[int]:
         yield moment("05-10T15:58")
         history.absorb([make_trade(2, moment("05-10T15:59"), 1_002)])
+        history.absorb([make_trade(3, moment("05-10T16:00"), 1_003)])
         yield moment("05-10T16:00")
 
     topic = f"taobtc@kline_1d{AHEAD}"
     growing, closed, opened = hear(history, topic, moments())
     assert [one["x"] for one in (growing, closed, opened)] == [False, True, False]
     assert (closed["t"], closed["n"]) == (moment("05-09T16:00"), 2)
-    assert (opened["t"], opened["n"], opened["o"]) == (moment("05-10T16:00"), 0, "0.00001002")
+    assert (opened["t"], opened["n"], opened["o"]) == (moment("05-10T16:00"), 1, "0.00001003")
 
 
 def test_names_and_shifts() -> None:
