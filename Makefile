@@ -84,8 +84,11 @@ build/peers: | $(DEV_STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --target build/peers \
 		lightmatchingengine==2019.1.4 order-matching==0.12.0 loguru pandera polars
 
+chaos-exchange: export TAONET_EXAMPLES = 1000
+chaos-exchange: export TAONET_TEST_TRADES = 1000000
 chaos-exchange: $(DEV_STAMP)  ## 1000 random histories against the model; 50 kills of engine and Postgres, and a count
-	TAONET_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/exchange/domain/test_exchange_machine.py
+	$(BIN)/python -m pytest -q tests/exchange/domain/test_exchange_machine.py
+	$(BIN)/python -m pytest -q tests/exchange/domain/test_failure_modes.py -k test_06
 	$(BIN)/python -m tests.chaos.exchange $(ARGS)
 
 exchange-clients: $(DEV_STAMP)  ## ccxt's own live suite and python-binance against the exchange, in a venv of theirs

@@ -96,8 +96,8 @@ def check_chunks(
             yield from map(_revive, check(chunk))
         return
     # A fork has all that is imported, and begins in milliseconds. The caller may have threads (a
-    # follower's metrics, its heart, a progress bar): a check logs, counts and prints nothing, so that it waits
-    # for no lock which one of them held at the fork.
+    # follower's metrics, its heart, a progress bar): a check logs, counts and prints nothing, so
+    # that it waits for no lock which one of them held at the fork.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         ahead: deque[tuple[int, Future[list[Plain | BadBlock]]]] = deque()

@@ -19,7 +19,8 @@ HOT: Final = HotModules(
         ),
         "orders": ("naming", "preparing", "reading", "schemas"),
         "streams": (
-            *("api_calls", "api_requests", "api_socket", "connection", "frames", "hub", "reports"),
+            *("api_calls", "api_requests", "api_socket", "connection", "frames", "hub"),
+            *("report_events", "reports"),
         ),
     },
 )

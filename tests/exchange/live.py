@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from tests.conftest import free_port, wait_until
 from exchange_service.client import ExchangeClient
 
 UNLIMITED = str(10**9)
+QUIET = ("--log-level", "warning", "--no-access-log")
 STOP_SECONDS = 15
 OPERATOR_TOKEN = "the operator's own"
 
 
 @contextmanager
 def running_exchange(
-    database_url: str, redis_url: str, home: Path, **settings: str
+    database_url: str, redis_url: str, home: Path, logs: Sequence[str] = QUIET, **settings: str
 ) -> Iterator[str]:
     """Run the exchange as the cluster does; its address. Limits are off unless given."""
     port = free_port()
@@ -39,7 +40,7 @@ def running_exchange(
     }
     command = [sys.executable, "-m", "exchange_service.serving", "--factory"]
     command += ["tests.exchange.live_app:create_app", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--log-level", "warning", "--no-access-log"]
+    command += logs
     process = subprocess.Popen(command, env={**os.environ, **environment})
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,12 +1,10 @@
 """Nothing acknowledged is ever lost, and nobody writes beside the one engine."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,16 +13,15 @@ import psycopg
 import pytest
 from psycopg.errors import RaiseException
 from tests.exchange.live import OPERATOR_TOKEN
+from tests.exchange.memory import Crowd, Memory, recall
 
 from exchange_service import recovery
-from exchange_service.client import ExchangeClient, ExchangeRefusal, ExchangeUnavailable
-from exchange_service.keys.schemas import KeyView
+from exchange_service.client import ExchangeClient, ExchangeRefusal
 from exchange_service.settings import ExchangeSettings
 
 KILLED_AFTER_ORDERS = 300
-ORDERS_EACH_MAX = 250
-"""Fewer than an account may have open: the kill comes long before."""
 TRADERS = 6
+WITH_TEST_DOOR = "tests.exchange.live_app:create_app"
 
 
 def engine_sessions(conn: Any) -> list[int]:
@@ -128,20 +125,11 @@ def test_what_is_written_is_written(
 def test_kill_9_under_load_loses_nothing_acknowledged(
     start_box: Any, exchange_settings: ExchangeSettings, free_port: int
 ) -> None:
-    acknowledged: list[int] = []
-    with started(exchange_settings, free_port) as process:
-        url = f"http://127.0.0.1:{free_port}"
-        with ExchangeClient(url) as public:
-            keys = [public.create_key(f"trader-{n}", funded=True) for n in range(TRADERS)]
-        threads = [
-            threading.Thread(target=trade_until_cut, args=(url, key, acknowledged)) for key in keys
-        ]
-        for thread in threads:
-            thread.start()
-        wait_for_orders(acknowledged, threads)
+    with started(exchange_settings, free_port, WITH_TEST_DOOR) as process:
+        crowd = Crowd(f"http://127.0.0.1:{free_port}", TRADERS, "trader")
+        crowd.trade(KILLED_AFTER_ORDERS)
         os.kill(process.pid, signal.SIGKILL)
-        for thread in threads:
-            thread.join()
+        acknowledged = crowd.remember()
 
     with start_box() as box:
         audit = box.audit()
@@ -150,25 +138,33 @@ def test_kill_9_under_load_loses_nothing_acknowledged(
             for key in keys
             for order in box.client(key.api_key, key.secret).all_orders(limit=1000)
         }
+        audit = box.public.audit()
         assert audit.sound, audit.faults
-        assert len(acknowledged) >= KILLED_AFTER_ORDERS
-        assert set(acknowledged) - durable == set()
+        durable = Memory()
+        for key in crowd.keys:
+            recall(box.client(key.api_key, key.secret), durable)
+        assert len(acknowledged.orders) >= KILLED_AFTER_ORDERS
+        assert min(len(acknowledged.trades), len(acknowledged.cancelled)) > 10
+        assert acknowledged.without(durable) == Memory()
         # Written and never acknowledged: at most what each trader had on its way.
-        assert len(durable - set(acknowledged)) <= TRADERS
+        assert len(durable.orders - acknowledged.orders) <= TRADERS
 
 
 @contextmanager
-def started(settings: ExchangeSettings, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    settings: ExchangeSettings, port: int, factory: str = "exchange_service.app:create_app"
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The exchange as a process of its own."""
     environment = os.environ | {
         "TAONET_DATABASE_URL": settings.database_url,
         "TAONET_REDIS_URL": settings.redis_url,
         "TAONET_CHAIN_URL": "",
         "TAONET_EXCHANGE_OPERATOR_TOKEN": OPERATOR_TOKEN,
+        "TAONET_BITCOIN_URL": settings.bitcoin_url,
         "TAONET_EXCHANGE_API_SECRET_FILE": settings.exchange_api_secret_file,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    arguments = ["uvicorn", "--factory", "exchange_service.app:create_app", "--port", str(port)]
+    arguments = ["uvicorn", "--factory", factory, "--port", str(port)]
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments, "--log-level", "warning", "--no-access-log"],
         env=environment,
@@ -190,20 +186,3 @@ def wait_until_answering(client: ExchangeClient) -> None:
         except ExchangeRefusal:
             threading.Event().wait(0.1)
     raise TimeoutError("the exchange does not start")
-
-
-def trade_until_cut(url: str, key: KeyView, acknowledged: list[int]) -> None:
-    with (
-        ExchangeClient(url, key.api_key, key.secret) as client,
-        contextlib.suppress(ExchangeUnavailable),
-    ):
-        for count in range(ORDERS_EACH_MAX):
-            order = client.limit_order("BUY", "0.004", "0.01")
-            acknowledged.append(order["orderId"])
-            if count % 3 == 0:
-                client.cancel(orderId=order["orderId"])
-
-
-def wait_for_orders(acknowledged: list[int], threads: list[threading.Thread]) -> None:
-    while len(acknowledged) < KILLED_AFTER_ORDERS and any(each.is_alive() for each in threads):
-        time.sleep(0.01)

@@ -73,7 +73,7 @@ def _with_first_votes(graph: Graph, active: Iterable[bool]) -> Graph:
     """
     Give 1 rao of stake to each active neuron with weights while the active ones hold none.
 
-    Decision (docs/mechanism.md §1): so the first payout of a fair launch is one neuron, one vote. Where
+    Decision (docs/mechanism.md §1): so a fair launch's first payout is one neuron, one vote. Where
     nobody has a vote, the stake stays: Yuma then pays by it, be it of inactive neurons.
     """
     neurons = list(zip(active, graph.stakes_rao, graph.weights, strict=True))

@@ -136,6 +136,8 @@ class CancelOrder(NamedTuple):
     """0: the order is named by its client order id alone."""
     client_order_id: str
     restriction: Restriction = Restriction.NONE
+    cancel_id: str = ""
+    """The account's own name of the cancellation; empty: none."""
 
 
 class CancelOrderPair(NamedTuple):
@@ -144,6 +146,8 @@ class CancelOrderPair(NamedTuple):
     list_id: int
     """0: the list is named by its client list id alone."""
     client_list_id: str
+    cancel_id: str = ""
+    """As in CancelOrder."""
 
 
 class CancelAllOrders(NamedTuple):
@@ -162,6 +166,8 @@ class ReplaceOrder(NamedTuple):
     restriction: Restriction
     mode: ReplaceMode
     order: PlaceOrder
+    cancel_id: str = ""
+    """As in CancelOrder."""
 
 
 class AmendOrder(NamedTuple):

@@ -52,7 +52,7 @@ def cancel_order(state: State, command: CancelOrder) -> list[Fact]:
     if (reason := _check_cancel(order, command.restriction)) is not None:
         return [Rejected(reason)]
     assert order is not None
-    return _cancel(state, order, command.time_ms)
+    return _cancel(state, order, command.time_ms, command.cancel_id)
 
 
 def cancel_pair(state: State, command: CancelOrderPair) -> list[Fact]:
@@ -62,7 +62,7 @@ def cancel_pair(state: State, command: CancelOrderPair) -> list[Fact]:
     list_id = find_pair(state, account, command.list_id, command.client_list_id)
     if not list_id:
         return [Rejected(UNKNOWN_ORDER)]
-    return _cancel(state, state.pairs[list_id].above, command.time_ms)
+    return _cancel(state, state.pairs[list_id].above, command.time_ms, command.cancel_id)
 
 
 def cancel_all_orders(state: State, command: CancelAllOrders) -> list[Fact]:
@@ -77,10 +77,10 @@ def replace_order(state: State, command: ReplaceOrder) -> list[Fact]:
     reason = _check_cancel(order, command.restriction)
     if reason is None:
         assert order is not None
-        facts = _cancel(state, order, command.time_ms)
+        facts = _cancel(state, order, command.time_ms, command.cancel_id)
         placed = place_order(state, command.order)
         if isinstance(placed[0], Rejected):
-            return [*facts, ReplaceRefused(Half.ORDER, placed[0].reason)]
+            return [*facts, ReplaceRefused(Half.ORDER, placed[0].reason, command.order)]
         return [*facts, *placed]
     not_cancelled = ReplaceRefused(Half.CANCEL, reason)
     if command.mode is ReplaceMode.STOP_ON_FAILURE:
@@ -198,17 +198,17 @@ def _show_less(state: State, order: Order) -> None:
     state.book.update_id += 1
 
 
-def _cancel(state: State, order: Order, time_ms: int) -> list[Fact]:
+def _cancel(state: State, order: Order, time_ms: int, cancel_id: str = "") -> list[Fact]:
     """End an order, and with a leg of a pair the other leg."""
     other = dissolve_pair(state, order)
     if other is None:
-        return [_end(state, order, time_ms)]
+        return [_end(state, order, time_ms, cancel_id)]
     legs = sorted((order, other), key=lambda leg: leg.terms.order_id)
     done = PairDone(time_ms, order.terms.list_id, order.terms.account_id)
-    return [*(_end(state, leg, time_ms) for leg in legs), done]
+    return [*(_end(state, leg, time_ms, cancel_id) for leg in legs), done]
 
 
-def _end(state: State, order: Order, time_ms: int) -> OrderCancelled:
+def _end(state: State, order: Order, time_ms: int, cancel_id: str) -> OrderCancelled:
     state.close(order)
     return OrderCancelled(
         time_ms,
@@ -218,6 +218,7 @@ def _end(state: State, order: Order, time_ms: int) -> OrderCancelled:
         order.executed_sat,
         order.prevented_rao,
         state.release(order),
+        cancel_id,
     )
 
 

@@ -57,6 +57,8 @@ class ReplaceRefused(NamedTuple):
 
     half: Half
     reason: Reason
+    order: PlaceOrder | None = None
+    """The new order that was refused after the old one was cancelled; in no other case."""
 
 
 class AccountOpened(NamedTuple):
@@ -219,6 +221,32 @@ class OrderEnded:
 @dataclass(init=False, slots=True)
 class OrderCancelled(OrderEnded):
     """By its owner, or by the deadline that its owner let pass."""
+
+    cancel_id: str
+    """The owner's name of the cancellation; empty: none."""
+
+    def __init__(
+        self,
+        time_ms: int,
+        terms: PlaceOrder,
+        quantity_rao: int,
+        executed_rao: int,
+        executed_sat: int,
+        prevented_rao: int,
+        released: int,
+        cancel_id: str,
+    ) -> None:
+        OrderEnded.__init__(
+            self,
+            time_ms,
+            terms,
+            quantity_rao,
+            executed_rao,
+            executed_sat,
+            prevented_rao,
+            released,
+        )
+        self.cancel_id = cancel_id
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)

@@ -21,6 +21,7 @@ from exchange_service.domain.candles import (
     MINUTE_MS,
     Candle,
     TradeLike,
+    find_next_open,
     find_open,
     flat_candle,
     merge_candles,
@@ -40,6 +41,8 @@ KEEP_TRADES: Final = 5_000
 WRITE_SECONDS: Final = 1.0
 SHIFT_PERIOD: Final = "15m"
 """What candles of other time zones are put together from: no zone is off by less."""
+ZONE_PERIOD: Final = "2h"
+"""The same for a zone eight hours ahead: of these, more than a month is in memory."""
 
 log = get_logger(__name__)
 
@@ -176,9 +179,13 @@ class History:
             newest = self._series[interval].newest()
             return replace(newest) if newest else None
 
-    def find(self, interval: str, open_ms: int) -> Candle | None:
-        """Return a copy of a candle in memory, if it has trades."""
+    def find(self, interval: str, open_ms: int, ahead_ms: int = 0) -> Candle | None:
+        """Return a copy of a candle in memory, if it has trades; in another zone, of the newest."""
         with self._lock:
+            if ahead_ms:
+                end_ms = find_next_open(open_ms, interval, ahead_ms)
+                parts = self._series[ZONE_PERIOD].since(open_ms)
+                return merge_candles(open_ms, (one for one in parts if one.open_ms < end_ms))
             candle = self._series[interval].candles.get(open_ms)
             return replace(candle) if candle else None
 

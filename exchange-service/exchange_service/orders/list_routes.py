@@ -71,9 +71,8 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     parameters = signed.parameters
     command = read_replacement(signed.account_id, parameters)
     kind = read_response_kind(command.order, parameters)
-    cancel_id = parameters.client_id("cancelNewClientOrderId")
     facts = await asyncio.wrap_future(engine.submit(command))
-    data = write_replacement(facts, kind, cancel_id)
+    data = write_replacement(facts, kind)
     results = {data["cancelResult"], data["newOrderResult"]}
     if results == {"SUCCESS"}:
         return data
@@ -82,7 +81,7 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     raise ReplaceFailed(CANCEL_REPLACE_FAILED, 400, data)
 
 
-def write_replacement(facts: list[Fact], kind: ResponseKind, cancel_id: str) -> dict[str, Any]:
+def write_replacement(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
     """Return how each half of a cancel-replace went."""
     refused = {fact.half: fact.reason for fact in facts if isinstance(fact, ReplaceRefused)}
     if isinstance(facts[0], Rejected) and not refused:
@@ -91,7 +90,7 @@ def write_replacement(facts: list[Fact], kind: ResponseKind, cancel_id: str) -> 
         half: {"code": reason.code, "msg": reason.message} for half, reason in refused.items()
     }
     placed = any(isinstance(fact, OrderAccepted) for fact in facts)
-    cancelled = write_cancelled_all(facts, cancel_id)
+    cancelled = write_cancelled_all(facts)
     return {
         "cancelResult": "SUCCESS" if cancelled else "FAILURE",
         "newOrderResult": "SUCCESS"
@@ -119,10 +118,10 @@ async def cancel_pair(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
     if not list_id and not name:
         raise BinanceRefusal(NO_LIST_NAMED)
     cancel_id = parameters.client_id("newClientOrderId")
-    facts = await execute(engine, CancelOrderPair(0, signed.account_id, list_id, name))
+    facts = await execute(engine, CancelOrderPair(0, signed.account_id, list_id, name, cancel_id))
     (done,) = (fact for fact in facts if isinstance(fact, PairDone))
     pair = repository.PairRecord(done.list_id, done.account_id, name, done.time_ms, done.time_ms)
-    return write_cancelled_pair(pair, facts, cancel_id)
+    return write_cancelled_pair(pair, facts)
 
 
 @router.get("/orderList")

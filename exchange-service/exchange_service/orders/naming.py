@@ -2,11 +2,13 @@
 
 import secrets
 
+from exchange_service.domain.facts import OrderCancelled
+
 
 def make_client_id() -> str:
     return secrets.token_hex(11)
 
 
-def name_cancellation(order_id: int) -> str:
-    """Return the id of an order's cancellation: the same in the answer and in the report."""
-    return f"cancel-{order_id}"
+def name_cancellation(cancelled: OrderCancelled) -> str:
+    """Return the id of a cancellation, its owner's or ours: in the answer as in the report."""
+    return cancelled.cancel_id or f"cancel-{cancelled.terms.order_id}"

@@ -36,13 +36,12 @@ def prepare_order(signed: SignedRequest) -> Prepared:
 
 def prepare_cancellation(signed: SignedRequest) -> Prepared:
     command = read_cancellation(signed.account_id, signed.parameters)
-    cancel_id = signed.parameters.client_id("newClientOrderId")
-    return Prepared(command, partial(write_named, command, cancel_id))
+    return Prepared(command, partial(write_named, command))
 
 
-def write_named(command: CancelOrder, cancel_id: str, facts: list[Fact]) -> dict[str, Any]:
+def write_named(command: CancelOrder, facts: list[Fact]) -> dict[str, Any]:
     """Return the answer to a cancellation: with one leg of a pair goes the other, unnamed."""
-    answers = write_cancelled_all(facts, cancel_id)
+    answers = write_cancelled_all(facts)
     wanted = command.order_id, command.client_order_id
     named = (one for one in answers if one["orderId"] == wanted[0] or not wanted[0])
     return next(one for one in named if wanted[1] in ("", one["origClientOrderId"]))

@@ -138,7 +138,8 @@ def _read_leg(
 
 def read_cancellation(account_id: int, parameters: Parameters) -> CancelOrder:
     parameters.check_symbol()
-    return CancelOrder(0, account_id, *read_names(parameters), read_restriction(parameters))
+    names, restriction = read_names(parameters), read_restriction(parameters)
+    return CancelOrder(0, account_id, *names, restriction, parameters.client_id("newClientOrderId"))
 
 
 def read_replacement(account_id: int, parameters: Parameters) -> ReplaceOrder:
@@ -150,7 +151,8 @@ def read_replacement(account_id: int, parameters: Parameters) -> ReplaceOrder:
         raise BinanceRefusal(NO_CANCEL_NAMED)
     restriction = read_restriction(parameters)
     order = read_order(account_id, parameters)
-    return ReplaceOrder(0, account_id, order_id, name, restriction, mode, order)
+    cancel_id = parameters.client_id("cancelNewClientOrderId")
+    return ReplaceOrder(0, account_id, order_id, name, restriction, mode, order, cancel_id)
 
 
 def read_amendment(account_id: int, parameters: Parameters) -> AmendOrder:

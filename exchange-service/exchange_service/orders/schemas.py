@@ -3,7 +3,14 @@
 from enum import StrEnum
 from typing import Any, Final
 
-from exchange_service.domain.facts import Fact, OrderAmended, OrderCancelled, PairOpened, Traded
+from exchange_service.domain.facts import (
+    Fact,
+    MatchPrevented,
+    OrderAmended,
+    OrderCancelled,
+    PairOpened,
+    Traded,
+)
 from exchange_service.domain.projection import (
     OrderRecord,
     Projection,
@@ -37,6 +44,9 @@ def write_new_order(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
         # The order may have set off others; their trades are not its own fills.
         own = [trade for trade in trades if trade.taker_order_id == order.order_id]
         answer["fills"] = [_write_fill(trade) for trade in own]
+    if matches := [fact for fact in facts if isinstance(fact, MatchPrevented)]:
+        own_matches = [match for match in matches if match.taker_order_id == order.order_id]
+        answer["preventedMatches"] = [_write_prevented(match) for match in own_matches]
     return answer
 
 
@@ -48,21 +58,21 @@ def project(facts: list[Fact]) -> tuple[list[OrderRecord], list[Traded]]:
     return list(projection.orders.values()), projection.trades
 
 
-def write_cancelled(fact: OrderCancelled, cancel_id: str = "") -> dict[str, Any]:
+def write_cancelled(fact: OrderCancelled) -> dict[str, Any]:
     """Return the answer to a cancellation."""
     order = describe_cancelled(fact)
     return {
         "symbol": SYMBOL,
         "origClientOrderId": order.client_order_id,
         **_name(order, transactTime=order.updated_ms),
-        "clientOrderId": cancel_id or name_cancellation(order.order_id),
+        "clientOrderId": name_cancellation(fact),
         **_describe(order),
     }
 
 
-def write_cancelled_all(facts: list[Fact], cancel_id: str = "") -> list[dict[str, Any]]:
+def write_cancelled_all(facts: list[Fact]) -> list[dict[str, Any]]:
     """Return the answers to the cancellations among the facts."""
-    return [write_cancelled(fact, cancel_id) for fact in facts if isinstance(fact, OrderCancelled)]
+    return [write_cancelled(fact) for fact in facts if isinstance(fact, OrderCancelled)]
 
 
 def write_order(order: OrderRecord) -> dict[str, Any]:
@@ -143,10 +153,10 @@ def write_new_pair(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
     return {**write_pair(record, orders), "orderReports": reports}
 
 
-def write_cancelled_pair(pair: PairRecord, facts: list[Fact], cancel_id: str) -> dict[str, Any]:
+def write_cancelled_pair(pair: PairRecord, facts: list[Fact]) -> dict[str, Any]:
     """Return the answer to a pair's cancellation."""
     orders = [describe_cancelled(fact) for fact in facts if isinstance(fact, OrderCancelled)]
-    reports = write_cancelled_all(facts, cancel_id)
+    reports = write_cancelled_all(facts)
     return {**write_pair(pair, orders), "orderReports": reports}
 
 
@@ -222,6 +232,21 @@ def _describe(order: OrderRecord) -> dict[str, Any]:
     if order.prevented_rao:
         described["preventedQuantity"] = tao(order.prevented_rao)
     return described
+
+
+def _write_prevented(match: MatchPrevented) -> dict[str, Any]:
+    """Return a match that a new order was kept from; only what shrank has a quantity."""
+    written: dict[str, Any] = {
+        "preventedMatchId": match.prevented_id,
+        "makerSymbol": SYMBOL,
+        "makerOrderId": match.maker_order_id,
+        "price": btc(match.price_sat),
+    }
+    if match.taker_rao:
+        written["takerPreventedQuantity"] = tao(match.taker_rao)
+    if match.maker_rao:
+        written["makerPreventedQuantity"] = tao(match.maker_rao)
+    return written
 
 
 def _write_fill(trade: Traded) -> dict[str, Any]:

@@ -168,8 +168,11 @@ class Session:
 
 
 def normalise(name: str) -> str:
-    """Return a stream's name as topics are called; the slow speed is the one without a suffix."""
-    return name.removesuffix("@1000ms").replace(SYMBOL, SYMBOL.lower())
+    """Return a stream's name as topics are called; the slow speed is the one without a suffix.
+
+    A `+` that was not percent-encoded arrives as a space.
+    """
+    return name.removesuffix("@1000ms").replace(SYMBOL, SYMBOL.lower()).replace("@ ", "@+")
 
 
 def read_request(text: str) -> dict[str, Any]:

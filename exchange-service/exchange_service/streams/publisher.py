@@ -12,27 +12,19 @@ from typing import Final
 from psycopg_pool import ConnectionPool
 
 from exchange_service.domain.book import BUY
-from exchange_service.domain.candles import (
-    DAY_MS,
-    INTERVALS_MS,
-    MINUTE_MS,
-    Candle,
-    find_next_open,
-    find_open,
-    flat_candle,
-)
+from exchange_service.domain.candles import DAY_MS, MINUTE_MS
 from exchange_service.domain.commands import Side
 from exchange_service.domain.symbol import SYMBOL
 from exchange_service.feed import Commit
 from exchange_service.market.history import History
 from exchange_service.market.tickers import AVERAGE_MINUTES, WINDOWS_MS, Ticker, read_ticker
 from exchange_service.market_view import MarketView
+from exchange_service.streams.candle_streams import KLINES, CandleStreams
 from exchange_service.streams.hub import Hub
 from exchange_service.streams.market_events import (
     aggregate_event,
     average_event,
     book_event,
-    candle_event,
     day_event,
     depth_event,
     mini_ticker_event,
@@ -97,7 +89,7 @@ class Publisher:
         self._fast, self._slow = DepthChanges(self._update_id), DepthChanges(self._update_id)
         self._best = market.best()
         self._aggregate_id = self._newest_aggregate()
-        self._open_candles: dict[str, Candle] = {}
+        self._candles = CandleStreams(hub, history)
         self._moved = True
         """Whether anything happened since the last second."""
 
@@ -161,7 +153,7 @@ class Publisher:
 
     async def _every_second(self) -> None:
         self._publish_depth(self._slow, "")
-        self._publish_candles()
+        self._candles.publish(now_ms())
         if self._moved:
             self._moved = False
             await self._publish_tickers()
@@ -177,33 +169,6 @@ class Publisher:
             topic = f"{PREFIX}@depth{count}{speed}"
             if topic in self.hub.topics:
                 self.hub.publish(topic, partial_depth(*self.market.depth(count)))
-
-    def _publish_candles(self) -> None:
-        now = now_ms()
-        for interval in INTERVALS_MS:
-            topic = f"{PREFIX}@kline_{interval}"
-            if topic not in self.hub.topics:
-                self._open_candles.pop(interval, None)
-                continue
-            before = self._open_candles.get(interval)
-            for candle, closed in self._list_candles(interval, before, now):
-                self.hub.publish(topic, candle_event(candle, interval, closed, now))
-
-    def _list_candles(
-        self, interval: str, before: Candle | None, now: int
-    ) -> list[tuple[Candle, bool]]:
-        """Return the candle that closed since the last second, if one did, and the present one."""
-        open_ms = find_open(now, interval)
-        newest = self.history.newest(interval)
-        if newest is None:
-            return []
-        present = newest if newest.open_ms >= open_ms else flat_candle(open_ms, newest.close_sat)
-        self._open_candles[interval] = present
-        told = [] if before == present else [(present, False)]
-        if before is not None and find_next_open(before.open_ms, interval) <= open_ms:
-            final = self.history.find(interval, before.open_ms) or before
-            return [(final, True), *told]
-        return told
 
     async def _publish_tickers(self) -> None:
         now = now_ms()
@@ -242,8 +207,8 @@ class Publisher:
 def list_topics() -> set[str]:
     """Return every stream there is."""
     own = ["trade", "aggTrade", "bookTicker", "ticker", "miniTicker", "avgPrice"]
-    own += [f"kline_{interval}" for interval in INTERVALS_MS]
     own += [f"ticker_{window}" for window in TICKER_WINDOWS]
     own += [f"depth{count}{speed}" for count in ("", 5, 10, 20) for speed in ("", "@100ms")]
     everyones = ["ticker", "miniTicker", *(f"ticker_{window}" for window in TICKER_WINDOWS)]
-    return {f"{PREFIX}@{name}" for name in own} | {f"!{name}@arr" for name in everyones}
+    named = {f"{PREFIX}@{name}" for name in own} | {f"!{name}@arr" for name in everyones}
+    return named | set(KLINES)

@@ -6,6 +6,7 @@ that were made once for all, and have what arrives handed to a function.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ POST: Final = "taonet.post"
 """Under which name a server's connections find its post, in the state of ASGI's lifespan."""
 TOGETHER_MAX: Final = 64
 """Frames that may wait for each other."""
+QUIET: Final = logging.getLogger("taonet.wire")
+QUIET.setLevel(logging.WARNING)
 
 
 class Post:
@@ -53,6 +56,9 @@ class Wire(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # uvicorn would write each path down, and so listen keys, which are as good as passwords.
+        self.logger = self.conn.logger = QUIET
+        self.conn.debug = False
         self._inbox = Inbox(self)
         self._unsent: list[bytes] = []
         self._post: Post = self.app_state.setdefault(POST, Post(self.loop))

@@ -1,6 +1,7 @@
 """Failure modes of markets that lie in the rules alone, by their numbers (FAILURE_MODES.md)."""
 
 import itertools
+import os
 import random
 
 import pytest
@@ -31,6 +32,9 @@ STEP = 10_000_000
 PRICE = 500_000
 ANN, BEN, CAT = 1001, 1002, 1003
 BUY, SELL = Side.BUY, Side.SELL
+SMALL_TRADES = int(os.environ.get("TAONET_TEST_TRADES", "100000"))
+"""`make chaos-exchange` makes a million."""
+OWN_ORDERS = 20_000
 
 
 class Market:
@@ -65,6 +69,14 @@ class Market:
             )
         )  # fmt: skip
 
+    def count(self, *owners: int) -> tuple[int, int]:
+        """Return all that the accounts have together: satoshi and rao, free and locked."""
+        accounts = [self.exchange.accounts[owner] for owner in owners]
+        return (
+            sum(account.free_sat + account.locked_sat for account in accounts),
+            sum(account.free_rao + account.locked_rao for account in accounts),
+        )
+
 
 def trades(facts: list[Fact]) -> list[Traded]:
     return [fact for fact in facts if isinstance(fact, Traded)]
@@ -73,24 +85,49 @@ def trades(facts: list[Fact]) -> list[Traded]:
 def test_06_no_rounding_leaks_or_makes_money() -> None:
     """Many small trades at odd prices: every satoshi is somewhere, and nobody got one for free."""
     rng, market, fees = random.Random(6), Market(), 0
-    for _ in range(6_000):
-        owner, side = rng.choice((ANN, BEN, CAT)), rng.choice((BUY, SELL))
+    exchange, owners = market.exchange, (ANN, BEN, CAT)
+    before = market.count(*owners)
+    while exchange.last_trade_id < SMALL_TRADES:
+        owner, side = rng.choice(owners), rng.choice((BUY, SELL))
         price = rng.randint(4_990, 5_010) * 100
         facts = market.place(owner, side, rng.randint(1, 3), price, mode=SelfTrade.NONE)
-        made = trades(facts)
-        fees += sum(fact.taker_fee_sat + fact.maker_fee_sat for fact in made)
+        made = sum(fact.taker_fee_sat + fact.maker_fee_sat for fact in trades(facts))
         moved = [one for fact in facts for one in list_transfers(fact) if one.reason == "fee"]
-        assert sum(one.amount for one in moved) == sum(
-            fact.taker_fee_sat + fact.maker_fee_sat for fact in made
-        )
-    exchange = market.exchange
-    assert exchange.last_trade_id > 1_500
+        assert sum(one.amount for one in moved) == made
+        fees += made
+        if isinstance(facts[0], Rejected):  # As many are open as one may have.
+            exchange.apply(CancelAllOrders(0, owner))
+    assert market.count(*owners) == (before[0] - fees, before[1])
     assert exchange.accounts[1].free_sat == fees > 0
     assert find_faults(exchange) == []
-    for number in (ANN, BEN, CAT):
+    for number in owners:
         exchange.apply(CancelAllOrders(0, number))
         account = exchange.accounts[number]
         assert (account.locked_sat, account.locked_rao) == (0, 0)  # Also failure mode 5.
+
+
+@pytest.mark.parametrize("owners", [(CAT,), (ANN, CAT)])
+def test_06_nobody_gains_by_trades_with_himself(owners: tuple[int, ...]) -> None:
+    """Nor with another account of his: after every command he has as much TAO, and no more BTC."""
+    rng, market = random.Random(66), Market()
+    has_sat, has_rao = market.count(*owners)
+    for _ in range(OWN_ORDERS):
+        owner, side, tif = (
+            rng.choice(owners),
+            rng.choice((BUY, SELL)),
+            rng.choice(list(TimeInForce)),
+        )
+        price, steps = rng.choice((0, 100, 499_900, 500_000)), rng.choice((1, 1, 2, 70))
+        facts = market.place(owner, side, steps, price, tif=tif, mode=rng.choice(list(SelfTrade)))
+        left_sat, left_rao = market.count(*owners)
+        made = trades(facts)
+        assert left_rao == has_rao
+        assert left_sat == has_sat - sum(one.taker_fee_sat + one.maker_fee_sat for one in made)
+        assert left_sat < has_sat or not made
+        has_sat = left_sat
+        if rng.random() < 0.02:
+            market.exchange.apply(CancelAllOrders(0, owner))
+    assert market.exchange.last_trade_id > OWN_ORDERS // 100
 
 
 @pytest.mark.parametrize("mode", [mode for mode in SelfTrade if mode is not SelfTrade.NONE])
