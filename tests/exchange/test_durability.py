@@ -133,12 +133,6 @@ def test_kill_9_under_load_loses_nothing_acknowledged(
 
     with start_box() as box:
         audit = box.audit()
-        durable = {
-            order["orderId"]
-            for key in keys
-            for order in box.client(key.api_key, key.secret).all_orders(limit=1000)
-        }
-        audit = box.public.audit()
         assert audit.sound, audit.faults
         durable = Memory()
         for key in crowd.keys:
