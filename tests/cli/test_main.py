@@ -1,5 +1,6 @@
 """The `taonet` command from outside: help at once, one sentence for an error, JSON for programs."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -66,7 +67,10 @@ def test_status_of_no_cluster_has_all_its_fields(tmp_path: Path) -> None:
         (["wallet", "new", "x", "--hotkey", "..", "--no-encrypt"], "'..' can't be a key's name"),
         (["key", "new", "--account", "bob"], "`taonet wallet list` shows all"),
         (["chain", "call", "nominate", "[]"], "the arguments are a JSON object"),
-        (["chain", "import", "x", "--database-url", NOBODY_DB], "the database does not answer"),
+        (
+            ["chain", "import", "/nowhere", "--database-url", NOBODY_DB],
+            "/nowhere can't be read as an export of a chain",
+        ),
         (["exchange", "audit", "--url", NOBODY], f"the exchange at {NOBODY} does not answer"),
         (["gateway", "statement", "--coldkey", "foo"], "'foo' is not an SS58 address"),
         (["chain", "proof", "foo"], "'foo' is not an SS58 address"),
@@ -87,6 +91,14 @@ def test_an_error_is_one_sentence_on_standard_error(
     assert sentence in told.stderr
     assert told.stderr.count("\n") == 1
     assert told.stdout == ""
+
+
+def test_a_database_that_is_away_is_told_in_one_sentence(tmp_path: Path) -> None:
+    export = tmp_path / "chain.gz"
+    export.write_bytes(gzip.compress(b'{"header": {}}\n'))
+    told = run("chain", "import", str(export), "--database-url", NOBODY_DB, home=tmp_path / "home")
+    assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert "the database does not answer" in told.stderr
 
 
 @pytest.mark.parametrize("command", ["epochs", "parked"])
