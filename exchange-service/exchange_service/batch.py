@@ -6,7 +6,7 @@ from exchange_service.answers import Answer
 from exchange_service.domain.commands import Command
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.facts import Fact, Rejected
-from exchange_service.domain.journal import encode_command, seal
+from exchange_service.domain.journal import encode_command, seal, settle_command
 from exchange_service.domain.numbering import stamp
 from exchange_service.domain.projection import Projection
 from exchange_service.repository import Entry
@@ -47,7 +47,7 @@ class Batch:
         self.counts[type(command).__name__, rejected] += 1
         # A rejection changes nothing, so there is nothing to remember of it.
         if not rejected:
-            self._enter(command)
+            self._enter(settle_command(command, facts))
             self.projection.record(self.sequence, facts)
             self.facts.extend(facts)
 

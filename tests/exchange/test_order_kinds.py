@@ -190,3 +190,17 @@ def test_cancel_restrictions(traders: Any) -> None:
     with pytest.raises(ExchangeRefusal, match="-1145"):
         ann.cancel(orderId=order, cancelRestrictions="NEVER")
     ann.cancel(orderId=order, cancelRestrictions="ONLY_PARTIALLY_FILLED")
+
+
+def test_what_an_account_may_have_is_told(box: Any) -> None:
+    info = box.public.exchange_info()
+    filters = {one["filterType"]: one for one in info["symbols"][0]["filters"]}
+    assert filters["MAX_NUM_ORDER_AMENDS"]["maxNumOrderAmends"] == 10
+    assert filters["MAX_NUM_ICEBERG_ORDERS"]["maxNumIcebergOrders"] == 20
+    assert filters["MAX_POSITION"]["maxPosition"] == "21000000.000000000"
+    assert {one["filterType"]: list(one.values())[1] for one in info["exchangeFilters"]} == {
+        "EXCHANGE_MAX_NUM_ORDERS": 200,
+        "EXCHANGE_MAX_NUM_ALGO_ORDERS": 20,
+        "EXCHANGE_MAX_NUM_ICEBERG_ORDERS": 20,
+        "EXCHANGE_MAX_NUM_ORDER_LISTS": 20,
+    }

@@ -44,6 +44,7 @@ class Laboratory:
 
     def __init__(self, self_trade: SelfTrade = SelfTrade.EXPIRE_MAKER) -> None:
         self._exchange = Exchange()
+        self._exchange.enforcing = False
         self._owners: dict[str, int] = {}
         self._names: dict[int, Any] = {}
         """The caller's own id of each order."""

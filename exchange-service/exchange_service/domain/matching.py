@@ -57,6 +57,7 @@ class Walk:
         "left_sat",
         "mode",
         "prevented_rao",
+        "price_sat",
         "quantity_rao",
     )
 
@@ -72,6 +73,8 @@ class Walk:
         """Traded, at the makers' prices."""
         self.prevented_rao = 0
         """Not traded, for it met orders of its own account (DECREMENT)."""
+        self.price_sat = 0
+        """That of the last level it came to."""
 
     def pass_level(self, level: Level) -> bool:
         """Meet a level's orders as a taker does; return whether the walk goes on.
@@ -80,6 +83,7 @@ class Walk:
         are met whole, for they are prevented, and not traded slice by slice.
         """
         hidden_rao = 0
+        self.price_sat = level.price_sat
         maker = level.first
         while maker is not None:
             if maker.account is self.account and self.mode is not NONE:
@@ -109,6 +113,10 @@ class Walk:
         self.prevented_rao += take_rao
         self.left_sat -= price_sat * take_rao // RAO_PER_TAO
         return take_rao > 0
+
+    def count_missing(self) -> int:
+        """Return how much more the quote would have bought where the walk ended."""
+        return self._count_left(self.price_sat)
 
     def _count_left(self, price_sat: int) -> int:
         """Return how much more the order would take at a price."""
