@@ -218,11 +218,12 @@ def _show_less(state: State, order: Order) -> None:
 
 def _cancel(state: State, order: Order, time_ms: int) -> list[Fact]:
     """End an order, and with a leg of a pair the other leg."""
-    other = dissolve_pair(state, order)
-    if other is None:
+    pair = order.pair
+    if pair is None:
         return [_end(state, order, time_ms)]
-    legs = sorted((order, other), key=lambda leg: leg.terms.order_id)
-    done = PairDone(time_ms, order.terms.list_id, order.terms.account_id)
+    dissolve_pair(state, pair)
+    legs = sorted((order, pair.other(order)), key=lambda leg: leg.terms.order_id)
+    done = PairDone(time_ms, pair.list_id, order.terms.account_id, pair.client_list_id)
     return [*(_end(state, leg, time_ms) for leg in legs), done]
 
 

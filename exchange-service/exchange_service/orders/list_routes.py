@@ -5,13 +5,12 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
-from exchange_service.domain.commands import CancelOrderPair, SetDeadline
+from exchange_service.domain.commands import CancelOrderPair, ReplaceOrder, SetDeadline
 from exchange_service.domain.facts import (
     DeadlineSet,
     Fact,
     Half,
     OrderAccepted,
-    PairDone,
     Rejected,
     ReplaceRefused,
 )
@@ -24,12 +23,11 @@ from exchange_service.domain.symbol import SYMBOL
 from exchange_service.engine import execute
 from exchange_service.errors import BinanceRefusal
 from exchange_service.orders import repository
-from exchange_service.orders.preparing import read_response_kind
+from exchange_service.orders.preparing import read_response_kind, write_named
 from exchange_service.orders.reading import read_pair, read_replacement
 from exchange_service.orders.routes import read_day
 from exchange_service.orders.schemas import (
     ResponseKind,
-    write_cancelled_all,
     write_cancelled_pair,
     write_new_order,
     write_new_pair,
@@ -73,7 +71,7 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     kind = read_response_kind(command.order, parameters)
     cancel_id = parameters.client_id("cancelNewClientOrderId")
     facts = await asyncio.wrap_future(engine.submit(command))
-    data = write_replacement(facts, kind, cancel_id)
+    data = write_replacement(command, facts, kind, cancel_id)
     results = {data["cancelResult"], data["newOrderResult"]}
     if results == {"SUCCESS"}:
         return data
@@ -82,7 +80,9 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     raise ReplaceFailed(CANCEL_REPLACE_FAILED, 400, data)
 
 
-def write_replacement(facts: list[Fact], kind: ResponseKind, cancel_id: str) -> dict[str, Any]:
+def write_replacement(
+    command: ReplaceOrder, facts: list[Fact], kind: ResponseKind, cancel_id: str
+) -> dict[str, Any]:
     """Return how each half of a cancel-replace went."""
     refused = {fact.half: fact.reason for fact in facts if isinstance(fact, ReplaceRefused)}
     if isinstance(facts[0], Rejected) and not refused:
@@ -91,13 +91,13 @@ def write_replacement(facts: list[Fact], kind: ResponseKind, cancel_id: str) -> 
         half: {"code": reason.code, "msg": reason.message} for half, reason in refused.items()
     }
     placed = any(isinstance(fact, OrderAccepted) for fact in facts)
-    cancelled = write_cancelled_all(facts, cancel_id)
+    cancelled = None if Half.CANCEL in refused else write_named(command, cancel_id, facts)
     return {
         "cancelResult": "SUCCESS" if cancelled else "FAILURE",
         "newOrderResult": "SUCCESS"
         if placed
         else ("FAILURE" if Half.ORDER in failures else "NOT_ATTEMPTED"),
-        "cancelResponse": cancelled[0] if cancelled else failures.get(Half.CANCEL),
+        "cancelResponse": cancelled or failures.get(Half.CANCEL),
         "newOrderResponse": write_new_order(facts, kind) if placed else failures.get(Half.ORDER),
     }
 
@@ -120,9 +120,7 @@ async def cancel_pair(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
         raise BinanceRefusal(NO_LIST_NAMED)
     cancel_id = parameters.client_id("newClientOrderId")
     facts = await execute(engine, CancelOrderPair(0, signed.account_id, list_id, name))
-    (done,) = (fact for fact in facts if isinstance(fact, PairDone))
-    pair = repository.PairRecord(done.list_id, done.account_id, name, done.time_ms, done.time_ms)
-    return write_cancelled_pair(pair, facts, cancel_id)
+    return write_cancelled_pair(facts, cancel_id)
 
 
 @router.get("/orderList")

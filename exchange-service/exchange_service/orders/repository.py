@@ -191,6 +191,17 @@ def list_amendments(
         ).fetchall()
 
 
+def find_amendment(conn: Connection, order_id: int, quantity_rao: int) -> int:
+    """Return the number of the amendment that made an order this small: no two of them did."""
+    row = conn.execute(
+        "SELECT amendment_id FROM amendment WHERE order_id = %s AND quantity_rao = %s",
+        (order_id, quantity_rao),
+    ).fetchone()
+    assert row is not None
+    found: int = row[0]
+    return found
+
+
 def find_fee_rates(conn: Connection, account_id: int) -> tuple[int, int]:
     """Return the maker's and the taker's rate of an account, in millionths."""
     row = conn.execute(

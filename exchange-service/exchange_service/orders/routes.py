@@ -9,7 +9,7 @@ from exchange_service.domain.commands import CancelAllOrders
 from exchange_service.domain.facts import OrderAmended
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.symbol import SYMBOL
-from exchange_service.engine import Engine, execute
+from exchange_service.engine import Engine, execute, execute_and_wait
 from exchange_service.errors import UNKNOWN_ORDER, BinanceRefusal
 from exchange_service.formats import decimal
 from exchange_service.orders import repository
@@ -27,7 +27,7 @@ from exchange_service.orders.reading import (
 from exchange_service.orders.schemas import (
     write_amended,
     write_amendment,
-    write_cancelled_all,
+    write_cancelled_open,
     write_order,
     write_own_trade,
     write_prevented,
@@ -84,14 +84,15 @@ async def cancel_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]
 @router.delete("/openOrders")
 async def cancel_open_orders(signed: Trading, engine: RunningEngine) -> list[dict[str, Any]]:
     signed.parameters.check_symbol()
-    return write_cancelled_all(await execute(engine, CancelAllOrders(0, signed.account_id)))
+    return write_cancelled_open(await execute(engine, CancelAllOrders(0, signed.account_id)))
 
 
 @router.put("/order/amend/keepPriority")
-async def amend_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
-    facts = await execute(engine, read_amendment(signed.account_id, signed.parameters))
+def amend_order(signed: Trading, engine: RunningEngine, conn: Transaction) -> dict[str, Any]:
+    facts = execute_and_wait(engine, read_amendment(signed.account_id, signed.parameters))
     (amended,) = (fact for fact in facts if isinstance(fact, OrderAmended))
-    return write_amended(amended)
+    order_id, quantity_rao = amended.terms.order_id, amended.quantity_rao
+    return write_amended(amended, repository.find_amendment(conn, order_id, quantity_rao))
 
 
 @router.get("/order")
