@@ -15,6 +15,7 @@ def filter_failure(name: str) -> Reason:
     return Reason(-1013, f"Filter failure: {name}")
 
 
+TOO_LATE: Final = Reason(-1021, "Timestamp for this request is outside of the recvWindow.")
 PRICE_FILTER: Final = filter_failure("PRICE_FILTER")
 LOT_SIZE: Final = filter_failure("LOT_SIZE")
 NOTIONAL: Final = filter_failure("NOTIONAL")

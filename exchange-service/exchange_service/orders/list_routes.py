@@ -1,6 +1,5 @@
 """Pairs of orders (OCO), cancel-replace, and the dead man's switch."""
 
-import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -70,7 +69,7 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     command = read_replacement(signed.account_id, parameters)
     kind = read_response_kind(command.order, parameters)
     cancel_id = parameters.client_id("cancelNewClientOrderId")
-    facts = await asyncio.wrap_future(engine.submit(command))
+    facts = await engine.submit_from_loop(command, signed.valid_until_ms)
     data = write_replacement(command, facts, kind, cancel_id)
     results = {data["cancelResult"], data["newOrderResult"]}
     if results == {"SUCCESS"}:
@@ -107,7 +106,7 @@ async def place_pair(signed: OrderingPair, engine: RunningEngine) -> dict[str, A
     parameters = signed.parameters
     command = read_pair(signed.account_id, parameters)
     kind = parameters.choice("newOrderRespType", ResponseKind, ResponseKind.RESULT)
-    return write_new_pair(await execute(engine, command), kind)
+    return write_new_pair(await execute(engine, command, signed.valid_until_ms), kind)
 
 
 @router.delete("/orderList")
@@ -119,7 +118,8 @@ async def cancel_pair(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
     if not list_id and not name:
         raise BinanceRefusal(NO_LIST_NAMED)
     cancel_id = parameters.client_id("newClientOrderId")
-    facts = await execute(engine, CancelOrderPair(0, signed.account_id, list_id, name))
+    command = CancelOrderPair(0, signed.account_id, list_id, name)
+    facts = await execute(engine, command, signed.valid_until_ms)
     return write_cancelled_pair(facts, cancel_id)
 
 
@@ -163,7 +163,8 @@ async def set_deadline(signed: Trading, engine: RunningEngine) -> dict[str, Any]
     parameters = signed.parameters
     parameters.check_symbol()
     after_ms = parameters.integer("countdownTime")
-    facts = await execute(engine, SetDeadline(0, signed.account_id, after_ms))
+    command = SetDeadline(0, signed.account_id, after_ms)
+    facts = await execute(engine, command, signed.valid_until_ms)
     assert isinstance(facts[0], DeadlineSet)
     return {
         "symbol": SYMBOL,

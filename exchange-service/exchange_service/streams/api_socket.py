@@ -149,9 +149,14 @@ class Session:
         else:
             self.reply(identity, parameters, result=result)
 
-    def submit(self, command: PlaceOrder | CancelOrder, take: Callable[[Outcome], None]) -> None:
+    def submit(
+        self,
+        command: PlaceOrder | CancelOrder,
+        take: Callable[[Outcome], None],
+        valid_until_ms: int,
+    ) -> None:
         """Hand a command to the engine, which has `take` called with what became of it."""
-        self._floor.engine.submit_with(command, take)
+        self._floor.engine.submit_with(command, take, valid_until_ms)
         self.commands += 1
 
     def admit(self, method: Method, parameters: Parameters) -> SignedRequest | None:
@@ -182,8 +187,8 @@ class Session:
             address = self.address
             return verify_payload(keyring, api_key, parameters, payload, now, address, permission)
         key = find_key(keyring, self._key.api_key, self.address, permission)
-        check_time(parameters, now)
-        return SignedRequest(key.account_id, parameters, key)
+        valid_until_ms = check_time(parameters, now)
+        return SignedRequest(key.account_id, parameters, key, valid_until_ms)
 
     # Requests about the connection itself
 
@@ -306,7 +311,7 @@ class Call:
             assert signed is not None, "whoever gives commands has signed them"
             prepared = prepare(signed)
             self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
-            self._session.submit(prepared.command, self._finish)
+            self._session.submit(prepared.command, self._finish, signed.valid_until_ms)
         except Exception as error:
             self._session.refuse(self._method, self._identity, self._parameters, error)
 
