@@ -251,3 +251,21 @@ def test_what_an_account_may_have_is_told(box: Any) -> None:
         "EXCHANGE_MAX_NUM_ICEBERG_ORDERS": 20,
         "EXCHANGE_MAX_NUM_ORDER_LISTS": 20,
     }
+
+
+def test_a_page_from_a_time_on_is_the_first(traders: Any) -> None:
+    """So that who pages forwards by time, as ccxt does, misses nothing."""
+    ann, bob = traders
+    numbers = [ann.limit_order("SELL", "0.005", "1")["orderId"] for _ in range(3)]
+    bob.limit_order("BUY", "0.005", "3")
+    orders, trades = ann.all_orders(), ann.my_trades()
+    since = {"startTime": orders[-3]["time"] - 1, "limit": 2}
+    first = [one for one in orders if one["time"] >= since["startTime"]][:2]
+    assert ann.all_orders(**since) == first
+    assert ann.all_orders(limit=2) == orders[-2:]
+    assert [one["orderId"] for one in orders[-3:]] == numbers
+    assert ann.my_trades(startTime=1, limit=2) == trades[:2]
+    assert ann.my_trades(limit=2) == trades[-2:]
+    pairs = [send(ann, "POST", "orderList/oco", **PAIR)["orderListId"] for _ in range(2)]
+    listed = ann._signed("GET", "/api/v3/allOrderList", startTime=1, limit=1)
+    assert [one["orderListId"] for one in listed] == pairs[:1]
