@@ -269,3 +269,21 @@ def test_a_page_from_a_time_on_is_the_first(traders: Any) -> None:
     pairs = [send(ann, "POST", "orderList/oco", **PAIR)["orderListId"] for _ in range(2)]
     listed = ann._signed("GET", "/api/v3/allOrderList", startTime=1, limit=1)
     assert [one["orderListId"] for one in listed] == pairs[:1]
+
+
+def test_a_journal_from_before_a_limit_is_replayed(start_box: Any) -> None:
+    def amend(trader: Any, quantity: int) -> Any:
+        path = "order/amend/keepPriority"
+        return send(trader, "PUT", path, orderId=1, newQty=quantity)["amendedOrder"]
+
+    with start_box() as box:
+        ann = box.trader("ann", tao=100)
+        box.engine.ask(lambda exchange: setattr(exchange, "enforcing", False)).result(10)
+        ann.limit_order("SELL", "0.006", "50")
+        for quantity in range(49, 30, -1):
+            amend(ann, quantity)
+    with start_box() as box:
+        ann._http = box.http
+        assert ann.open_orders()[0]["origQty"] == "31.000000000"
+        with pytest.raises(ExchangeRefusal, match="-2038: Filter failure: MAX_NUM_ORDER_AMENDS"):
+            amend(ann, 30)
