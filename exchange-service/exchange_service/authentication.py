@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from exchange_service.domain.refusals import Reason
+from exchange_service.domain.refusals import TOO_LATE, Reason
 from exchange_service.errors import (
     BAD_KEY_FORMAT,
     INVALID_SIGNATURE,
@@ -37,7 +37,6 @@ MICROSECONDS_FROM: Final = 10**15
 WINDOW_DIGITS_MAX: Final = (6, 3)
 """Before and after the point; a fraction of a millisecond counts for nothing."""
 WINDOW_TOO_LONG: Final = Reason(-1131, "recvWindow must be less than 60000.")
-TOO_LATE: Final = Reason(-1021, "Timestamp for this request is outside of the recvWindow.")
 TOO_EARLY: Final = Reason(
     -1021, "Timestamp for this request was 1000ms ahead of the server's time."
 )
@@ -76,12 +75,16 @@ class Key:
 class SignedRequest:
     """A request whose signer is known."""
 
-    __slots__ = ("account_id", "key", "parameters")
+    __slots__ = ("account_id", "key", "parameters", "valid_until_ms")
 
-    def __init__(self, account_id: int, parameters: Parameters, key: Key) -> None:
+    def __init__(
+        self, account_id: int, parameters: Parameters, key: Key, valid_until_ms: int
+    ) -> None:
         self.account_id = account_id
         self.parameters = parameters
         self.key = key
+        self.valid_until_ms = valid_until_ms
+        """Timestamp and recvWindow: what it asks for may not be done later."""
 
 
 class SignedTime(NamedTuple):
@@ -217,7 +220,7 @@ def verify_payload(
         raise BinanceRefusal(INVALID_SIGNATURE)
     if permission is not Permission.READ:
         keyring.replays.check_new(key.api_key, payload, time, now_ms)
-    return SignedRequest(key.account_id, parameters, key)
+    return SignedRequest(key.account_id, parameters, key, time.valid_until_ms)
 
 
 def find_key(keyring: Keyring, api_key: str, address: str, permission: Permission) -> Key:

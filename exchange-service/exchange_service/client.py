@@ -8,14 +8,14 @@ import hmac
 import time
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
 from exchange_service.keys.schemas import AuditView, KeyView, MarketMakerView
 from exchange_service.reserves.schemas import PathView, ReservesView
 from exchange_service.switch.operations import MarketStatus
-from exchange_service.switch.schemas import StatusView
+from exchange_service.switch.schemas import FeeRatesView, StatusView
 from taonet.kit.errors import RemoteRefusal
 
 SYMBOL: Final = "TAOBTC"
@@ -67,9 +67,7 @@ class ExchangeClient:
         return StatusView.model_validate(self._get("/exchange/v1/market-status"))
 
     def turn_market(self, status: MarketStatus, token: str) -> StatusView:
-        headers = {"Authorization": f"Bearer {token}"}
-        change = {"status": status}
-        answer = self._request("PUT", "/exchange/v1/market-status", json=change, headers=headers)
+        answer = self._operate("PUT", "market-status", token, json={"status": status})
         return StatusView.model_validate(answer)
 
     def audit(self, token: str = "") -> AuditView:
@@ -78,6 +76,20 @@ class ExchangeClient:
         asked = {"deep": bool(token)}
         answer = self._request("GET", "/exchange/v1/audit", params=asked, headers=headers)
         return AuditView.model_validate(answer)
+
+    def fee_rates(self, name: str, token: str) -> FeeRatesView:
+        """Return what the account of this name pays, in millionths of the quote."""
+        answer = self._operate("GET", f"accounts/{quote(name, safe='')}/fee-rates", token)
+        return FeeRatesView.model_validate(answer)
+
+    def set_fee_rates(self, name: str, maker_ppm: int, taker_ppm: int, token: str) -> FeeRatesView:
+        path = f"accounts/{quote(name, safe='')}/fee-rates"
+        change = {"maker_ppm": maker_ppm, "taker_ppm": taker_ppm}
+        return FeeRatesView.model_validate(self._operate("PUT", path, token, json=change))
+
+    def _operate(self, method: str, path: str, token: str, **options: Any) -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._request(method, f"/exchange/v1/{path}", headers=headers, **options)
 
     # Public
 

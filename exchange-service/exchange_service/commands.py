@@ -13,9 +13,10 @@ from exchange_service.authentication import Permission
 from exchange_service.client import ExchangeClient
 from exchange_service.domain.commands import SelfTrade
 from exchange_service.domain.laboratory import Laboratory, MalformedCommand
+from exchange_service.domain.symbol import PPM
 from exchange_service.flow import simulate
 from exchange_service.funds.commands import await_faucet, check_reserves, print_reserves
-from exchange_service.switch.commands import TOKEN_FILE, read_token, turn_market
+from exchange_service.switch.commands import TOKEN_FILE, change_fees, read_token, turn_market
 from exchange_service.switch.operations import MarketStatus
 from taonet.kit.logging import configure_logging
 
@@ -26,13 +27,13 @@ exchange_app.add_typer(key_app, name="key")
 UrlOption = Annotated[
     str, typer.Option("--url", envvar="TAONET_EXCHANGE_URL", help="Where the exchange answers.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TokenOption = Annotated[
     Path,
     typer.Option(
         envvar="TAONET_EXCHANGE_OPERATOR_TOKEN_FILE", help="File with the operator's token."
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_URL = "http://127.0.0.1:8070"
 SIMULATED: Final = Path("~/.taonet/simulated-traders.json")
 
@@ -122,6 +123,27 @@ def market(
     """Show whether new orders are taken; CANCEL_ONLY refuses them, cancelling goes on."""
     view = turn_market(url, status, token_file)
     typer.echo(view.model_dump_json() if as_json else view.status)
+
+
+@exchange_app.command("fees")
+def fees(
+    name: Annotated[str, typer.Argument(help="The account's name.")],
+    maker_ppm: Annotated[
+        int | None, typer.Option(min=0, max=PPM, help="For orders that rest, in millionths.")
+    ] = None,
+    taker_ppm: Annotated[
+        int | None, typer.Option(min=0, max=PPM, help="For orders that take, in millionths.")
+    ] = None,
+    token_file: TokenOption = TOKEN_FILE,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an account pays, in millionths of the quote, or set it for its next orders."""
+    view = change_fees(url, name, maker_ppm, taker_ppm, token_file)
+    if as_json:
+        typer.echo(view.model_dump_json())
+    else:
+        typer.echo(f"{view.name}: maker {view.maker_ppm} ppm, taker {view.taker_ppm} ppm")
 
 
 @exchange_app.command("simulate")

@@ -3,7 +3,8 @@
 It takes all waiting commands, applies them, writes journal and tables in one transaction, and only
 then lets the callers know. Alone, a command waits for no other; under load the batches grow by
 themselves. When a commit fails, or the books do not add up before it, memory is ahead of the
-record: the engine stops for good, and the next one starts from snapshot and journal.
+record: the engine stops for good, and the next one starts from snapshot and journal. So it does
+when a commit hangs: whoever waits is told in time that nobody knows.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from psycopg import Connection
 
 from exchange_service import repository
 from exchange_service.answers import Answer, Outcome, Reply, Unanswered, deliver, is_wanted
-from exchange_service.batch import Batch, Waiting
+from exchange_service.batch import ALWAYS_MS, Batch, Waiting
 from exchange_service.commit_repository import Committer, settle_session
 from exchange_service.domain.commands import Command, PassDeadlines
 from exchange_service.domain.countercheck import Countercheck
@@ -44,6 +45,7 @@ from exchange_service.metrics import (
 )
 from exchange_service.recovery import Recovered, balance_of
 from exchange_service.repository import Balance, Snapshot
+from exchange_service.watchdog import Watchdog
 from taonet.kit.logging import get_logger
 
 BATCH_MAX: Final = 256
@@ -52,6 +54,9 @@ STOP_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0
 BEAT_SECONDS: Final = 1.0
 """How often an engine without work says that it lives, and looks at the deadlines."""
+COMMIT_SECONDS_MAX: Final = 8.0
+"""How long Postgres may take to commit: clients wait ten seconds for an answer."""
+SNAPSHOT_SECONDS_MAX: Final = 120.0
 SNAPSHOT_ENTRIES: Final = 20_000
 """Journal entries between two snapshots, at least, and twice as many as the state holds things:
 to write a thing down takes about a fiftieth of what it takes to commit an entry."""
@@ -99,41 +104,52 @@ class Engine:
         self._listeners = [self.market.publish, *listeners]
         self._clock_ms = clock_ms
         self._queue: queue.SimpleQueue[Waiting | _Question | None] = queue.SimpleQueue()
+        self._batch: list[Waiting | _Question] = []
+        """What has been taken from the queue and is not answered yet."""
+        self._watchdog = Watchdog(self._give_up)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         QUEUE.set_function(self._queue.qsize)
 
     def start(self) -> None:
         settle_session(self._conn)
+        self._watchdog.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Finish what is waiting, then end."""
         self._queue.put(None)
         self._thread.join(STOP_SECONDS)
+        self._watchdog.stop()
         self.failure = self.failure or "the engine was stopped"
         self._drain()
 
-    def submit(self, command: Command) -> "Future[list[Fact]]":
+    def submit(self, command: Command, valid_until_ms: int = ALWAYS_MS) -> "Future[list[Fact]]":
         """Hand over a command from a thread; time and ids are the engine's to fill in.
 
-        The future holds the facts once they are durable, or raises StatusUnknown.
+        The future holds the facts once they are durable, or raises StatusUnknown. What the engine
+        comes to only after `valid_until_ms` is rejected.
         """
         answer: Future[list[Fact]] = Future()
-        self._enqueue(Waiting(command, answer))
+        self._enqueue(Waiting(command, answer, valid_until_ms))
         return answer
 
-    def submit_from_loop(self, command: Command) -> "asyncio.Future[list[Fact]]":
+    def submit_from_loop(
+        self, command: Command, valid_until_ms: int = ALWAYS_MS
+    ) -> "asyncio.Future[list[Fact]]":
         """Hand over a command from an event loop: the same, for those who await."""
         answer: asyncio.Future[list[Fact]] = asyncio.get_running_loop().create_future()
-        self._enqueue(Waiting(command, answer))
+        self._enqueue(Waiting(command, answer, valid_until_ms))
         return answer
 
-    def submit_with(self, command: Command, take: Callable[[Outcome], None]) -> None:
+    def submit_with(
+        self, command: Command, take: Callable[[Outcome], None], valid_until_ms: int = ALWAYS_MS
+    ) -> None:
         """Hand over a command from an event loop, which calls `take` with what became of it.
 
         That is the durable facts, or an exception: `read_outcome` tells them apart.
         """
-        self._enqueue(Waiting(command, Reply(asyncio.get_running_loop(), take)))
+        answer = Reply(asyncio.get_running_loop(), take)
+        self._enqueue(Waiting(command, answer, valid_until_ms))
 
     def ask(self, question: Callable[[Exchange], Any]) -> "Future[Any]":
         """Have a question answered by the whole state, between two batches."""
@@ -155,17 +171,23 @@ class Engine:
             self._drain()
 
     def _run(self) -> None:
-        batch: list[Waiting | _Question] = []
         try:
             while True:
                 batch, last = self._take_batch()
+                self._batch = batch
                 self._process([item for item in batch if isinstance(item, Waiting)])
                 self._answer_questions([item for item in batch if isinstance(item, _Question)])
+                self._batch = []
                 self._snapshot_if_due(SNAPSHOT_ENTRIES_AT_STOP if last else SNAPSHOT_ENTRIES)
                 if last:
                     return
         except Exception as error:
-            self._halt(error, batch)
+            if self._watchdog.release():
+                self._halt(error)
+
+    def _give_up(self) -> None:
+        """The engine's own thread waits for Postgres, and nobody knows for how long."""
+        self._halt(TimeoutError("Postgres does not answer"))
 
     def _take_batch(self) -> tuple[list[Waiting | _Question], bool]:
         """Wait for one item, then take all that are there; True with the last batch."""
@@ -173,7 +195,9 @@ class Engine:
         try:
             item = self._queue.get(block=not batch, timeout=BEAT_SECONDS)
         except queue.Empty:
-            if not repository.beat(self._conn, self._epoch):
+            with self._watchdog.watch(COMMIT_SECONDS_MAX):
+                alive = repository.beat(self._conn, self._epoch)
+            if not alive:
                 raise Fenced("a later engine writes to this database now") from None
             return batch, False
         while item is not None:
@@ -214,7 +238,7 @@ class Engine:
         balances = [balance_of(self._exchange, number) for number in touched]
         lines = write_lines(projection.transfers)
         self._ledger_hash = seal_lines(self._ledger_hash, lines)
-        with COMMIT_SECONDS.time():
+        with COMMIT_SECONDS.time(), self._watchdog.watch(COMMIT_SECONDS_MAX):
             if not self._committer.save(batch.entries, projection, balances, self._ledger_hash):
                 raise Fenced("a later engine writes to this database now")
         self.sequence, self._hash = batch.sequence, batch.hash
@@ -243,7 +267,7 @@ class Engine:
         things = len(self._exchange.orders) + len(self._exchange.accounts)
         if self.sequence - self._snapshot_sequence < max(entries_min, 2 * things):
             return
-        with SNAPSHOT_SECONDS.time():
+        with SNAPSHOT_SECONDS.time(), self._watchdog.watch(SNAPSHOT_SECONDS_MAX):
             state = write_snapshot(self._exchange)
             snapshot = Snapshot(self.sequence, self._hash, hash_snapshot(state), state)
             if not repository.save_snapshot(self._conn, self._epoch, snapshot):
@@ -253,11 +277,11 @@ class Engine:
     def _answer_questions(self, questions: list[_Question]) -> None:
         deliver([(question.answer, question.ask(self._exchange)) for question in questions])
 
-    def _halt(self, error: Exception, batch: list[Waiting | _Question]) -> None:
+    def _halt(self, error: Exception) -> None:
         """Stop for good: nobody may build on a state that the record does not hold."""
         self.failure = f"{type(error).__name__}: {error}"
         log.error("engine stopped", error=self.failure, exc_info=error)
-        deliver([(item.answer, StatusUnknown()) for item in batch])
+        deliver([(item.answer, StatusUnknown()) for item in self._batch])
         self._drain()
         self._on_failure()
 
@@ -272,14 +296,16 @@ class Engine:
                 deliver([(item.answer, StatusUnknown())])
 
 
-async def execute(engine: Engine, command: Command) -> list[Fact]:
+async def execute(engine: Engine, command: Command, valid_until_ms: int = ALWAYS_MS) -> list[Fact]:
     """Return the durable facts of a command, or raise its refusal; for asynchronous callers."""
-    return read_outcome(await engine.submit_from_loop(command))
+    return read_outcome(await engine.submit_from_loop(command, valid_until_ms))
 
 
-def execute_and_wait(engine: Engine, command: Command) -> list[Fact]:
+def execute_and_wait(
+    engine: Engine, command: Command, valid_until_ms: int = ALWAYS_MS
+) -> list[Fact]:
     """Return the durable facts of a command, or raise its refusal; for threads."""
-    return read_outcome(engine.submit(command).result(ANSWER_SECONDS))
+    return read_outcome(engine.submit(command, valid_until_ms).result(ANSWER_SECONDS))
 
 
 def read_outcome(outcome: Outcome) -> list[Fact]:

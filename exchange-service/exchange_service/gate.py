@@ -154,7 +154,7 @@ class HotRequest:
             self._headers += limits.count(signed.account_id, hot.orders)
         prepared = hot.prepare(signed)
         self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
-        engine.submit_with(prepared.command, self._finish)
+        engine.submit_with(prepared.command, self._finish, signed.valid_until_ms)
 
     def _finish(self, outcome: Outcome) -> None:
         try:

@@ -117,6 +117,7 @@ def load_snapshot(conn: Connection) -> Replayed:
 def replay(conn: Connection, start: Replayed) -> Replayed:
     """Apply the rest of the journal, and see that its chain is whole."""
     exchange, sequence, _ = start
+    exchange.enforcing = False
     for page in repository.read_journal(conn, sequence):
         if page.broken is not None:
             raise CannotStart(f"the journal's chain of hashes breaks at entry {page.broken}")
@@ -125,6 +126,7 @@ def replay(conn: Connection, start: Replayed) -> Replayed:
             sequence += 1
             if isinstance(exchange.apply(read_command(row))[0], Rejected):
                 raise CannotStart(f"entry {sequence} was accepted once and is refused now")
+    exchange.enforcing = True
     return Replayed(exchange, sequence, repository.find_hash(conn, sequence) or GENESIS_HASH)
 
 

@@ -133,8 +133,8 @@ def run_ours(flow: list[Step]) -> tuple[float, int]:
     exchange = Exchange()
     for number in range(ACCOUNTS):
         exchange.apply(OpenAccount(0, 1_001 + number, f"t{number}", 1_000, 1_000, 10**15))
-        exchange.accounts[1_001 + number].free_rao += 10**18
-        exchange.accounts[3].free_rao -= 10**18
+        exchange.accounts[1_001 + number].free_rao += 10**16
+        exchange.accounts[3].free_rao -= 10**16
     commands = [as_command(step) for step in flow]
     refused = 0
     started = start_clock()

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from exchange_service import commands
-from exchange_service.authentication import TOO_LATE, ReplayMemory, SignedTime, sign
+from exchange_service.authentication import ReplayMemory, SignedTime, sign
 from exchange_service.client import ExchangeClient
+from exchange_service.domain.refusals import TOO_LATE
 from exchange_service.errors import BinanceRefusal
 from exchange_service.funds.commands import await_faucet
 

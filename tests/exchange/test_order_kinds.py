@@ -89,9 +89,9 @@ def test_one_cancels_the_other(traders: Any) -> None:
 
 def test_a_pair_is_cancelled_as_one(traders: Any) -> None:
     ann, _ = traders
-    pair = send(ann, "POST", "orderList/oco", **PAIR)
+    pair = send(ann, "POST", "orderList/oco", **PAIR, listClientOrderId="mine")
     gone = send(ann, "DELETE", "orderList", orderListId=pair["orderListId"])
-    assert gone["listOrderStatus"] == "ALL_DONE"
+    assert (gone["listOrderStatus"], gone["listClientOrderId"]) == ("ALL_DONE", "mine")
     assert [report["status"] for report in gone["orderReports"]] == ["CANCELED"] * 2
     pair = send(ann, "POST", "orderList/oco", **PAIR)
     leg = pair["orders"][1]["orderId"]
@@ -148,16 +148,61 @@ def test_cancel_and_replace(traders: Any) -> None:
     assert len(ann.open_orders()) == 2
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_replacing_the_lower_leg_of_a_pair_answers_with_that_leg(
+    traders: Any, by_name: bool
+) -> None:
+    ann, _ = traders
+    pair = send(ann, "POST", "orderList/oco", **PAIR, belowClientOrderId="lower")
+    below = pair["orders"][1]["orderId"]
+    named = {"cancelOrigClientOrderId": "lower"} if by_name else {"cancelOrderId": below}
+    new = {"side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "price": "0.0061"}
+    replace = {"cancelReplaceMode": "STOP_ON_FAILURE", **named, **new, "quantity": "1"}
+    done = send(ann, "POST", "order/cancelReplace", **replace)
+    assert done["cancelResponse"]["orderId"] == below
+    assert done["newOrderResult"] == "SUCCESS"
+
+
+def test_cancelling_all_answers_a_pair_as_one(traders: Any) -> None:
+    ann, _ = traders
+    first = ann.limit_order("SELL", "0.007", "1")["orderId"]
+    pair = send(ann, "POST", "orderList/oco", **PAIR, listClientOrderId="pair")
+    last = ann.limit_order("SELL", "0.007", "1")["orderId"]
+    one, both, other = ann.cancel_all()
+    assert (one["orderId"], other["orderId"]) == (first, last)
+    assert (both["contingencyType"], both["listClientOrderId"]) == ("OCO", "pair")
+    assert both["orders"] == pair["orders"]
+    assert [report["status"] for report in both["orderReports"]] == ["CANCELED"] * 2
+
+
+def test_a_leg_that_outlived_its_pair_is_answered_alone(traders: Any) -> None:
+    ann, bob = traders
+    below = send(ann, "POST", "orderList/oco", **PAIR)["orders"][1]["orderId"]
+    bob.limit_order("BUY", "0.0045", "1")
+    ann.limit_order("SELL", "0.0045", "1")
+    send(ann, "POST", "orderList/oco", **{**PAIR, "belowStopPrice": "0.0043"})
+    alone, both = ann.cancel_all()
+    assert alone["orderId"] == below
+    assert len(both["orderReports"]) == 2
+
+
 def test_an_amendment_keeps_the_order(traders: Any) -> None:
     ann, _ = traders
     order = ann.limit_order("SELL", "0.006", "5", newClientOrderId="big")
-    amended = send(ann, "PUT", "order/amend/keepPriority", orderId=order["orderId"], newQty="3")[
-        "amendedOrder"
+    named = {"orderId": order["orderId"]}
+    answers = [
+        send(ann, "PUT", "order/amend/keepPriority", **named, newQty=quantity, **names)
+        for quantity, names in (("4", {"newClientOrderId": "big"}), ("3", {}))
     ]
+    assert answers[0]["amendedOrder"]["clientOrderId"] == "big"
+    amended = answers[1]["amendedOrder"]
     assert (amended["orderId"], amended["qty"]) == (order["orderId"], "3.000000000")
     assert amended["origClientOrderId"] == "big" != amended["clientOrderId"]
-    (line,) = send(ann, "GET", "order/amendments", orderId=order["orderId"])
-    assert (line["origQty"], line["newQty"]) == ("5.000000000", "3.000000000")
+    lines = send(ann, "GET", "order/amendments", **named)
+    assert [one["executionId"] for one in lines] == [one["executionId"] for one in answers]
+    since = {"fromExecutionId": answers[1]["executionId"]}
+    assert send(ann, "GET", "order/amendments", **named, **since) == lines[1:]
+    assert (lines[0]["origQty"], lines[1]["newQty"]) == ("5.000000000", "3.000000000")
     with pytest.raises(ExchangeRefusal, match="-2038"):
         send(ann, "PUT", "order/amend/keepPriority", orderId=order["orderId"], newQty="4")
 
@@ -178,6 +223,8 @@ def test_the_dead_mans_switch(traders: Any) -> None:
     ann.limit_order("SELL", "0.006", "1")
     answer = send(ann, "POST", "countdownCancelAll", countdownTime=300)
     assert answer["triggerTime"] > 0
+    with pytest.raises(ExchangeRefusal, match="'countdownTime' is not valid"):
+        send(ann, "POST", "countdownCancelAll", countdownTime=10**9)
     wait_until(lambda: ann.open_orders() == [])
 
 
@@ -190,3 +237,53 @@ def test_cancel_restrictions(traders: Any) -> None:
     with pytest.raises(ExchangeRefusal, match="-1145"):
         ann.cancel(orderId=order, cancelRestrictions="NEVER")
     ann.cancel(orderId=order, cancelRestrictions="ONLY_PARTIALLY_FILLED")
+
+
+def test_what_an_account_may_have_is_told(box: Any) -> None:
+    info = box.public.exchange_info()
+    filters = {one["filterType"]: one for one in info["symbols"][0]["filters"]}
+    assert filters["MAX_NUM_ORDER_AMENDS"]["maxNumOrderAmends"] == 10
+    assert filters["MAX_NUM_ICEBERG_ORDERS"]["maxNumIcebergOrders"] == 20
+    assert filters["MAX_POSITION"]["maxPosition"] == "21000000.000000000"
+    assert {one["filterType"]: list(one.values())[1] for one in info["exchangeFilters"]} == {
+        "EXCHANGE_MAX_NUM_ORDERS": 200,
+        "EXCHANGE_MAX_NUM_ALGO_ORDERS": 20,
+        "EXCHANGE_MAX_NUM_ICEBERG_ORDERS": 20,
+        "EXCHANGE_MAX_NUM_ORDER_LISTS": 20,
+    }
+
+
+def test_a_page_from_a_time_on_is_the_first(traders: Any) -> None:
+    """So that who pages forwards by time, as ccxt does, misses nothing."""
+    ann, bob = traders
+    numbers = [ann.limit_order("SELL", "0.005", "1")["orderId"] for _ in range(3)]
+    bob.limit_order("BUY", "0.005", "3")
+    orders, trades = ann.all_orders(), ann.my_trades()
+    since = {"startTime": orders[-3]["time"] - 1, "limit": 2}
+    first = [one for one in orders if one["time"] >= since["startTime"]][:2]
+    assert ann.all_orders(**since) == first
+    assert ann.all_orders(limit=2) == orders[-2:]
+    assert [one["orderId"] for one in orders[-3:]] == numbers
+    assert ann.my_trades(startTime=1, limit=2) == trades[:2]
+    assert ann.my_trades(limit=2) == trades[-2:]
+    pairs = [send(ann, "POST", "orderList/oco", **PAIR)["orderListId"] for _ in range(2)]
+    listed = ann._signed("GET", "/api/v3/allOrderList", startTime=1, limit=1)
+    assert [one["orderListId"] for one in listed] == pairs[:1]
+
+
+def test_a_journal_from_before_a_limit_is_replayed(start_box: Any) -> None:
+    def amend(trader: Any, quantity: int) -> Any:
+        path = "order/amend/keepPriority"
+        return send(trader, "PUT", path, orderId=1, newQty=quantity)["amendedOrder"]
+
+    with start_box() as box:
+        ann = box.trader("ann", tao=100)
+        box.engine.ask(lambda exchange: setattr(exchange, "enforcing", False)).result(10)
+        ann.limit_order("SELL", "0.006", "50")
+        for quantity in range(49, 30, -1):
+            amend(ann, quantity)
+    with start_box() as box:
+        ann._http = box.http
+        assert ann.open_orders()[0]["origQty"] == "31.000000000"
+        with pytest.raises(ExchangeRefusal, match="-2038: Filter failure: MAX_NUM_ORDER_AMENDS"):
+            amend(ann, 30)

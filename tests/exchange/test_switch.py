@@ -112,3 +112,68 @@ def test_the_command_reads_the_token_from_its_file(
     closed = run(app, ["market", "CANCEL_ONLY", "--token-file", str(tmp_path / "token"), "--json"])
     assert json.loads(closed.stdout)["status"] == "CANCEL_ONLY"
     assert run(app, ["market"]).stdout.strip() == "CANCEL_ONLY"
+
+
+def test_the_operator_sets_what_an_account_pays(box: Any) -> None:
+    ann, ben = box.trader("ann", tao=10), box.trader("ben")
+    path = "/exchange/v1/accounts/ann/fee-rates"
+    ann.limit_order("SELL", "0.005", "1")
+    rates = box.public.set_fee_rates("ann", 250, 500, TOKEN)
+    assert box.public.fee_rates("ann", TOKEN) == rates
+    assert (rates.name, rates.maker_ppm, rates.taker_ppm) == ("ann", 250, 500)
+    own = ann._signed("GET", "/api/v3/account/commission", symbol="TAOBTC")["standardCommission"]
+    assert (own["maker"], own["taker"]) == ("0.00025000", "0.00050000")
+    ann.limit_order("SELL", "0.005", "1")
+    ben.limit_order("BUY", "0.005", "2")
+    # The order that was in the book before pays what it would have paid.
+    assert [trade["commission"] for trade in ann.my_trades()] == ["0.00000500", "0.00000125"]
+    for headers in ({}, {"Authorization": f"Bearer {TOKEN}!"}):
+        change = {"maker_ppm": 0, "taker_ppm": 0}
+        assert box.http.put(path, json=change, headers=headers).status_code == 401
+        assert box.http.get(path, headers=headers).status_code == 401
+    assert box.public.fee_rates("ann", TOKEN) == rates
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "status"),
+    [
+        ("nobody", {"maker_ppm": 1, "taker_ppm": 1}, 404),
+        ("ann", {"maker_ppm": -1, "taker_ppm": 1}, 422),
+        ("ann", {"maker_ppm": 1, "taker_ppm": 1_000_001}, 422),
+        ("ann", {"maker_ppm": "0.1", "taker_ppm": 1}, 422),
+        ("ann", {"maker_ppm": 1}, 422),
+    ],
+)
+def test_fee_rates_that_are_none(box: Any, name: str, change: dict[str, Any], status: int) -> None:
+    box.trader("ann")
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    path = f"/exchange/v1/accounts/{name}/fee-rates"
+    assert box.http.put(path, json=change, headers=headers).status_code == status
+
+
+def test_fee_rates_outlive_a_restart(exchange_settings: ExchangeSettings) -> None:
+    with running_box(exchange_settings) as box:
+        box.trader("ann")
+        rates = box.public.set_fee_rates("ann", 1, 2, TOKEN)
+    with running_box(exchange_settings) as box:
+        assert box.public.fee_rates("ann", TOKEN) == rates
+        account = box.engine.ask(lambda exchange: exchange.accounts[1001]).result(10)
+        assert (account.maker_ppm, account.taker_ppm) == (1, 2)
+
+
+def test_the_command_shows_and_sets_fees(
+    box: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.trader("ann")
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    monkeypatch.setattr(switch_commands, "ExchangeClient", lambda url: box.public)
+    monkeypatch.setattr(box.public, "close", lambda: None)
+    asked = ["fees", "ann", "--token-file", str(tmp_path / "token")]
+
+    def run(*more: str) -> str:
+        return CliRunner().invoke(commands.exchange_app, [*asked, *more]).stdout
+
+    assert run() == "ann: maker 1000 ppm, taker 1000 ppm\n"
+    changed = json.loads(run("--maker-ppm", "500", "--json"))
+    assert changed == {"name": "ann", "maker_ppm": 500, "taker_ppm": 1000}
+    assert run("--taker-ppm", "0") == "ann: maker 500 ppm, taker 0 ppm\n"

@@ -47,6 +47,8 @@ class Account:
     open_orders_max: int = OPEN_ORDERS_MAX
     waiting: int = 0
     """How many of its open orders wait for a trigger."""
+    bid_rao: int = 0
+    """What its open orders to buy are for, each in full, also where it is partly executed."""
     pairs: int = 0
     """How many of its order lists are open."""
     withdrawal_names: set[str] = field(default_factory=set)

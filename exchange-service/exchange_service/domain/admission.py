@@ -11,7 +11,9 @@ from exchange_service.domain.refusals import (
     ICEBERG_PARTS,
     LOT_SIZE,
     MAX_NUM_ALGO_ORDERS,
+    MAX_NUM_ICEBERG_ORDERS,
     MAX_NUM_ORDERS,
+    MAX_POSITION,
     NOTIONAL,
     PERCENT_PRICE_BY_SIDE,
     PRICE_FILTER,
@@ -24,9 +26,11 @@ from exchange_service.domain.symbol import (
     ASK_MULTIPLIER_UP,
     BID_DIVISOR_DOWN,
     BID_MULTIPLIER_UP,
+    ICEBERG_ORDERS_MAX,
     ICEBERG_PARTS_MAX,
     NOTIONAL_SAT_MAX,
     NOTIONAL_SAT_MIN,
+    POSITION_RAO_MAX,
     PRICE_SAT_MAX,
     PRICE_SAT_MIN,
     QUANTITY_RAO_MAX,
@@ -69,7 +73,11 @@ def check_terms(terms: PlaceOrder, last_price_sat: int) -> Reason | None:
         return None if NOTIONAL_SAT_MIN <= terms.quote_sat <= NOTIONAL_SAT_MAX else NOTIONAL
     if not QUANTITY_RAO_MIN <= quantity_rao <= QUANTITY_RAO_MAX or quantity_rao % STEP_RAO:
         return LOT_SIZE
-    price_sat = price_sat or terms.stop_price_sat or last_price_sat
+    return check_notional(price_sat or terms.stop_price_sat or last_price_sat, quantity_rao)
+
+
+def check_notional(price_sat: int, quantity_rao: int) -> Reason | None:
+    """Return the filter that price × quantity breaks, or None; there may be no price (0)."""
     notional_sat = price_sat * quantity_rao // RAO_PER_TAO
     if price_sat and not NOTIONAL_SAT_MIN <= notional_sat <= NOTIONAL_SAT_MAX:
         return NOTIONAL
@@ -133,3 +141,22 @@ def check_account(account: Account, terms: PlaceOrder, last_price_sat: int) -> R
         if is_reached(terms, last_price_sat):
             return WOULD_TRIGGER
     return None
+
+
+def check_limits(account: Account, terms: PlaceOrder) -> Reason | None:
+    """Return which limit that a replay does not ask the order goes over, or None.
+
+    A position is what the account has, and what it bids for. The filters of the whole exchange
+    (EXCHANGE_MAX_NUM_ORDERS and its kin) are those of its one market, which are asked first.
+    """
+    if terms.side is BUY:
+        held_rao = account.free_rao + account.locked_rao + account.bid_rao
+        if held_rao + terms.quantity_rao > POSITION_RAO_MAX:
+            return MAX_POSITION
+    if terms.iceberg_rao and count_icebergs(account) >= ICEBERG_ORDERS_MAX:
+        return MAX_NUM_ICEBERG_ORDERS
+    return None
+
+
+def count_icebergs(account: Account) -> int:
+    return len([order for order in account.orders.values() if order.terms.iceberg_rao])

@@ -21,6 +21,7 @@ class Order:
     __slots__ = (
         "account",
         "after",
+        "amends",
         "before",
         "buying",
         "charged_sat",
@@ -60,7 +61,8 @@ class Order:
         self.leaves_rao = quantity_rao
         """Neither executed nor prevented yet."""
         self.unpaid_rao = 0
-        """Held back from its leaves while it is matched, for its account cannot pay for it."""
+        """Held back from its leaves while it is matched: its account cannot pay for it, or the book
+        has not got what its quote would buy."""
         self.prevented_rao = 0
         self.executed_sat = 0
         self.maker_ppm = account.maker_ppm
@@ -71,6 +73,8 @@ class Order:
         """The fee paid so far."""
         self.reserved = 0
         """What its account has locked for it: satoshi for a buy, rao for a sale."""
+        self.amends = 0
+        """How often it was amended."""
         self.pair: Pair | None = None
         self.shown_rao = 0
         """What of its leaves the book shows: all, or the current slice of an iceberg."""

@@ -181,7 +181,7 @@ class AmendOrder(NamedTuple):
     """The new total quantity: more than is executed or prevented, less than it was."""
     client_order_id: str = ""
     new_client_order_id: str = ""
-    """What the order is called from now on; empty: as before."""
+    """What the order is called from now on; empty, or its name: as before."""
 
 
 class SetDeadline(NamedTuple):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from exchange_service.domain.admission import check_notional
 from exchange_service.domain.book import Order, slice_of
 from exchange_service.domain.commands import (
     AmendOrder,
@@ -29,12 +30,14 @@ from exchange_service.domain.matching import dissolve_pair
 from exchange_service.domain.pairs import find_pair
 from exchange_service.domain.placing import place_order
 from exchange_service.domain.refusals import (
+    AMEND_LARGER,
     AMEND_NOT_SMALLER,
     AMEND_OF_A_LEG,
     CANCEL_REPLACE_FAILED,
     DEADLINE_TOO_FAR,
     DUPLICATE_ORDER,
     LOT_SIZE,
+    MAX_NUM_ORDER_AMENDS,
     NOTHING_DUE,
     RESTRICTED,
     UNKNOWN_ACCOUNT,
@@ -42,7 +45,7 @@ from exchange_service.domain.refusals import (
     Reason,
 )
 from exchange_service.domain.state import State
-from exchange_service.domain.symbol import DEADLINE_MS_MAX, STEP_RAO
+from exchange_service.domain.symbol import DEADLINE_MS_MAX, ORDER_AMENDS_MAX, STEP_RAO
 
 UNRESTRICTED: Final = Restriction.NONE
 
@@ -94,12 +97,15 @@ def replace_order(state: State, command: ReplaceOrder) -> list[Fact]:
 
 def amend_order(state: State, command: AmendOrder) -> list[Fact]:
     order = _find_open(state, command.account_id, command.order_id, command.client_order_id)
-    if (reason := _check_amend(order, command)) is not None:
+    if (reason := _check_amend(state, order, command)) is not None:
         return [Rejected(reason)]
     assert order is not None
     previous_rao, previous_name = order.quantity_rao, order.terms.client_order_id
     order.leaves_rao -= previous_rao - command.quantity_rao
     order.quantity_rao = command.quantity_rao
+    order.amends += 1
+    if order.buying:
+        order.account.bid_rao -= previous_rao - command.quantity_rao
     _show_less(state, order)
     before = order.reserved
     state.lock(order, order.calculate_reserve())
@@ -172,7 +178,7 @@ def _check_cancel(order: Order | None, restriction: Restriction) -> Reason | Non
     return None if wanted_new is (order.executed_rao == 0) else RESTRICTED
 
 
-def _check_amend(order: Order | None, command: AmendOrder) -> Reason | None:
+def _check_amend(state: State, order: Order | None, command: AmendOrder) -> Reason | None:
     if order is None:
         return UNKNOWN_ORDER
     if order.pair is not None:
@@ -180,11 +186,23 @@ def _check_amend(order: Order | None, command: AmendOrder) -> Reason | None:
     if command.quantity_rao % STEP_RAO:
         return LOT_SIZE
     gone_rao = order.quantity_rao - order.leaves_rao
+    if command.quantity_rao > order.quantity_rao:
+        return AMEND_LARGER
     if not gone_rao < command.quantity_rao < order.quantity_rao:
         return AMEND_NOT_SMALLER
-    if command.new_client_order_id in order.account.orders:
+    if order.account.orders.get(command.new_client_order_id, order) is not order:
         return DUPLICATE_ORDER
-    return None
+    return _check_amended(order, command.quantity_rao) if state.enforcing else None
+
+
+def _check_amended(order: Order, quantity_rao: int) -> Reason | None:
+    """Return which limit that a replay does not ask the smaller order breaks, or None.
+
+    Its price is what it was, and is not held against a price that has moved since.
+    """
+    if order.amends >= ORDER_AMENDS_MAX:
+        return MAX_NUM_ORDER_AMENDS
+    return check_notional(order.price_sat or order.terms.stop_price_sat, quantity_rao)
 
 
 def _show_less(state: State, order: Order) -> None:
@@ -200,11 +218,12 @@ def _show_less(state: State, order: Order) -> None:
 
 def _cancel(state: State, order: Order, time_ms: int, cancel_id: str = "") -> list[Fact]:
     """End an order, and with a leg of a pair the other leg."""
-    other = dissolve_pair(state, order)
-    if other is None:
+    pair = order.pair
+    if pair is None:
         return [_end(state, order, time_ms, cancel_id)]
-    legs = sorted((order, other), key=lambda leg: leg.terms.order_id)
-    done = PairDone(time_ms, order.terms.list_id, order.terms.account_id)
+    dissolve_pair(state, pair)
+    legs = sorted((order, pair.other(order)), key=lambda leg: leg.terms.order_id)
+    done = PairDone(time_ms, pair.list_id, order.terms.account_id, pair.client_list_id)
     return [*(_end(state, leg, time_ms, cancel_id) for leg in legs), done]
 
 

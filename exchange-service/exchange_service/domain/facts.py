@@ -311,6 +311,7 @@ class PairDone(NamedTuple):
     time_ms: int
     list_id: int
     account_id: int
+    client_list_id: str
 
 
 class DeadlineSet(NamedTuple):

@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import orjson
 
-from exchange_service.domain.commands import Command, PlaceOrder
+from exchange_service.domain.commands import CancelOrder, Command, PlaceOrder, ReplaceOrder
+from exchange_service.domain.facts import Fact, Half, ReplaceRefused
 
 GENESIS_HASH: Final = b"\0" * 32
 ORDERS_INSIDE: Final = {"ReplaceOrder": ("order",), "PlaceOrderPair": ("above", "below")}
@@ -25,6 +26,26 @@ Reader = Callable[[Any], Any]
 def encode_command(command: Command) -> bytes:
     """Return the command as JSON."""
     return orjson.dumps((type(command).__name__, *command), default=_write_order)
+
+
+def settle_command(command: Command, facts: list[Fact]) -> Command:
+    """Return what the journal keeps of a command that did what these facts say.
+
+    A replacement whose order was refused is the cancellation that was left of it: a replay does
+    not ask every limit (`State.enforcing`), and must not place what was not placed.
+    """
+    if isinstance(command, ReplaceOrder):
+        last = facts[-1]
+        if isinstance(last, ReplaceRefused) and last.half is Half.ORDER:
+            return CancelOrder(
+                command.time_ms,
+                command.account_id,
+                command.order_id,
+                command.client_order_id,
+                command.restriction,
+                command.cancel_id,
+            )
+    return command
 
 
 def decode_command(payload: bytes) -> Command:

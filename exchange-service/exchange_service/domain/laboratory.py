@@ -30,8 +30,11 @@ from exchange_service.domain.facts import (
     Rejected,
     Traded,
 )
+from exchange_service.domain.refusals import DUPLICATE_ORDER, UNKNOWN_ORDER
 
 RICH: Final = 10**30
+DUPLICATE: Final = Rejected(DUPLICATE_ORDER)
+UNKNOWN: Final = Rejected(UNKNOWN_ORDER)
 ANY_PRICE: Final = frozenset({Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT})
 
 
@@ -44,9 +47,10 @@ class Laboratory:
 
     def __init__(self, self_trade: SelfTrade = SelfTrade.EXPIRE_MAKER) -> None:
         self._exchange = Exchange()
+        self._exchange.enforcing = False
         self._owners: dict[str, int] = {}
         self._names: dict[int, Any] = {}
-        """The caller's own id of each order."""
+        """The caller's own id of each order that was accepted."""
         self._numbers: dict[Any, int] = {}
         self._self_trade = self_trade
 
@@ -56,17 +60,22 @@ class Laboratory:
             command = self._read(line)
         except (KeyError, TypeError, ValueError) as error:
             raise MalformedCommand(f"{type(error).__name__}: {error}") from None
-        if command is None:
-            return [{"report": "rejected", "id": line["id"], "reason": "Unknown order sent."}]
-        return [self._write(fact, line["id"]) for fact in self._exchange.apply(command)]
+        if isinstance(command, Rejected):
+            return [self._write(command, line["id"])]
+        facts = self._exchange.apply(command)
+        if isinstance(command, PlaceOrder) and not isinstance(facts[0], Rejected):
+            # Only now: a name stays with the order that has it if another may not take it.
+            self._names[command.order_id] = line["id"]
+            self._numbers[line["id"]] = command.order_id
+        return [self._write(fact, line["id"]) for fact in facts]
 
-    def _read(self, line: dict[str, Any]) -> Command | None:
+    def _read(self, line: dict[str, Any]) -> Command | Rejected:
         operation, name = line["op"], line["id"]
-        if operation == "new":
-            return self._read_order(line)
         number = self._numbers.get(name)
+        if operation == "new":
+            return self._read_order(line) if number not in self._exchange.orders else DUPLICATE
         if number is None:
-            return None
+            return UNKNOWN
         order = self._exchange.orders.get(number)
         owner = order.terms.account_id if order else 0
         if operation == "cancel":
@@ -76,9 +85,9 @@ class Laboratory:
         raise ValueError(f"op is new, cancel or amend, not {operation!r}")
 
     def _read_order(self, line: dict[str, Any]) -> PlaceOrder:
-        number = len(self._names) + 1
+        number = self._exchange.last_order_id + 1
         kind = Kind(line.get("type") or "LIMIT")
-        order = PlaceOrder(
+        return PlaceOrder(
             time_ms=0,
             order_id=number,
             account_id=self._open(str(line.get("owner", "somebody"))),
@@ -94,9 +103,6 @@ class Laboratory:
             stop_price_sat=_whole(line.get("stop_price_sat") or 0),
             iceberg_rao=_whole(line.get("iceberg_rao") or 0),
         )
-        self._names[number] = line["id"]
-        self._numbers[line["id"]] = number
-        return order
 
     def _open(self, owner: str) -> int:
         if owner not in self._owners:

@@ -5,7 +5,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from exchange_service.domain.accounts import FEES
-from exchange_service.domain.book import BookSide, Level, Order
+from exchange_service.domain.book import BookSide, Level, Order, Pair
 from exchange_service.domain.commands import SelfTrade, TimeInForce
 from exchange_service.domain.facts import (
     Expiry,
@@ -57,6 +57,7 @@ class Walk:
         "left_sat",
         "mode",
         "prevented_rao",
+        "price_sat",
         "quantity_rao",
     )
 
@@ -72,6 +73,8 @@ class Walk:
         """Traded, at the makers' prices."""
         self.prevented_rao = 0
         """Not traded, for it met orders of its own account (DECREMENT)."""
+        self.price_sat = 0
+        """That of the last level it came to."""
 
     def pass_level(self, level: Level) -> bool:
         """Meet a level's orders as a taker does; return whether the walk goes on.
@@ -80,6 +83,7 @@ class Walk:
         are met whole, for they are prevented, and not traded slice by slice.
         """
         hidden_rao = 0
+        self.price_sat = level.price_sat
         maker = level.first
         while maker is not None:
             if maker.account is self.account and self.mode is not NONE:
@@ -109,6 +113,10 @@ class Walk:
         self.prevented_rao += take_rao
         self.left_sat -= price_sat * take_rao // RAO_PER_TAO
         return take_rao > 0
+
+    def count_missing(self) -> int:
+        """Return how much more the quote would have bought where the walk ended."""
+        return self._count_left(self.price_sat)
 
     def _count_left(self, price_sat: int) -> int:
         """Return how much more the order would take at a price."""
@@ -283,23 +291,21 @@ def _shrink_maker(state: State, maker: Order, maker_rao: int) -> int:
 
 def end_pair(state: State, leg: Order, time_ms: int, facts: list[Fact]) -> None:
     """One leg of a pair trades, is triggered or ends: the other leg expires."""
-    other = dissolve_pair(state, leg)
-    if other is not None:
-        state.close(other)
-        facts.append(expire(state, other, Expiry.OTHER_LEG, time_ms))
-        facts.append(PairDone(time_ms, other.terms.list_id, other.terms.account_id))
-
-
-def dissolve_pair(state: State, leg: Order) -> Order | None:
-    """Let a leg be an order like any other; return the leg that must end now."""
     pair = leg.pair
     if pair is None:
-        return None
+        return
+    dissolve_pair(state, pair)
     other = pair.other(leg)
-    leg.pair = other.pair = None
-    leg.account.pairs -= 1
+    state.close(other)
+    facts.append(expire(state, other, Expiry.OTHER_LEG, time_ms))
+    facts.append(PairDone(time_ms, pair.list_id, other.terms.account_id, pair.client_list_id))
+
+
+def dissolve_pair(state: State, pair: Pair) -> None:
+    """Let the legs be orders like any others."""
+    pair.above.pair = pair.below.pair = None
+    pair.above.account.pairs -= 1
     del state.pairs[pair.list_id]
-    return other
 
 
 def expire(state: State, order: Order, expiry: Expiry, time_ms: int) -> OrderExpired:

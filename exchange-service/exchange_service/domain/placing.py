@@ -6,6 +6,7 @@ from exchange_service.domain.admission import (
     LIMIT_MAKER,
     MARKET,
     check_account,
+    check_limits,
     check_terms,
     find_collar,
 )
@@ -45,6 +46,8 @@ def place_order(state: State, terms: PlaceOrder) -> list[Fact]:
         return [Rejected(UNKNOWN_ACCOUNT)]
     last_price_sat = state.last_price_sat
     reason = check_terms(terms, last_price_sat) or check_account(account, terms, last_price_sat)
+    if reason is None and state.enforcing:
+        reason = check_limits(account, terms)
     if reason is not None:
         return [Rejected(reason)]
     if terms.kind is MARKET:
@@ -81,12 +84,15 @@ def _place_at_any_price(state: State, account: Account, terms: PlaceOrder) -> li
         if order.buying:
             budget_sat = _without_fee(budget_sat, order.taker_ppm)
         fillable = calculate_fillable(opposite, order, limit_sat, None, budget_sat)
-        order.quantity_rao = order.leaves_rao = fillable.filled_rao + fillable.prevented_rao
-        if not order.quantity_rao:
+        order.leaves_rao = fillable.filled_rao + fillable.prevented_rao
+        if not order.leaves_rao:
             return [Rejected(NO_LIQUIDITY)]
+        # What the book has not got for the rest of the quote: ordered all the same, to expire.
+        order.unpaid_rao = fillable.count_missing()
+        order.quantity_rao = order.leaves_rao + order.unpaid_rao
     else:
         fillable = calculate_fillable(opposite, order, limit_sat, order.quantity_rao)
-    cost = order.quantity_rao
+    cost = order.leaves_rao
     if order.buying:
         cost = _with_fee(fillable.filled_sat, order.taker_ppm)
     if free_of(account, order.buying) < cost:
@@ -94,7 +100,7 @@ def _place_at_any_price(state: State, account: Account, terms: PlaceOrder) -> li
 
     state.last_order_id = terms.order_id
     facts: list[Fact] = [OrderAccepted(terms, order.quantity_rao, 0)]
-    _enter(state, order, limit_sat, terms.time_ms, facts)
+    _match_paid(state, order, limit_sat, terms.time_ms, facts, TIME_IN_FORCE)
     run_triggers(state, terms.time_ms, last_price_sat, facts)
     return facts
 
@@ -218,11 +224,18 @@ def _enter_at_any_price(
             fillable = calculate_fillable(state.book.asks, order, limit_sat, None, budget_sat)
             paid_rao = fillable.filled_rao + fillable.prevented_rao
             order.unpaid_rao, order.leaves_rao = order.leaves_rao - paid_rao, paid_rao
+    _match_paid(state, order, limit_sat, time_ms, facts, Expiry.NO_FUNDS)
+
+
+def _match_paid(
+    state: State, order: Order, limit_sat: int, time_ms: int, facts: list[Fact], otherwise: Expiry
+) -> None:
+    """Match what is paid for; the rest expires: what was held back, by the reason given."""
     expiry = match(state, order, limit_sat, time_ms, facts)
     if order.unpaid_rao:
         order.leaves_rao += order.unpaid_rao
         order.unpaid_rao = 0
-        expiry = expiry or Expiry.NO_FUNDS
+        expiry = expiry or otherwise
     if order.leaves_rao or expiry is not None:
         facts.append(expire(state, order, expiry or TIME_IN_FORCE, time_ms))
 

@@ -15,6 +15,7 @@ def filter_failure(name: str) -> Reason:
     return Reason(-1013, f"Filter failure: {name}")
 
 
+TOO_LATE: Final = Reason(-1021, "Timestamp for this request is outside of the recvWindow.")
 PRICE_FILTER: Final = filter_failure("PRICE_FILTER")
 LOT_SIZE: Final = filter_failure("LOT_SIZE")
 NOTIONAL: Final = filter_failure("NOTIONAL")
@@ -23,6 +24,8 @@ ICEBERG_PARTS: Final = filter_failure("ICEBERG_PARTS")
 MAX_NUM_ORDERS: Final = filter_failure("MAX_NUM_ORDERS")
 MAX_NUM_ALGO_ORDERS: Final = filter_failure("MAX_NUM_ALGO_ORDERS")
 MAX_NUM_ORDER_LISTS: Final = filter_failure("MAX_NUM_ORDER_LISTS")
+MAX_NUM_ICEBERG_ORDERS: Final = filter_failure("MAX_NUM_ICEBERG_ORDERS")
+MAX_POSITION: Final = filter_failure("MAX_POSITION")
 
 INSUFFICIENT_BALANCE: Final = Reason(
     -2010, "Account has insufficient balance for requested action."
@@ -44,10 +47,12 @@ CANCEL_REPLACE_PARTIALLY_FAILED: Final = Reason(-2021, "Order cancel-replace par
 CANCEL_REPLACE_FAILED: Final = Reason(-2022, "Order cancel-replace failed.")
 
 # An amendment may only make an order smaller: anything else is a new order at the end of the queue.
+AMEND_LARGER: Final = Reason(-2038, "Order amend (quantity increase) is not supported.")
 AMEND_NOT_SMALLER: Final = Reason(-2038, "The requested action would change no state; rejecting.")
+MAX_NUM_ORDER_AMENDS: Final = Reason(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
 AMEND_OF_A_LEG: Final = Reason(-2039, "An order of an order list cannot be amended.")
 
-DEADLINE_TOO_FAR: Final = Reason(-1130, "Data sent for parameter 'timeout' is not valid.")
+DEADLINE_TOO_FAR: Final = Reason(-1130, "Data sent for parameter 'countdownTime' is not valid.")
 INVALID_FEE: Final = Reason(-4004, "A fee rate is a whole number of millionths, 0 to 1000000.")
 NOTHING_DUE: Final = Reason(-4003, "No deadline has passed.")
 ACCOUNT_EXISTS: Final = Reason(-4001, "An account of this name or number exists already.")

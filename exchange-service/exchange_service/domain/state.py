@@ -18,6 +18,9 @@ class State:
         """Open orders by id: those in the book, and those that wait for a trigger."""
         self.pairs: dict[int, Pair] = {}
         """Open pairs by list id."""
+        self.enforcing = True
+        """Whether limits are asked that came after the first journals. A replay asks none of them:
+        what was accepted once stays accepted (decisions/0068). No part of the state."""
         self.deadlines: dict[int, int] = {}
         """By account: when its orders will be cancelled, in milliseconds."""
         self.last_price_sat = 0
@@ -28,16 +31,22 @@ class State:
 
     def open(self, order: Order) -> None:
         """Remember an order that stays."""
+        account = order.account
         self.orders[order.key] = order
-        order.account.orders[order.terms.client_order_id] = order
+        account.orders[order.terms.client_order_id] = order
+        if order.buying:
+            account.bid_rao += order.quantity_rao
 
     def close(self, order: Order) -> None:
         """Forget an order, wherever it was."""
+        account = order.account
         del self.orders[order.key]
-        del order.account.orders[order.terms.client_order_id]
+        del account.orders[order.terms.client_order_id]
+        if order.buying:
+            account.bid_rao -= order.quantity_rao
         if order.level is None:
             self.triggers.remove(order)
-            order.account.waiting -= 1
+            account.waiting -= 1
             return
         book = self.book
         (book.bids if order.buying else book.asks).remove(order)

@@ -26,6 +26,12 @@ STOP_ORDERS_MAX: Final = 20
 """Stop orders of one account that may wait at a time (filter MAX_NUM_ALGO_ORDERS)."""
 ORDER_LISTS_MAX: Final = 20
 """Open order lists of one account (filter MAX_NUM_ORDER_LISTS)."""
+ICEBERG_ORDERS_MAX: Final = 20
+"""Open icebergs of one account (filter MAX_NUM_ICEBERG_ORDERS)."""
+ORDER_AMENDS_MAX: Final = 10
+"""How often one order may be amended (filter MAX_NUM_ORDER_AMENDS)."""
+POSITION_RAO_MAX: Final = 21_000_000 * RAO_PER_TAO
+"""The TAO that one account may hold and bid for (filter MAX_POSITION): all that there will be."""
 ICEBERG_PARTS_MAX: Final = 100
 """In how many slices an iceberg may show itself (filter ICEBERG_PARTS)."""
 DEADLINE_MS_MAX: Final = 24 * 60 * 60 * 1_000

@@ -10,11 +10,14 @@ from exchange_service.domain.symbol import (
     BASE,
     BID_DIVISOR_DOWN,
     BID_MULTIPLIER_UP,
+    ICEBERG_ORDERS_MAX,
     ICEBERG_PARTS_MAX,
     NOTIONAL_SAT_MAX,
     NOTIONAL_SAT_MIN,
     OPEN_ORDERS_MAX,
+    ORDER_AMENDS_MAX,
     ORDER_LISTS_MAX,
+    POSITION_RAO_MAX,
     PRICE_SAT_MAX,
     PRICE_SAT_MIN,
     QUANTITY_RAO_MAX,
@@ -39,7 +42,7 @@ def write_exchange_info(
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": rate_limits,
-        "exchangeFilters": [],
+        "exchangeFilters": write_exchange_filters(),
         "symbols": [write_symbol(status)],
     }
 
@@ -114,7 +117,24 @@ def write_filters() -> list[dict[str, Any]]:
         {"filterType": "ICEBERG_PARTS", "limit": ICEBERG_PARTS_MAX},
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": OPEN_ORDERS_MAX},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": STOP_ORDERS_MAX},
+        {"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": ICEBERG_ORDERS_MAX},
         {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": ORDER_LISTS_MAX},
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": ORDER_AMENDS_MAX},
+        {"filterType": "MAX_POSITION", "maxPosition": tao(POSITION_RAO_MAX)},
+    ]
+
+
+def write_exchange_filters() -> list[dict[str, Any]]:
+    """Return the limits of the whole exchange: with one market they are that market's."""
+    kinds = (
+        ("ORDERS", "Orders", OPEN_ORDERS_MAX),
+        ("ALGO_ORDERS", "AlgoOrders", STOP_ORDERS_MAX),
+        ("ICEBERG_ORDERS", "IcebergOrders", ICEBERG_ORDERS_MAX),
+        ("ORDER_LISTS", "OrderLists", ORDER_LISTS_MAX),
+    )
+    return [
+        {"filterType": f"EXCHANGE_MAX_NUM_{name}", f"maxNum{field}": limit}
+        for name, field, limit in kinds
     ]
 
 

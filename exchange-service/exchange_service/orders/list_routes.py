@@ -1,17 +1,15 @@
 """Pairs of orders (OCO), cancel-replace, and the dead man's switch."""
 
-import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter
 
-from exchange_service.domain.commands import CancelOrderPair, SetDeadline
+from exchange_service.domain.commands import CancelOrderPair, ReplaceOrder, SetDeadline
 from exchange_service.domain.facts import (
     DeadlineSet,
     Fact,
     Half,
     OrderAccepted,
-    PairDone,
     Rejected,
     ReplaceRefused,
 )
@@ -24,12 +22,11 @@ from exchange_service.domain.symbol import SYMBOL
 from exchange_service.engine import execute
 from exchange_service.errors import BinanceRefusal
 from exchange_service.orders import repository
-from exchange_service.orders.preparing import read_response_kind
+from exchange_service.orders.preparing import read_response_kind, write_named
 from exchange_service.orders.reading import read_pair, read_replacement
 from exchange_service.orders.routes import read_day
 from exchange_service.orders.schemas import (
     ResponseKind,
-    write_cancelled_all,
     write_cancelled_pair,
     write_new_order,
     write_new_pair,
@@ -71,8 +68,8 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     parameters = signed.parameters
     command = read_replacement(signed.account_id, parameters)
     kind = read_response_kind(command.order, parameters)
-    facts = await asyncio.wrap_future(engine.submit(command))
-    data = write_replacement(facts, kind)
+    facts = await engine.submit_from_loop(command, signed.valid_until_ms)
+    data = write_replacement(command, facts, kind)
     results = {data["cancelResult"], data["newOrderResult"]}
     if results == {"SUCCESS"}:
         return data
@@ -81,7 +78,9 @@ async def replace_order(signed: Ordering, engine: RunningEngine) -> dict[str, An
     raise ReplaceFailed(CANCEL_REPLACE_FAILED, 400, data)
 
 
-def write_replacement(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
+def write_replacement(
+    command: ReplaceOrder, facts: list[Fact], kind: ResponseKind
+) -> dict[str, Any]:
     """Return how each half of a cancel-replace went."""
     refused = {fact.half: fact.reason for fact in facts if isinstance(fact, ReplaceRefused)}
     if isinstance(facts[0], Rejected) and not refused:
@@ -90,13 +89,13 @@ def write_replacement(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
         half: {"code": reason.code, "msg": reason.message} for half, reason in refused.items()
     }
     placed = any(isinstance(fact, OrderAccepted) for fact in facts)
-    cancelled = write_cancelled_all(facts)
+    cancelled = None if Half.CANCEL in refused else write_named(command, facts)
     return {
         "cancelResult": "SUCCESS" if cancelled else "FAILURE",
         "newOrderResult": "SUCCESS"
         if placed
         else ("FAILURE" if Half.ORDER in failures else "NOT_ATTEMPTED"),
-        "cancelResponse": cancelled[0] if cancelled else failures.get(Half.CANCEL),
+        "cancelResponse": cancelled or failures.get(Half.CANCEL),
         "newOrderResponse": write_new_order(facts, kind) if placed else failures.get(Half.ORDER),
     }
 
@@ -106,7 +105,7 @@ async def place_pair(signed: OrderingPair, engine: RunningEngine) -> dict[str, A
     parameters = signed.parameters
     command = read_pair(signed.account_id, parameters)
     kind = parameters.choice("newOrderRespType", ResponseKind, ResponseKind.RESULT)
-    return write_new_pair(await execute(engine, command), kind)
+    return write_new_pair(await execute(engine, command, signed.valid_until_ms), kind)
 
 
 @router.delete("/orderList")
@@ -118,10 +117,8 @@ async def cancel_pair(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
     if not list_id and not name:
         raise BinanceRefusal(NO_LIST_NAMED)
     cancel_id = parameters.client_id("newClientOrderId")
-    facts = await execute(engine, CancelOrderPair(0, signed.account_id, list_id, name, cancel_id))
-    (done,) = (fact for fact in facts if isinstance(fact, PairDone))
-    pair = repository.PairRecord(done.list_id, done.account_id, name, done.time_ms, done.time_ms)
-    return write_cancelled_pair(pair, facts)
+    command = CancelOrderPair(0, signed.account_id, list_id, name, cancel_id)
+    return write_cancelled_pair(await execute(engine, command, signed.valid_until_ms))
 
 
 @router.get("/orderList")
@@ -164,7 +161,8 @@ async def set_deadline(signed: Trading, engine: RunningEngine) -> dict[str, Any]
     parameters = signed.parameters
     parameters.check_symbol()
     after_ms = parameters.integer("countdownTime")
-    facts = await execute(engine, SetDeadline(0, signed.account_id, after_ms))
+    command = SetDeadline(0, signed.account_id, after_ms)
+    facts = await execute(engine, command, signed.valid_until_ms)
     assert isinstance(facts[0], DeadlineSet)
     return {
         "symbol": SYMBOL,

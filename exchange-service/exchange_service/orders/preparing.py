@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from exchange_service.authentication import SignedRequest
-from exchange_service.domain.commands import CancelOrder, Kind, PlaceOrder
+from exchange_service.domain.commands import CancelOrder, Kind, PlaceOrder, ReplaceOrder
 from exchange_service.domain.facts import Fact
 from exchange_service.orders.reading import read_cancellation, read_order
 from exchange_service.orders.schemas import ResponseKind, write_cancelled_all, write_new_order
@@ -39,7 +39,7 @@ def prepare_cancellation(signed: SignedRequest) -> Prepared:
     return Prepared(command, partial(write_named, command))
 
 
-def write_named(command: CancelOrder, facts: list[Fact]) -> dict[str, Any]:
+def write_named(command: CancelOrder | ReplaceOrder, facts: list[Fact]) -> dict[str, Any]:
     """Return the answer to a cancellation: with one leg of a pair goes the other, unnamed."""
     answers = write_cancelled_all(facts)
     wanted = command.order_id, command.client_order_id

@@ -96,8 +96,9 @@ def list_open_orders(conn: Connection, account_id: int) -> list[OrderRecord]:
 def list_orders(
     conn: Connection, account_id: int, from_order_id: int, start_ms: int, end_ms: int, limit: int
 ) -> list[OrderRecord]:
-    """Return orders from an id on; without one the newest, all within the times given."""
-    direction = sql.SQL("ASC" if from_order_id else "DESC")
+    """Return orders from an id or a time on; without one the newest, up to the end given."""
+    forwards = from_order_id > 0 or start_ms > 0
+    direction = sql.SQL("ASC" if forwards else "DESC")
     statement = sql.SQL(
         "SELECT {} FROM trade_order WHERE account_id = %s AND order_id >= %s"
         " AND created_ms BETWEEN %s AND %s ORDER BY order_id {} LIMIT %s"
@@ -105,7 +106,7 @@ def list_orders(
     asked = (account_id, from_order_id, start_ms, end_ms, limit)
     with conn.cursor(row_factory=class_row(OrderRecord)) as cursor:
         page = cursor.execute(statement, asked).fetchall()
-    return page if from_order_id else page[::-1]
+    return page if forwards else page[::-1]
 
 
 def list_legs(conn: Connection, list_ids: list[int]) -> dict[int, list[OrderRecord]]:
@@ -143,8 +144,9 @@ def list_pairs(
     limit: int,
     only_open: bool = False,
 ) -> list[PairRecord]:
-    """Return pairs from an id on; without one the newest, all within the times given."""
-    direction = sql.SQL("ASC" if from_list_id else "DESC")
+    """Return pairs from an id or a time on; without one the newest, up to the end given."""
+    forwards = from_list_id > 0 or start_ms > 0
+    direction = sql.SQL("ASC" if forwards else "DESC")
     statement = sql.SQL(
         "SELECT list_id, account_id, client_list_id, opened_ms, done_ms FROM order_pair"
         " WHERE account_id = %s AND list_id >= %s AND opened_ms BETWEEN %s AND %s"
@@ -153,7 +155,7 @@ def list_pairs(
     asked = (account_id, from_list_id, start_ms, end_ms, only_open, limit)
     with conn.cursor(row_factory=class_row(PairRecord)) as cursor:
         page = cursor.execute(statement, asked).fetchall()
-    return page if from_list_id else page[::-1]
+    return page if forwards else page[::-1]
 
 
 def list_prevented(
@@ -191,6 +193,17 @@ def list_amendments(
         ).fetchall()
 
 
+def find_amendment(conn: Connection, order_id: int, quantity_rao: int) -> int:
+    """Return the number of the amendment that made an order this small: no two of them did."""
+    row = conn.execute(
+        "SELECT amendment_id FROM amendment WHERE order_id = %s AND quantity_rao = %s",
+        (order_id, quantity_rao),
+    ).fetchone()
+    assert row is not None
+    found: int = row[0]
+    return found
+
+
 def find_fee_rates(conn: Connection, account_id: int) -> tuple[int, int]:
     """Return the maker's and the taker's rate of an account, in millionths."""
     row = conn.execute(
@@ -209,8 +222,8 @@ def list_own_trades(
     end_ms: int,
     limit: int,
 ) -> list[OwnTrade]:
-    """Return trades from an id on; without one the newest, all within the times given."""
-    forwards = from_trade_id is not None
+    """Return trades from an id or a time on; without one the newest, up to the end given."""
+    forwards = from_trade_id is not None or start_ms > 0
     asked = {
         "account": account_id,
         "order": order_id,

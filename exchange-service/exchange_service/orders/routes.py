@@ -4,12 +4,13 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
+from exchange_service.authentication import SignedRequest
 from exchange_service.domain.admission import check_terms
 from exchange_service.domain.commands import CancelAllOrders
 from exchange_service.domain.facts import OrderAmended
 from exchange_service.domain.refusals import Reason
 from exchange_service.domain.symbol import SYMBOL
-from exchange_service.engine import Engine, execute
+from exchange_service.engine import Engine, execute, execute_and_wait
 from exchange_service.errors import UNKNOWN_ORDER, BinanceRefusal
 from exchange_service.formats import decimal
 from exchange_service.orders import repository
@@ -27,7 +28,7 @@ from exchange_service.orders.reading import (
 from exchange_service.orders.schemas import (
     write_amended,
     write_amendment,
-    write_cancelled_all,
+    write_cancelled_open,
     write_order,
     write_own_trade,
     write_prevented,
@@ -53,13 +54,15 @@ NO_MATCH_NAMED: Final = Reason(
 router = APIRouter(prefix="/api/v3", tags=["orders"])
 
 
-async def execute_prepared(engine: Engine, prepared: Prepared) -> dict[str, Any]:
-    return prepared.write(await execute(engine, prepared.command))
+async def execute_prepared(
+    engine: Engine, signed: SignedRequest, prepared: Prepared
+) -> dict[str, Any]:
+    return prepared.write(await execute(engine, prepared.command, signed.valid_until_ms))
 
 
 @router.post("/order")
 async def place_order(signed: Ordering, engine: RunningEngine) -> dict[str, Any]:
-    return await execute_prepared(engine, prepare_order(signed))
+    return await execute_prepared(engine, signed, prepare_order(signed))
 
 
 @router.post("/order/test")
@@ -78,20 +81,23 @@ def test_order(signed: Trading, engine: RunningEngine, conn: Transaction) -> dic
 
 @router.delete("/order")
 async def cancel_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
-    return await execute_prepared(engine, prepare_cancellation(signed))
+    return await execute_prepared(engine, signed, prepare_cancellation(signed))
 
 
 @router.delete("/openOrders")
 async def cancel_open_orders(signed: Trading, engine: RunningEngine) -> list[dict[str, Any]]:
     signed.parameters.check_symbol()
-    return write_cancelled_all(await execute(engine, CancelAllOrders(0, signed.account_id)))
+    command = CancelAllOrders(0, signed.account_id)
+    return write_cancelled_open(await execute(engine, command, signed.valid_until_ms))
 
 
 @router.put("/order/amend/keepPriority")
-async def amend_order(signed: Trading, engine: RunningEngine) -> dict[str, Any]:
-    facts = await execute(engine, read_amendment(signed.account_id, signed.parameters))
+def amend_order(signed: Trading, engine: RunningEngine, conn: Transaction) -> dict[str, Any]:
+    command = read_amendment(signed.account_id, signed.parameters)
+    facts = execute_and_wait(engine, command, signed.valid_until_ms)
     (amended,) = (fact for fact in facts if isinstance(fact, OrderAmended))
-    return write_amended(amended)
+    order_id, quantity_rao = amended.terms.order_id, amended.quantity_rao
+    return write_amended(amended, repository.find_amendment(conn, order_id, quantity_rao))
 
 
 @router.get("/order")

@@ -8,6 +8,7 @@ from exchange_service.domain.facts import (
     MatchPrevented,
     OrderAmended,
     OrderCancelled,
+    PairDone,
     PairOpened,
     Traded,
 )
@@ -88,8 +89,8 @@ def write_order(order: OrderRecord) -> dict[str, Any]:
     }
 
 
-def write_amended(fact: OrderAmended) -> dict[str, Any]:
-    """Return the answer to an amendment."""
+def write_amended(fact: OrderAmended, execution_id: int) -> dict[str, Any]:
+    """Return the answer to an amendment, by the number that a list of them has for it."""
     order = describe_amended(fact)
     described = _describe(order)
     renamed = {
@@ -100,7 +101,7 @@ def write_amended(fact: OrderAmended) -> dict[str, Any]:
     }
     return {
         "transactTime": fact.time_ms,
-        "executionId": fact.time_ms,
+        "executionId": execution_id,
         "amendedOrder": {
             **_name(order),
             "origClientOrderId": fact.previous_client_order_id,
@@ -153,8 +154,27 @@ def write_new_pair(facts: list[Fact], kind: ResponseKind) -> dict[str, Any]:
     return {**write_pair(record, orders), "orderReports": reports}
 
 
-def write_cancelled_pair(pair: PairRecord, facts: list[Fact]) -> dict[str, Any]:
+def write_cancelled_open(facts: list[Fact]) -> list[dict[str, Any]]:
+    """Return the answers to the cancellation of all orders: a pair is answered as one."""
+    cancelled = [fact for fact in facts if isinstance(fact, OrderCancelled)]
+    # A leg that has outlived its pair is an order like any other.
+    paired = {fact.list_id for fact in facts if isinstance(fact, PairDone)}
+    answers: list[dict[str, Any]] = []
+    for fact in facts:
+        if isinstance(fact, PairDone):
+            legs = [leg for leg in cancelled if leg.terms.list_id == fact.list_id]
+            answers.append(write_cancelled_pair([*legs, fact]))
+        elif isinstance(fact, OrderCancelled) and fact.terms.list_id not in paired:
+            answers.append(write_cancelled(fact))
+    return answers
+
+
+def write_cancelled_pair(facts: list[Fact]) -> dict[str, Any]:
     """Return the answer to a pair's cancellation."""
+    (done,) = (fact for fact in facts if isinstance(fact, PairDone))
+    pair = PairRecord(
+        done.list_id, done.account_id, done.client_list_id, done.time_ms, done.time_ms
+    )
     orders = [describe_cancelled(fact) for fact in facts if isinstance(fact, OrderCancelled)]
     reports = write_cancelled_all(facts)
     return {**write_pair(pair, orders), "orderReports": reports}

@@ -45,7 +45,7 @@ class Call:
             assert signed is not None, "whoever gives commands has signed them"
             prepared = prepare(signed)
             self._write: Callable[[list[Fact]], dict[str, Any]] = prepared.write
-            self._session.submit(prepared.command, self._finish)
+            self._session.submit(prepared.command, self._finish, signed.valid_until_ms)
         except Exception as error:
             self._refuse(error)
 

@@ -135,9 +135,14 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def submit(self, command: PlaceOrder | CancelOrder, take: Callable[[Outcome], None]) -> None:
+    def submit(
+        self,
+        command: PlaceOrder | CancelOrder,
+        take: Callable[[Outcome], None],
+        valid_until_ms: int,
+    ) -> None:
         """Hand a command to the engine, which has `take` called with what became of it."""
-        self._floor.engine.submit_with(command, take)
+        self._floor.engine.submit_with(command, take, valid_until_ms)
         self.commands += 1
 
     def admit(
@@ -166,8 +171,8 @@ class Session:
             address = self.address
             return verify_payload(keyring, api_key, parameters, payload, now, address, permission)
         key = find_key(keyring, self._key.api_key, self.address, permission)
-        check_time(parameters, now)
-        return SignedRequest(key.account_id, parameters, key)
+        time = check_time(parameters, now)
+        return SignedRequest(key.account_id, parameters, key, time.valid_until_ms)
 
     # Requests about the connection itself
 

@@ -1,1 +1,1 @@
-"""The operator's switch: whether the market takes new orders."""
+"""What is the operator's: whether the market takes new orders, and what an account pays."""

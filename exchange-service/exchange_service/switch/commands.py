@@ -1,11 +1,11 @@
-"""`taonet exchange market`: look at the operator's switch, or turn it."""
+"""`taonet exchange market` and `fees`: look at what is the operator's, or change it."""
 
 from pathlib import Path
 from typing import Final
 
 from exchange_service.client import ExchangeClient
 from exchange_service.switch.operations import MarketStatus
-from exchange_service.switch.schemas import StatusView
+from exchange_service.switch.schemas import FeeRatesView, StatusView
 from taonet.kit.errors import NotFound
 
 TOKEN_FILE: Final = Path("~/.taonet/secrets/exchange_operator")
@@ -17,6 +17,20 @@ def turn_market(url: str, status: MarketStatus | None, token_file: Path) -> Stat
         if status is None:
             return client.market_status()
         return client.turn_market(status, read_token(token_file))
+
+
+def change_fees(
+    url: str, name: str, maker_ppm: int | None, taker_ppm: int | None, token_file: Path
+) -> FeeRatesView:
+    """Return what an account pays, changed first if a rate is given; the other one stays."""
+    token = read_token(token_file)
+    with ExchangeClient(url) as client:
+        rates = client.fee_rates(name, token)
+        if maker_ppm is None and taker_ppm is None:
+            return rates
+        maker_ppm = rates.maker_ppm if maker_ppm is None else maker_ppm
+        taker_ppm = rates.taker_ppm if taker_ppm is None else taker_ppm
+        return client.set_fee_rates(name, maker_ppm, taker_ppm, token)
 
 
 def read_token(token_file: Path) -> str:

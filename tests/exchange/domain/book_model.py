@@ -66,10 +66,11 @@ class Model:
             if maker is None or sign * maker["price"] > sign * limit:
                 return
             own = maker["owner"] == order["owner"] and order["mode"] != "NONE"
+            order["seen"], order["budget"] = maker["price"], budget
             quantity = min(order["leaves"], maker["leaves"] if own else maker["shown"])
             if budget is not None and not (own and order["mode"].startswith("EXPIRE")):
                 quantity = min(quantity, budget // (maker["price"] * STEP // 10**9) * STEP)
-                budget -= maker["price"] * quantity // 10**9
+                order["budget"] = budget = budget - maker["price"] * quantity // 10**9
                 if quantity == 0:
                     return
             if own:

@@ -1,5 +1,6 @@
 """Random lives of the exchange, beside a model that is too simple to be wrong."""
 
+import copy
 import os
 from typing import Any
 
@@ -29,11 +30,19 @@ from exchange_service.domain.commands import (
 )
 from exchange_service.domain.countercheck import Countercheck
 from exchange_service.domain.exchange import Exchange
-from exchange_service.domain.facts import Fact, OrderAccepted, OrderCancelled, Rejected, Traded
-from exchange_service.domain.journal import decode_command, encode_command
+from exchange_service.domain.facts import (
+    Expiry,
+    Fact,
+    OrderAccepted,
+    OrderCancelled,
+    OrderExpired,
+    Rejected,
+    Traded,
+)
+from exchange_service.domain.journal import decode_command, encode_command, settle_command
 from exchange_service.domain.ledger import Pocket, list_transfers
 from exchange_service.domain.snapshot import calculate_fingerprint, read_snapshot, write_snapshot
-from exchange_service.domain.symbol import STOP_ORDERS_MAX
+from exchange_service.domain.symbol import ORDER_AMENDS_MAX, STOP_ORDERS_MAX
 from exchange_service.domain.triggers import LOSSES, STOPS, waits_for_rise
 
 from .book_model import STEP, Model, Order, ceil_ppm
@@ -95,6 +104,7 @@ def describe(terms: PlaceOrder) -> Order:
         "shown": 0,
         "other": 0,
         "rank": 0,
+        "amends": 0,
     }
 
 
@@ -103,6 +113,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def open_accounts(self) -> None:
         self.exchange = Exchange()
         self.replica = Exchange()
+        self.replica.enforcing = False
         self.model = Model(ACCOUNTS, START_SAT, START_RAO)
         self.ledger: dict[tuple[int, str, Pocket], int] = {}
         self.trades: list[tuple[int, int, int, int]] = []
@@ -123,7 +134,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def apply(self, command: Any) -> list[Any]:
         facts = self.exchange.apply(command)
         self.happened += [fact for fact in facts if not isinstance(fact, Rejected)]
-        assert facts == self.replica.apply(decode_command(encode_command(command)))
+        self.journal(command, facts)
         for fact in facts:
             if isinstance(fact, Traded):
                 self.trades.append(
@@ -136,6 +147,14 @@ class ExchangeMachine(RuleBasedStateMachine):
                 self.ledger[source] = self.ledger.get(source, 0) - transfer.amount
                 self.ledger[target] = self.ledger.get(target, 0) + transfer.amount
         return facts
+
+    def journal(self, command: Any, facts: list[Any]) -> None:
+        """Have the replica do what the journal would hold; rejections are not in it."""
+        if isinstance(facts[0], Rejected):
+            return
+        written = settle_command(command, facts)
+        again = self.replica.apply(decode_command(encode_command(written)))
+        assert again == (facts if written is command else facts[:-1])
 
     def number(self, terms: PlaceOrder, list_id: int = 0) -> PlaceOrder:
         self.next_id += 1
@@ -199,6 +218,12 @@ class ExchangeMachine(RuleBasedStateMachine):
         assert isinstance(facts[0], Rejected) is not bool(order["leaves"] and payable)
         if order["leaves"] and payable:
             assert needed <= quote or side is Side.SELL
+            world, taker = copy.deepcopy(model), dict(order, leaves=10**18)
+            world.run(taker, limit, budget)
+            missing = taker["budget"] // (taker["seen"] * STEP // 10**9) * STEP
+            ended = [f for f in facts if isinstance(f, OrderExpired) and f.terms == terms]
+            assert ended if missing else all(f.expiry is Expiry.SELF_TRADE for f in ended)
+            assert facts[0].quantity_rao == order["leaves"] + missing
             model.enter(order, limit)
             model.settle(since, reference)
 
@@ -245,8 +270,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         legs = [describe(above), describe(below)]
         free = model.free(owner)[0 if above.side is Side.BUY else 1]
         waiting = [o for o in model.orders if o["waiting"] and o["owner"] == owner]
+        if len(waiting) + sum(leg["waiting"] for leg in legs) > STOP_ORDERS_MAX:
+            return False
         for terms, leg in zip((above, below), legs, strict=True):
-            if leg["waiting"] and (len(waiting) >= STOP_ORDERS_MAX or self.is_reached(leg)):
+            if leg["waiting"] and self.is_reached(leg):
                 return False
             if not leg["waiting"] and model.look(leg | {"mode": "NONE"}, terms.price_sat)[0]:
                 return False
@@ -304,18 +331,21 @@ class ExchangeMachine(RuleBasedStateMachine):
         else:
             self.apply(SetDeadline(self.now_ms, owner, 0))
 
-    @rule(data=st.data(), quantity=QUANTITIES)
-    def amend(self, data: st.DataObject, quantity: int) -> None:
+    @rule(data=st.data(), quantity=QUANTITIES, keeps_name=st.booleans())
+    def amend(self, data: st.DataObject, quantity: int, keeps_name: bool) -> None:
         if not self.model.orders:
             return
         order = data.draw(st.sampled_from(self.model.orders))
-        total = self.exchange.orders[order["id"]].quantity_rao
-        facts = self.apply(AmendOrder(0, order["owner"], order["id"], quantity))
+        open_order = self.exchange.orders[order["id"]]
+        total = open_order.quantity_rao
+        name = open_order.terms.client_order_id if keeps_name else ""
+        facts = self.apply(AmendOrder(0, order["owner"], order["id"], quantity, "", name))
         gone = total - order["leaves"]
-        fits = gone < quantity < total and not order["other"]
+        fits = gone < quantity < total and not order["other"] and order["amends"] < ORDER_AMENDS_MAX
         assert isinstance(facts[0], Rejected) is not fits
         if fits:
             order["leaves"] = quantity - gone
+            order["amends"] += 1
             order["shown"] = min(order["shown"], order["leaves"])
 
     @rule(data=st.data(), terms=orders(), mode=st.sampled_from(ReplaceMode))
@@ -335,6 +365,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule()
     def restart_from_a_snapshot(self) -> None:
         self.replica = read_snapshot(write_snapshot(self.replica))
+        self.replica.enforcing = False
         self.countercheck = Countercheck(self.exchange)
 
     @invariant()
@@ -374,6 +405,9 @@ class ExchangeMachine(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         assert find_faults(self.exchange) == []
+        for account in self.exchange.accounts.values():
+            bids = [order for order in account.orders.values() if order.buying]
+            assert account.bid_rao == sum(order.quantity_rao for order in bids)
         assert calculate_fingerprint(self.exchange) == calculate_fingerprint(self.replica)
 
     @invariant()

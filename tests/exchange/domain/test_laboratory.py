@@ -84,3 +84,24 @@ def trade(taker: str, maker: str, price: int, steps: int) -> dict[str, object]:
         "report": "trade", "taker": taker, "maker": maker, "price_sat": price,
         "quantity_rao": steps * STEP,
     }  # fmt: skip
+
+
+def test_an_id_is_an_open_order_s_alone() -> None:
+    laboratory = Laboratory()
+    laboratory.run(new("a", "BUY", 500_000, 5, "ann"))
+    duplicate = {"report": "rejected", "id": "a", "reason": "Duplicate order sent."}
+    assert laboratory.run(new("a", "BUY", 400_000, 5, "ben")) == [duplicate]
+    assert laboratory.run({"op": "cancel", "id": "a"})[0]["report"] == "cancelled"
+    assert laboratory.run(new("a", "BUY", 400_000, 5, "ann"))[0]["report"] == "accepted"
+
+
+def test_a_rejected_order_leaves_no_name_behind() -> None:
+    laboratory = Laboratory()
+    laboratory.run(new("a", "SELL", 500_000, 5, "ann"))
+    laboratory.run({"op": "cancel", "id": "a"})
+    (rejected,) = laboratory.run(new("a", "SELL", 50, 5, "ann"))
+    assert rejected["report"] == "rejected"
+    assert laboratory.run({"op": "cancel", "id": "a"})[0]["reason"] == "Unknown order sent."
+    assert laboratory.run(new("b", "SELL", 500_000, 5, "ann"))[0]["report"] == "accepted"
+    reports = laboratory.run(new("taker", "BUY", 500_000, 5, "ben"))
+    assert reports[1:] == [trade("taker", "b", 500_000, 5)]
