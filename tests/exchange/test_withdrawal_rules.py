@@ -106,6 +106,14 @@ def test_a_day_has_a_limit_for_an_account_and_for_the_signer(box: Box) -> None:
         sign(box, "2")
 
 
+def test_the_signer_gives_a_nonce_to_one_payment(box: Box) -> None:
+    ann = box.trader("ann", tao=50)
+    first, second = ann.withdraw("1", SOMEBODY)["id"], ann.withdraw("1", SOMEBODY)["id"]
+    sign(box, first)
+    with pytest.raises(WillNotSign, match="on its way"):
+        sign(box, second)
+
+
 def test_a_crowd_of_requests_for_all_of_it_gets_it_once(box: Box) -> None:
     """Failure mode 1: parallel withdrawals that overdraw."""
     ann = box.trader("ann", tao=50)
