@@ -19,6 +19,7 @@ from psycopg_pool import ConnectionPool
 from exchange_service.bitcoin import repository
 from exchange_service.bitcoin.beginning import begin_at
 from exchange_service.bitcoin.node import BitcoinNode, to_sat
+from exchange_service.bitcoin.repository import CHANGE
 from exchange_service.domain.commands import Asset, Command, CreditDeposit, SettleWithdrawal
 from exchange_service.domain.facts import Fact
 from exchange_service.domain.spending import Coin
@@ -33,7 +34,6 @@ RETRY_SECONDS: Final = 2.0
 DEPOSIT_SAT_MIN: Final = 1_000
 """Less is not credited: to spend it would cost about as much."""
 COINBASE_MATURITY: Final = 100
-CHANGE: Final = 0
 
 log = get_logger(__name__)
 

@@ -7,6 +7,8 @@ from psycopg.rows import class_row
 
 from exchange_service.domain.spending import Coin
 
+CHANGE = 0
+"""The account that stands for our own change."""
 BLOCKS_KEPT = 2_000
 """How far back a reorganisation is recognised block by block."""
 
@@ -117,10 +119,14 @@ def list_held(conn: Connection) -> list[Coin]:
 
 
 def list_missing(conn: Connection) -> list[Coin]:
-    """Return the coins that were credited and are in no block any longer."""
+    """Return the coins that were credited and are in no block any longer.
+
+    Not our own change: where another version of a payment was mined, that one's came instead.
+    """
     rows = conn.execute(
-        "SELECT txid, vout, amount_sat, account_id FROM bitcoin_coin WHERE height IS NULL"
-        " ORDER BY txid, vout"
+        "SELECT txid, vout, amount_sat, account_id FROM bitcoin_coin"
+        " WHERE height IS NULL AND account_id <> %s ORDER BY txid, vout",
+        (CHANGE,),
     ).fetchall()
     return [Coin(*row) for row in rows]
 

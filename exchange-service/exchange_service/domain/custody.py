@@ -34,7 +34,7 @@ from exchange_service.domain.refusals import (
     ACCOUNT_EXISTS,
     DEPOSIT_KNOWN,
     DUPLICATE_WITHDRAWAL,
-    INSUFFICIENT_BALANCE,
+    INSUFFICIENT_FUNDS,
     INVALID_FEE,
     UNKNOWN_ACCOUNT,
     UNKNOWN_WITHDRAWAL,
@@ -96,7 +96,7 @@ class Custody:
         if command.client_withdrawal_id in account.withdrawal_names:
             return [Rejected(DUPLICATE_WITHDRAWAL)]
         if account.free(command.asset) < command.amount:
-            return [Rejected(INSUFFICIENT_BALANCE)]
+            return [Rejected(INSUFFICIENT_FUNDS)]
         if command.client_withdrawal_id:
             account.withdrawal_names.add(command.client_withdrawal_id)
         self.last_withdrawal_id = max(self.last_withdrawal_id, command.withdrawal_id)

@@ -162,6 +162,16 @@ def list_withdrawals(
         ).fetchall()
 
 
+def find_named_withdrawal(conn: Connection, account_id: int, name: str) -> Withdrawal | None:
+    """Return an account's withdrawal by the name that the account gave it."""
+    with conn.cursor(row_factory=class_row(Withdrawal)) as cursor:
+        return cursor.execute(
+            f"SELECT {WITHDRAWAL_COLUMNS} FROM withdrawal"  # noqa: S608
+            " WHERE account_id = %s AND client_withdrawal_id = %s AND client_withdrawal_id <> ''",
+            (account_id, name),
+        ).fetchone()
+
+
 def list_pending_withdrawals(conn: Connection, asset: str) -> list[Withdrawal]:
     """Return what is to be paid, what was signed before first."""
     with conn.cursor(row_factory=class_row(Withdrawal)) as cursor:
