@@ -126,10 +126,10 @@ def refuse(extrinsic: Extrinsic) -> str:
 class Desk:
     """The exchange's two threads at the chain, moved by hand."""
 
-    def __init__(self, box: Any) -> None:
+    def __init__(self, box: Any, chain: FakeChain | None = None) -> None:
         state = box.http.app.state
         self.box = box
-        self.chain = FakeChain()
+        self.chain = chain or FakeChain()
         self.pool = state.pool
         desk = state.funds_terms.desk
         self.signer: Signer = desk.signer

@@ -118,6 +118,16 @@ def list_held(conn: Connection) -> list[Coin]:
     return [Coin(*row) for row in rows]
 
 
+def list_leaving(conn: Connection, txids: list[str]) -> set[tuple[str, int]]:
+    """Return the coins that our payments among these transactions spend."""
+    rows = conn.execute(
+        "SELECT c.txid, c.vout FROM bitcoin_coin AS c JOIN bitcoin_payment AS p"
+        " USING (withdrawal_id) WHERE p.txid = ANY(%s)",
+        (txids,),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
 def list_missing(conn: Connection) -> list[Coin]:
     """Return the coins that were credited and are in no block any longer.
 
