@@ -175,6 +175,19 @@ def test_a_deposit_is_credited_once_however_often_its_block_is_seen(desk: Desk) 
     desk.check_reserves()
 
 
+def test_a_deposit_is_shown_while_it_waits(desk: Desk) -> None:
+    ann = desk.box.trader("ann", funded=False)
+    block = desk.chain.block((ann.deposit_address(), 3 * TAO))
+    for _ in range(2):
+        desk.bookkeeper.see(block)
+    (seen,) = ann.deposits()
+    assert (seen["status"], seen["amount"], seen["confirmTimes"]) == (0, "3.000000000", "1/2")
+    assert "completeTime" not in seen
+    desk.bookkeeper.book(block)
+    (seen,) = ann.deposits()
+    assert (seen["status"], seen["confirmTimes"], seen["unlockConfirm"]) == (1, "2/2", 2)
+
+
 def test_every_account_has_its_own_address(desk: Desk) -> None:
     ann, bob = desk.box.trader("ann"), desk.box.trader("bob")
     assert ann.deposit_address() != bob.deposit_address()

@@ -46,7 +46,8 @@ def write_snapshot(exchange: Exchange) -> bytes:
         ],
         "pairs": [_write_pair(pair) for _, pair in sorted(exchange.pairs.items())],
         "deadlines": sorted(exchange.deadlines.items()),
-        "withdrawals": [tuple(request) for _, request in sorted(custody.withdrawals.items())],
+        # Without what had to remain: that was asked once, and older snapshots have it not.
+        "withdrawals": [tuple(request[:8]) for _, request in sorted(custody.withdrawals.items())],
         "deposit_mark": custody.deposit_mark,
         "credited_outputs": sorted(custody.credited_outputs),
         "last_account_id": custody.last_account_id,
@@ -54,6 +55,8 @@ def write_snapshot(exchange: Exchange) -> bytes:
         "update_id": book.update_id,
         **{name: getattr(exchange, name) for name in COUNTERS},
     }
+    if custody.shortfalls:  # Else as it was before there were any.
+        state["shortfalls"] = sorted(custody.shortfalls.items())
     return orjson.dumps(state)
 
 
@@ -99,6 +102,7 @@ def read_snapshot(snapshot: bytes) -> Exchange:
         custody.withdrawals[request.withdrawal_id] = request
     custody.deposit_mark = tuple(state["deposit_mark"])
     custody.credited_outputs.update(state["credited_outputs"])
+    custody.shortfalls.update(state.get("shortfalls", []))
     custody.last_account_id = state["last_account_id"]
     custody.last_withdrawal_id = state["last_withdrawal_id"]
     exchange.book.update_id = state["update_id"]

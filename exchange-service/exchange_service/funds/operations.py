@@ -55,6 +55,12 @@ class Desk:
     """What a withdrawal costs."""
     confirmations: dict[Asset, int]
     faucet_wallet: str = ""
+    bitcoin_unlock: int = 0
+    """Confirmations until a deposit of BTC may be withdrawn; fewer than credit it: as many."""
+
+    def unlock(self, asset: Asset) -> int:
+        """Return how deep a deposit must be to be withdrawn; of TAO no block is ever taken back."""
+        return max(self.confirmations[asset], self.bitcoin_unlock if asset is Asset.BTC else 0)
 
     def minimum(self, asset: Asset) -> int:
         return 2 * self.fees[asset]
@@ -93,6 +99,9 @@ def request_withdrawal(
         if known is not None:
             return known
         check_rules(conn, desk, request, now_ms)
+        # Under the lock that the crediting takes, too: what is locked cannot grow meanwhile.
+        locked_sat = bitcoin.sum_locked(conn, request.account_id)
+        request = request._replace(must_remain_sat=locked_sat)
         (requested,) = execute_and_wait(engine, request)
     assert isinstance(requested, WithdrawalRequested)
     return requested.withdrawal_id

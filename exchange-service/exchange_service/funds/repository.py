@@ -14,18 +14,6 @@ WITHDRAWAL_COLUMNS: Final[LiteralString] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Deposit:
-    asset: str
-    height: int
-    event_index: int
-    account_id: int
-    amount: int
-    address: str
-    transaction_id: str
-    credited_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Withdrawal:
     withdrawal_id: int
     account_id: int
@@ -113,25 +101,6 @@ def mark_swept(conn: Connection, account_id: int) -> None:
         "UPDATE deposit_address SET sweep_due = false WHERE asset = 'TAO' AND account_id = %s",
         (account_id,),
     )
-
-
-def list_deposits(
-    conn: Connection, account_id: int, asset: str, start_ms: int, end_ms: int, limit: int
-) -> list[Deposit]:
-    with conn.cursor(row_factory=class_row(Deposit)) as cursor:
-        return cursor.execute(
-            "SELECT * FROM deposit WHERE account_id = %(account_id)s"
-            " AND (%(asset)s = '' OR asset = %(asset)s)"
-            " AND credited_ms BETWEEN %(start)s AND %(end)s"
-            " ORDER BY credited_ms DESC, height DESC, event_index DESC LIMIT %(limit)s",
-            {
-                "account_id": account_id,
-                "asset": asset,
-                "start": start_ms,
-                "end": end_ms,
-                "limit": limit,
-            },
-        ).fetchall()
 
 
 def list_withdrawals(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from exchange_service.domain.commands import Asset, RequestWithdrawal
 from exchange_service.domain.symbol import SYMBOL
 from exchange_service.formats import RAO_PLACES, SAT_PLACES
-from exchange_service.funds import operations, repository
+from exchange_service.funds import deposit_repository, operations, repository
 from exchange_service.funds.operations import Desk
 from exchange_service.funds.repository import WithdrawalAddress
 from exchange_service.funds.schemas import (
@@ -63,8 +63,9 @@ Terms = Annotated[FundsTerms, Depends(find_terms)]
 def show_account(signed: Signed, engine: RunningEngine, conn: Transaction) -> dict[str, Any]:
     balance = engine.market.balance(signed.account_id)
     omit_zero = signed.parameters.optional_text("omitZeroBalances") == "true"
-    maker_ppm, taker_ppm = find_fee_rates(conn, signed.account_id)
-    return write_account(balance, maker_ppm, taker_ppm, now_ms(), omit_zero)
+    rates = find_fee_rates(conn, signed.account_id)
+    owes = deposit_repository.owes_shortfall(conn, signed.account_id)
+    return write_account(balance, rates, owes, now_ms(), omit_zero)
 
 
 @router.get("/system/status")
@@ -119,7 +120,7 @@ def show_deposit_address(signed: Signed, conn: Transaction, terms: Terms) -> dic
 @router.get("/capital/deposit/hisrec")
 def show_deposits(signed: Signed, conn: Transaction, terms: Terms) -> list[dict[str, Any]]:
     parameters = signed.parameters
-    deposits = repository.list_deposits(
+    deposits = deposit_repository.list_deposits(
         conn,
         signed.account_id,
         read_coin(parameters),
