@@ -37,6 +37,7 @@ from exchange_service.proxies import Proxies
 from exchange_service.recovery import recover
 from exchange_service.reserves import routes as reserves
 from exchange_service.reserves.operations import Prover
+from exchange_service.reserves.reconciling import Reconciler
 from exchange_service.settings import ExchangeSettings
 from exchange_service.signer.client import SignerClient, Signing
 from exchange_service.signer.vault import ensure_secret
@@ -182,6 +183,7 @@ def open_for_trade(state: State, settings: ExchangeSettings, desk: Desk) -> None
         desk, settings.exchange_maker_fee_ppm, settings.exchange_taker_fee_ppm
     )
     state.prover = Prover(engine, pool, desk, settings.chain_url)
+    state.reconciler = Reconciler(engine, pool, desk, settings.chain_url, state.auditor.holdings)
     state.read_state = ExchangeState(pool, engine).read
     state.checks["engine"] = lambda: engine.failure
 
@@ -194,6 +196,7 @@ def working_beside(state: State, settings: ExchangeSettings) -> Iterator[None]:
         working("history", state.history.keep_writing, state.pool),
         working("audit", state.auditor.follow),
         working("reserves", watch_reserves, state.prover),
+        working("holdings", state.reconciler.follow),
     ):
         yield
 

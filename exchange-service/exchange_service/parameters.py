@@ -93,8 +93,8 @@ class Parameters:
             raise missing(name)
         choice: Choice | None = list_choices(kind).get(value)
         if choice is None:
-            reason = Reason(-1130, f"Data sent for parameter '{name}' is not valid.")
-            raise BinanceRefusal(INVALID_CHOICES.get(name, reason))
+            reason = INVALID_CHOICES.get(name)
+            raise BinanceRefusal(reason) if reason is not None else not_valid(name)
         return choice
 
     def client_id(self, name: str) -> str:
@@ -151,6 +151,10 @@ def list_choices(kind: type[Choice]) -> dict[str, Choice]:
 def missing(name: str) -> BinanceRefusal:
     text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
     return BinanceRefusal(Reason(-1102, text))
+
+
+def not_valid(name: str) -> BinanceRefusal:
+    return BinanceRefusal(Reason(-1130, f"Data sent for parameter '{name}' is not valid."))
 
 
 def illegal(name: str, legal: str) -> BinanceRefusal:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from psycopg import Connection
 
 from exchange_service.domain.facts import (
+    DepositReversed,
     FeeRatesSet,
     MatchPrevented,
     OrderAmended,
     PairDone,
     PairOpened,
+    ShortfallMadeUp,
     WithdrawalFailed,
     WithdrawalSettled,
 )
@@ -27,6 +29,8 @@ def has_others(projection: Projection) -> bool:
             projection.opened,
             projection.fee_rates,
             projection.deposits,
+            projection.reversed,
+            projection.made_up,
             projection.withdrawals,
             projection.settled,
             projection.failed,
@@ -43,6 +47,8 @@ def save_others(conn: Connection, projection: Projection) -> None:
     _insert_accounts(conn, projection)
     _change_fee_rates(conn, projection.fee_rates)
     _insert_deposits(conn, projection)
+    _reverse_deposits(conn, projection.reversed)
+    _pay_shortfalls(conn, projection.made_up)
     _insert_withdrawals(conn, projection)
     _close_withdrawals(conn, projection.settled, "completed")
     _close_withdrawals(conn, projection.failed, "failed")
@@ -118,7 +124,10 @@ def _insert_deposits(conn: Connection, projection: Projection) -> None:
     for deposit in projection.deposits:
         conn.execute(
             "INSERT INTO deposit (asset, height, event_index, account_id, amount, address,"
-            " transaction_id, credited_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            " transaction_id, credited_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (asset, transaction_id, event_index) WHERE asset = 'BTC'"
+            " DO UPDATE SET height = EXCLUDED.height, credited_ms = EXCLUDED.credited_ms,"
+            "  reversed_ms = NULL",
             (
                 deposit.asset,
                 deposit.height,
@@ -129,6 +138,29 @@ def _insert_deposits(conn: Connection, projection: Projection) -> None:
                 deposit.transaction_id,
                 deposit.time_ms,
             ),
+        )
+
+
+def _reverse_deposits(conn: Connection, reversed_deposits: list[DepositReversed]) -> None:
+    for fact in reversed_deposits:
+        conn.execute(
+            "UPDATE deposit SET reversed_ms = %s"
+            " WHERE asset = 'BTC' AND transaction_id = %s AND event_index = %s",
+            (fact.time_ms, fact.transaction_id, fact.event_index),
+        )
+        conn.execute(
+            "INSERT INTO shortfall (account_id, amount_sat) VALUES (%s, %s)"
+            " ON CONFLICT (account_id) DO UPDATE"
+            " SET amount_sat = shortfall.amount_sat + EXCLUDED.amount_sat",
+            (fact.account_id, fact.shortfall),
+        )
+
+
+def _pay_shortfalls(conn: Connection, made_up: list[ShortfallMadeUp]) -> None:
+    for fact in made_up:
+        conn.execute(
+            "UPDATE shortfall SET amount_sat = amount_sat - %s WHERE account_id = %s",
+            (fact.amount, fact.account_id),
         )
 
 

@@ -82,6 +82,8 @@ class ExchangeSettings(PayoutSettings, ChainAccess, BitcoinAccess):
     """What a withdrawal of TAO costs, whatever its amount."""
     exchange_bitcoin_confirmations: int = 2
     """Blocks, its own included, before a deposit of BTC is credited; live: 6."""
+    exchange_bitcoin_unlock_confirmations: int = 3
+    """Blocks until a credited deposit of BTC may be withdrawn, or spent by us; live: 12."""
     exchange_withdrawal_fee_sat: int = 5_000
     """What a withdrawal of BTC costs, whatever its amount; the chain's fee is paid out of it."""
     exchange_trusted_proxies: str = ""

@@ -39,6 +39,8 @@ def verify_proof(proof: dict[str, Any]) -> None:
     """Check that the keys of all addresses signed these sums, and that they hold as much."""
     sums = f"{proof['root']} {proof['owed_sat']} {proof['owed_rao']} "
     assert proof["challenge"].startswith(sums), "other sums were signed"
+    addresses = [one["address"] for one in proof["controls"]]
+    assert len(set(addresses)) == len(addresses), "an address is counted twice"
     text = b"taonet reserves: " + proof["challenge"].encode()
     for one in proof["controls"]:
         key, signature = bytes.fromhex(one["public_key"]), bytes.fromhex(one["signature"])

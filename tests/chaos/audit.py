@@ -228,7 +228,7 @@ class Auditor:
 
     def deposits(self) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = self.village.withdrawer.exchange.deposits()
-        return rows
+        return [row for row in rows if "completeTime" in row]  # Not those that wait.
 
     def check_deposits(self) -> Finding:
         rows = [row for row in self.deposits() if parse_tao(row["amount"]) == DEPOSIT_RAO]

@@ -39,8 +39,9 @@ def running_node(postgres_admin_url: str) -> Iterator[TestClient]:
 class BitcoinDesk:
     """A running exchange whose Bitcoin threads are stepped by the test."""
 
-    def __init__(self, box: Any, http: TestClient) -> None:
+    def __init__(self, box: Any, http: TestClient, unlock: int = CONFIRMATIONS) -> None:
         self.box = box
+        self.unlock = unlock
         self.http = http
         state = box.http.app.state
         self.pool = state.pool
@@ -52,6 +53,7 @@ class BitcoinDesk:
             node=self.node,
             confirmations={Asset.TAO: 2, Asset.BTC: CONFIRMATIONS},
             faucet_wallet="faucet",
+            bitcoin_unlock=unlock,
         )
         state.funds_terms = dataclasses.replace(terms, desk=self.desk)
         http.app.state.fee_rate_min = 0.0  # type: ignore[attr-defined]
@@ -69,7 +71,7 @@ class BitcoinDesk:
     def restart(self) -> None:
         """Forget what the threads hold in memory, as a crash does."""
         self.bookkeeper = BitcoinBookkeeper(
-            self.node, self.box.engine, self.pool, self.signer, CONFIRMATIONS
+            self.node, self.box.engine, self.pool, self.signer, CONFIRMATIONS, self.unlock
         )
         self.payer = BitcoinPayer(self.node, self.pool, self.signer, self.desk.rules)
 

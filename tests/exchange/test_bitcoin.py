@@ -236,6 +236,34 @@ def test_a_payment_that_waits_is_made_dearer_and_is_one_payment(desk: BitcoinDes
     desk.check_reserves()
 
 
+def test_payouts_go_on_after_another_version_of_a_payment_was_mined(desk: BitcoinDesk) -> None:
+    """A deep reorganisation that takes the dearer version's change brings the other's."""
+    ann = desk.trader("ann")
+    ann.withdraw("0.4", STRANGER, coin="BTC")
+    desk.payer.step()
+    (first,) = desk.call("getrawmempool")
+    raw = desk.call("getrawtransaction", first)
+    desk.http.app.state.fee_rate_min = 20.0  # type: ignore[attr-defined]
+    desk.mine(7)
+    desk.payer.step()
+    (block_hash, *_) = desk.mine(CONFIRMATIONS)
+    assert ann.withdrawals()[0]["txId"] != first
+
+    desk.http.app.state.fee_rate_min = 0.0  # type: ignore[attr-defined]
+    desk.call("invalidateblock", block_hash)
+    desk.forget_waiting()
+    desk.call("sendrawtransaction", raw)
+    desk.mine(CONFIRMATIONS + 2)
+    assert ann.withdrawals()[0]["txId"] == first
+    ann.withdraw("0.1", STRANGER, coin="BTC")
+    desk.payer.step()
+    desk.mine(CONFIRMATIONS)
+    assert [row["status"] for row in ann.withdrawals()] == [6, 6]
+    assert desk.received_sat() == 39_995_000 + 9_995_000
+    audit = desk.box.public.audit()
+    assert audit.sound, audit.faults
+
+
 def test_a_payment_the_node_forgot_is_sent_again(desk: BitcoinDesk) -> None:
     ann = desk.trader("ann")
     ann.withdraw("0.4", STRANGER, coin="BTC")
@@ -280,8 +308,8 @@ def test_an_amount_the_wallet_lacks_waits(desk: BitcoinDesk) -> None:
 @pytest.mark.parametrize(
     ("amount", "address", "code"),
     [
-        ("9", STRANGER, "-2010"),
-        ("0.00001", STRANGER, "-4019"),
+        ("9", STRANGER, "-4026"),
+        ("0.00001", STRANGER, "-4022"),
         ("0.4", STRANGER[:-1] + "q", "-4007"),
         ("0.4", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "-4007"),
         ("0.4", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY", "-4007"),

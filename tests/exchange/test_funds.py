@@ -1,5 +1,6 @@
 """Deposits counted once and withdrawals paid once, whatever happens in between."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from chain_service.client import ChainRefusal, ChainUnavailable
 from chain_service.schemas import Account, Block, Extrinsic, Head, Parameters, Receipt
 from exchange_service.client import ExchangeRefusal
 from exchange_service.funds.deposits import Bookkeeper
-from exchange_service.funds.withdrawals import Payer
+from exchange_service.funds.withdrawals import RETRY_SECONDS, Payer
 from exchange_service.signer.operations import Signer
 from exchange_service.signer.vault import WrongPassphrase, ensure_secret, ensure_seed
 from exchange_service.signer.wallet import Wallet
@@ -125,18 +126,23 @@ def refuse(extrinsic: Extrinsic) -> str:
 class Desk:
     """The exchange's two threads at the chain, moved by hand."""
 
-    def __init__(self, box: Any) -> None:
+    def __init__(self, box: Any, chain: FakeChain | None = None) -> None:
         state = box.http.app.state
         self.box = box
-        self.chain = FakeChain()
+        self.chain = chain or FakeChain()
         self.pool = state.pool
         desk = state.funds_terms.desk
         self.signer: Signer = desk.signer
         self.wallet = self.signer._wallet
         self.rules = desk.rules
-        self.payer = Payer(self.chain, state.engine, state.pool, self.signer, desk.rules)
+        self.restart()
         self.bookkeeper = Bookkeeper(self.chain, state.engine, state.pool, self.signer)  # type: ignore[arg-type]
         self.bookkeeper._load_next_height()
+
+    def restart(self) -> None:
+        """Begin with a payer that remembers nothing."""
+        engine = self.box.engine
+        self.payer = Payer(self.chain, engine, self.pool, self.signer, self.rules)
 
     def seal(self, *gifts: tuple[str, int]) -> Block:
         block = self.chain.block(*gifts)
@@ -167,6 +173,19 @@ def test_a_deposit_is_credited_once_however_often_its_block_is_seen(desk: Desk) 
     assert {"3.000000000", "2.000000000"} == {first["amount"], second["amount"]}
     assert address == first["address"] == ann.deposit_address()
     desk.check_reserves()
+
+
+def test_a_deposit_is_shown_while_it_waits(desk: Desk) -> None:
+    ann = desk.box.trader("ann", funded=False)
+    block = desk.chain.block((ann.deposit_address(), 3 * TAO))
+    for _ in range(2):
+        desk.bookkeeper.see(block)
+    (seen,) = ann.deposits()
+    assert (seen["status"], seen["amount"], seen["confirmTimes"]) == (0, "3.000000000", "1/2")
+    assert "completeTime" not in seen
+    desk.bookkeeper.book(block)
+    (seen,) = ann.deposits()
+    assert (seen["status"], seen["confirmTimes"], seen["unlockConfirm"]) == (1, "2/2", 2)
 
 
 def test_every_account_has_its_own_address(desk: Desk) -> None:
@@ -200,9 +219,7 @@ def test_a_withdrawal_is_signed_stored_sent_and_settled(desk: Desk) -> None:
 def test_asking_twice_by_the_same_name_withdraws_once(desk: Desk) -> None:
     ann = desk.box.trader("ann")
     desk.seal((ann.deposit_address(), 5 * TAO))
-    ann.withdraw("1", SOMEBODY, "rent")
-    with pytest.raises(ExchangeRefusal, match="-4026"):
-        ann.withdraw("1", SOMEBODY, "rent")
+    assert ann.withdraw("1", SOMEBODY, "rent") == ann.withdraw("1", SOMEBODY, "rent")
     assert ann.balances()["TAO"] == ("4.000000000", "1.000000000")
 
 
@@ -268,8 +285,8 @@ def test_a_payment_that_expired_is_signed_anew(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("amount", "address", "code"),
     [
-        ("9", SOMEBODY, "-2010"),
-        ("0.0001", SOMEBODY, "-4019"),
+        ("9", SOMEBODY, "-4026"),
+        ("0.0001", SOMEBODY, "-4022"),
         ("1", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQX", "-4007"),
         ("1", "nowhere", "-4007"),
         ("0.0000000001", SOMEBODY, "-1111"),
@@ -318,3 +335,62 @@ def test_another_seed_than_the_database_knows_is_refused(desk: Desk) -> None:
     bookkeeper = Bookkeeper(desk.chain, desk.box.engine, desk.pool, other)  # type: ignore[arg-type]
     with pytest.raises(OtherChain, match="restore the seed"):
         bookkeeper._load_next_height()
+
+
+def test_a_withdrawal_that_the_signer_refuses_holds_up_no_other(desk: Desk) -> None:
+    """Else whoever lists no address after asking would stop the payments of all."""
+    ann, bob = desk.box.trader("ann"), desk.box.trader("bob")
+    desk.seal((ann.deposit_address(), 5 * TAO), (bob.deposit_address(), 5 * TAO))
+    ann.withdraw("1", SOMEBODY)
+    ann.enforce_allow_list()
+    bob.withdraw("2", SOMEBODY)
+    bob.withdraw("1", SOMEBODY)
+    for _ in range(2):
+        desk.payer.step()
+        desk.payer.step()
+        desk.seal()
+    assert [row["status"] for row in bob.withdrawals()] == [6, 6]
+    assert ann.withdrawals()[0]["status"] == 2
+    assert [one.nonce for one in list_payments(desk)] == [0, 1]
+    # It has its turn again once the list is off: here, with a payer that has refused nothing yet.
+    with desk.pool.connection() as conn:
+        conn.execute("TRUNCATE allow_list")
+    desk.restart()
+    desk.payer.step()
+    desk.seal()
+    assert ann.withdrawals()[0]["status"] == 6
+    assert desk.chain.free[SOMEBODY] == 3_997_000_000
+
+
+def test_a_withdrawal_that_the_wallet_can_not_pay_holds_up_no_other(desk: Desk) -> None:
+    ann, bob = desk.box.trader("ann", tao=50), desk.box.trader("bob", tao=50)
+    desk.chain.free[desk.wallet.address] = 5 * TAO
+    ann.withdraw("20", SOMEBODY)
+    bob.withdraw("2", SOMEBODY)
+    desk.payer.step()
+    desk.seal()
+    assert (ann.withdrawals()[0]["status"], bob.withdrawals()[0]["status"]) == (2, 6)
+
+
+def test_a_withdrawal_that_was_refused_is_tried_again_after_a_while(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = desk.box.trader("ann", tao=50)
+    ann.withdraw("20", SOMEBODY)
+    desk.payer.step()
+    desk.chain.free[desk.wallet.address] = 50 * TAO
+    desk.payer.step()
+    assert ann.withdrawals()[0]["status"] == 2
+    later = time.monotonic() + RETRY_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    desk.payer.step()
+    assert ann.withdrawals()[0]["status"] == 4
+
+
+def list_payments(desk: Desk) -> list[Extrinsic]:
+    with desk.pool.connection() as conn:
+        rows = conn.execute(
+            "SELECT extrinsic FROM withdrawal WHERE extrinsic IS NOT NULL"
+            " ORDER BY (extrinsic->>'nonce')::bigint"
+        ).fetchall()
+    return [Extrinsic.model_validate(row[0]) for row in rows]

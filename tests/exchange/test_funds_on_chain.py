@@ -16,6 +16,7 @@ from tests.exchange.live import OPERATOR_TOKEN
 from chain_service.client import ChainClient
 from exchange_service.app import create_app
 from exchange_service.client import ExchangeClient
+from exchange_service.reserves.reconciling import LOOKS_SHORT
 from exchange_service.settings import ExchangeSettings
 from taonet.kit.keys import Keypair, ensure_wallet
 
@@ -92,6 +93,27 @@ def test_there_and_back_again(chain_url: str, exchange_settings: ExchangeSetting
             held_rao = sum(chain.account(each).free_rao for each in owned)
             wait_until(lambda: public.audit().wallet_rao == held_rao, WAIT_SECONDS)
             assert public.audit(OPERATOR_TOKEN).sound
+            reconciler = http.app.state.reconciler  # type: ignore[attr-defined]
+            for _ in range(LOOKS_SHORT + 1):
+                reconciler.look()
+                assert holds(public, "I4")
+
+            # Invariant I4: who has stolen the hot wallet's key pays himself, and it shows.
+            stolen = {"receiver": heir.ss58_address, "amount_rao": str(10**8)}
+            chain.execute(signer._wallet.hot, "transfer", stolen)
+
+            def is_told() -> bool:
+                reconciler.look()
+                return not holds(public, "I4")
+
+            wait_until(is_told, WAIT_SECONDS)
+            (fault,) = public.audit().faults
+            assert fault.startswith("I4: the chain holds 0.")
+
+
+def holds(public: ExchangeClient, name: str) -> bool:
+    (invariant,) = [one for one in public.audit().invariants if one.name == name]
+    return invariant.holds
 
 
 def mine(chain: ChainClient, coldkey: Keypair) -> None:

@@ -20,7 +20,6 @@ from tests.conftest import free_port, wait_until
 from exchange_service.bitcoin.node import BitcoinNode
 from exchange_service.client import ExchangeClient
 from taonet.kit import db
-from taonet.kit.errors import Refusal
 
 KILLS = int(os.environ.get("TAONET_TEST_KILLS", "3"))
 SEED = int(os.environ.get("TAONET_TEST_SEED", "1"))
@@ -110,13 +109,7 @@ def patiently(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     answers: list[Any] = []
 
     def once() -> None:
-        try:
-            answers.append(call(*arguments, **named))
-        except Refusal as refusal:
-            if refusal.code == "-4026":  # Asked before the crash: it is there.
-                answers.append(None)
-                return
-            raise
+        answers.append(call(*arguments, **named))
 
     wait_until(once, 60)
     return answers[-1]

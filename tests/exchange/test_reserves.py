@@ -89,6 +89,14 @@ def test_what_was_not_signed_for_does_not_verify(desk: BitcoinDesk) -> None:
         verify_proof(poor)
 
 
+def test_an_address_named_twice_does_not_count_twice(desk: BitcoinDesk) -> None:
+    desk.trader("ann")
+    told = desk.box.public.reserves().model_dump(mode="json")
+    told["controls"].append(told["controls"][-1])
+    with pytest.raises(AssertionError, match="counted twice"):
+        verify_proof(told)
+
+
 def test_stolen_coins_show(desk: BitcoinDesk) -> None:
     """Failure mode 15: the node knows a coin as spent, whatever our own tables say."""
     ann = desk.trader("ann")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exchange_service.client import ExchangeRefusal
-from exchange_service.domain.commands import Asset
+from exchange_service.domain.commands import Asset, SetFeeRates
 from exchange_service.domain.payout import AllowList, PayoutRules, is_allowed
 from exchange_service.signer.operations import WillNotSign
 from exchange_service.signer.schemas import ChainPlace
@@ -69,14 +69,14 @@ def test_an_allow_list_holds_against_a_stolen_key(box: Box) -> None:
     ann = box.trader("ann", tao=50)
     ann.list_address("TAO", SOMEBODY, "my vault")
     ann.enforce_allow_list()
-    with pytest.raises(ExchangeRefusal, match="-4020"):
+    with pytest.raises(ExchangeRefusal, match="-4035"):
         ann.withdraw("1", SOMEBODY)
     shift_time(box, 61)
     sign(box, ann.withdraw("1", SOMEBODY)["id"])
-    with pytest.raises(ExchangeRefusal, match="-4020"):
+    with pytest.raises(ExchangeRefusal, match="-4035"):
         ann.withdraw("1", OTHER)
     ann.enforce_allow_list(False)
-    with pytest.raises(ExchangeRefusal, match="-4020"):
+    with pytest.raises(ExchangeRefusal, match="-4035"):
         ann.withdraw("1", OTHER)
     shift_time(box, 61)
     ann.withdraw("1", OTHER)
@@ -94,7 +94,7 @@ def test_the_signer_keeps_to_the_list_whatever_the_desk_says(box: Box) -> None:
 def test_a_day_has_a_limit_for_an_account_and_for_the_signer(box: Box) -> None:
     ann = box.trader("ann", tao=30_000)
     ann.withdraw("9000", SOMEBODY)
-    with pytest.raises(ExchangeRefusal, match="-4021"):
+    with pytest.raises(ExchangeRefusal, match="-4023"):
         ann.withdraw("1001", SOMEBODY)
     ann.withdraw("1000", SOMEBODY)
     shift_time(box, 24 * 3_600)
@@ -104,6 +104,14 @@ def test_a_day_has_a_limit_for_an_account_and_for_the_signer(box: Box) -> None:
     sign(box, "1")
     with pytest.raises(WillNotSign, match="limit for TAO"):
         sign(box, "2")
+
+
+def test_the_signer_gives_a_nonce_to_one_payment(box: Box) -> None:
+    ann = box.trader("ann", tao=50)
+    first, second = ann.withdraw("1", SOMEBODY)["id"], ann.withdraw("1", SOMEBODY)["id"]
+    sign(box, first)
+    with pytest.raises(WillNotSign, match="on its way"):
+        sign(box, second)
 
 
 def test_a_crowd_of_requests_for_all_of_it_gets_it_once(box: Box) -> None:
@@ -123,7 +131,7 @@ def test_a_crowd_of_requests_for_all_of_it_gets_it_once(box: Box) -> None:
         with ThreadPoolExecutor(20) as crowd:
             answers += crowd.map(ask, range(20))
     # −1021: the same bytes in the same millisecond count as sent twice.
-    assert {"-2010", "1"} <= set(answers) <= {"-2010", "1", "-1021"}
+    assert {"-4026", "1"} <= set(answers) <= {"-4026", "1", "-1021"}
     assert answers.count("1") == 1
     assert ann.balances()["TAO"] == ("0.000000000", "50.000000000")
     assert box.audit().sound
@@ -133,8 +141,59 @@ def test_listed_addresses_are_checked(box: Box) -> None:
     ann = box.trader("ann")
     with pytest.raises(ExchangeRefusal, match="-4007"):
         ann.list_address("TAO", "nowhere")
-    with pytest.raises(ExchangeRefusal, match="-4018"):
+    with pytest.raises(ExchangeRefusal, match="-4019"):
         ann.list_address("BTC", "bcrt1qytss5wmafr0ktc7s9436vjr8xgnlj6wul6qvay")
+
+
+@pytest.mark.parametrize("enforced", ["True", "1", "on", ""])
+def test_an_allow_list_is_not_switched_off_by_a_word_that_means_yes(
+    box: Box, enforced: str
+) -> None:
+    ann = box.trader("ann", tao=50)
+    ann.enforce_allow_list()
+    with pytest.raises(ExchangeRefusal, match=r"-1130|-1102"):
+        ann._signed("PUT", "/exchange/v1/allow-list", enforced=enforced)
+    shift_time(box, 61)
+    with pytest.raises(ExchangeRefusal, match="-4035"):
+        ann.withdraw("1", SOMEBODY)
+
+
+@pytest.mark.parametrize(("coin", "network"), [("TAO", "BTC"), ("TAO", "ETH"), ("TAO", "tao")])
+def test_a_network_that_is_not_the_coins_is_refused(box: Box, coin: str, network: str) -> None:
+    """Who names another chain has an address there: the coins would be lost."""
+    ann = box.trader("ann", tao=50)
+    asked = {"coin": coin, "network": network, "amount": "1", "address": SOMEBODY}
+    with pytest.raises(ExchangeRefusal, match=r"-1130.*network"):
+        ann._signed("POST", "/sapi/v1/capital/withdraw/apply", **asked)
+    with pytest.raises(ExchangeRefusal, match=r"-1130.*network"):
+        ann._signed("GET", "/sapi/v1/capital/deposit/address", coin=coin, network=network)
+    assert ann._signed("POST", "/sapi/v1/capital/withdraw/apply", **{**asked, "network": "TAO"})
+
+
+def test_the_same_name_is_the_same_withdrawal(box: Box) -> None:
+    """Failure mode 4: whoever got no answer asks again, and learns the first one's number."""
+    ann = box.trader("ann", tao=50)
+    first = ann.withdraw("40", SOMEBODY, "rent")
+    assert ann.withdraw("40", SOMEBODY, "rent") == first
+    assert ann.balances()["TAO"] == ("10.000000000", "40.000000000")
+    with pytest.raises(ExchangeRefusal, match="-4115"):
+        ann.withdraw("1", SOMEBODY, "rent")
+    # It stays so when the rules have changed since.
+    ann.enforce_allow_list()
+    assert ann.withdraw("40", SOMEBODY, "rent") == first
+    assert len(ann.withdrawals()) == 1
+
+
+def test_an_account_sees_the_rates_that_its_own_orders_pay(box: Box) -> None:
+    ann, bob = box.trader("ann"), box.trader("bob")
+    box.engine.submit(SetFeeRates(0, 1001, 100, 250)).result(10)
+    account = ann._signed("GET", "/api/v3/account")
+    assert (account["makerCommission"], account["takerCommission"]) == (1, 2)
+    assert account["commissionRates"]["maker"] == "0.00010000"
+    (fee,) = ann._signed("GET", "/sapi/v1/asset/tradeFee")
+    assert (fee["makerCommission"], fee["takerCommission"]) == ("0.00010000", "0.00025000")
+    (fee,) = bob._signed("GET", "/sapi/v1/asset/tradeFee")
+    assert fee["makerCommission"] == "0.00100000"
 
 
 def test_a_list_that_was_never_on_forbids_nothing() -> None:

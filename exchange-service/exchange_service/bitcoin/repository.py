@@ -7,6 +7,8 @@ from psycopg.rows import class_row
 
 from exchange_service.domain.spending import Coin
 
+CHANGE = 0
+"""The account that stands for our own change."""
 BLOCKS_KEPT = 2_000
 """How far back a reorganisation is recognised block by block."""
 
@@ -99,8 +101,10 @@ def list_spendable(conn: Connection, height: int) -> list[Coin]:
     """Return the coins that no payment has taken, at a height of the tip."""
     rows = conn.execute(
         "SELECT txid, vout, amount_sat, account_id FROM bitcoin_coin"
-        " WHERE withdrawal_id IS NULL AND height IS NOT NULL AND spendable_height <= %s",
-        (height,),
+        " WHERE withdrawal_id IS NULL AND height IS NOT NULL AND spendable_height <= %s"
+        # A deposit that may still be reversed pays nobody: it would take the payment with it.
+        " AND (unlocked OR account_id = %s)",
+        (height, CHANGE),
     ).fetchall()
     return [Coin(*row) for row in rows]
 
@@ -116,11 +120,65 @@ def list_held(conn: Connection) -> list[Coin]:
     return [Coin(*row) for row in rows]
 
 
-def list_missing(conn: Connection) -> list[Coin]:
-    """Return the coins that were credited and are in no block any longer."""
+def unlock_coins(conn: Connection, height: int) -> None:
+    """Note that the coins in blocks up to here are deep enough to be withdrawn."""
+    conn.execute(
+        "UPDATE bitcoin_coin SET unlocked = true WHERE NOT unlocked AND height <= %s", (height,)
+    )
+
+
+def sum_locked(conn: Connection, account_id: int) -> int:
+    """Return what of an account's credited deposits is not deep enough to be withdrawn."""
+    row = conn.execute(
+        "SELECT COALESCE(sum(d.amount), 0) FROM deposit AS d LEFT JOIN bitcoin_coin AS c"
+        " ON c.txid = d.transaction_id AND c.vout = d.event_index"
+        " WHERE d.asset = 'BTC' AND d.account_id = %s AND d.reversed_ms IS NULL"
+        " AND c.unlocked IS NOT TRUE",
+        (account_id,),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def list_vanished(conn: Connection) -> list[Coin]:
+    """Return the coins that are in no block any longer and were never deep enough to leave."""
     rows = conn.execute(
-        "SELECT txid, vout, amount_sat, account_id FROM bitcoin_coin WHERE height IS NULL"
-        " ORDER BY txid, vout"
+        "SELECT txid, vout, amount_sat, account_id FROM bitcoin_coin"
+        " WHERE height IS NULL AND NOT unlocked AND account_id <> %s ORDER BY txid, vout",
+        (CHANGE,),
+    ).fetchall()
+    return [Coin(*row) for row in rows]
+
+
+def forget_coin(conn: Connection, coin: Coin) -> None:
+    conn.execute("DELETE FROM bitcoin_coin WHERE txid = %s AND vout = %s", coin[:2])
+
+
+def list_owing(conn: Connection) -> list[int]:
+    """Return the accounts that owe a shortfall."""
+    rows = conn.execute("SELECT account_id FROM shortfall WHERE amount_sat > 0 ORDER BY 1")
+    return [row[0] for row in rows]
+
+
+def list_leaving(conn: Connection, txids: list[str]) -> set[tuple[str, int]]:
+    """Return the coins that our payments among these transactions spend."""
+    rows = conn.execute(
+        "SELECT c.txid, c.vout FROM bitcoin_coin AS c JOIN bitcoin_payment AS p"
+        " USING (withdrawal_id) WHERE p.txid = ANY(%s)",
+        (txids,),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+def list_missing(conn: Connection) -> list[Coin]:
+    """Return the coins that were credited and are in no block any longer.
+
+    Not our own change: where another version of a payment was mined, that one's came instead.
+    """
+    rows = conn.execute(
+        "SELECT txid, vout, amount_sat, account_id FROM bitcoin_coin"
+        " WHERE height IS NULL AND account_id <> %s ORDER BY txid, vout",
+        (CHANGE,),
     ).fetchall()
     return [Coin(*row) for row in rows]
 

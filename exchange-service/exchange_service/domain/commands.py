@@ -224,6 +224,24 @@ class CreditDeposit(NamedTuple):
     """The extrinsic's hash, or the Bitcoin transaction's."""
 
 
+class ReverseDeposit(NamedTuple):
+    """A credited deposit of BTC is in no block any longer: take it back, as far as it is there."""
+
+    time_ms: int
+    account_id: int
+    amount: int
+    event_index: int
+    transaction_id: str
+    """With the output's number before: what was credited, and may be again."""
+
+
+class MakeUpShortfall(NamedTuple):
+    """Take what an account owes since a reversal, as far as it is there by now."""
+
+    time_ms: int
+    account_id: int
+
+
 class RequestWithdrawal(NamedTuple):
     time_ms: int
     withdrawal_id: int
@@ -235,6 +253,8 @@ class RequestWithdrawal(NamedTuple):
     address: str
     client_withdrawal_id: str
     """Unique in the account; empty: none."""
+    must_remain_sat: int = 0
+    """BTC that the account must have free afterwards: deposits credited, and not yet unlocked."""
 
 
 class SettleWithdrawal(NamedTuple):
@@ -277,6 +297,8 @@ Command = (
     | SetDeadline
     | PassDeadlines
     | CreditDeposit
+    | ReverseDeposit
+    | MakeUpShortfall
     | RequestWithdrawal
     | SettleWithdrawal
     | FailWithdrawal

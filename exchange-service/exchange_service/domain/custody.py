@@ -2,6 +2,7 @@
 
 from exchange_service.domain.accounts import (
     BTC_FAUCET,
+    BTC_WALLET,
     FEES,
     FIRST_ACCOUNT,
     HOUSE_ACCOUNTS,
@@ -13,19 +14,23 @@ from exchange_service.domain.commands import (
     Asset,
     CreditDeposit,
     FailWithdrawal,
+    MakeUpShortfall,
     OpenAccount,
     RecordNetworkFee,
     RequestWithdrawal,
+    ReverseDeposit,
     SetFeeRates,
     SettleWithdrawal,
 )
 from exchange_service.domain.facts import (
     AccountOpened,
     DepositCredited,
+    DepositReversed,
     Fact,
     FeeRatesSet,
     NetworkFeeRecorded,
     Rejected,
+    ShortfallMadeUp,
     WithdrawalFailed,
     WithdrawalRequested,
     WithdrawalSettled,
@@ -33,11 +38,16 @@ from exchange_service.domain.facts import (
 from exchange_service.domain.refusals import (
     ACCOUNT_EXISTS,
     DEPOSIT_KNOWN,
+    DEPOSIT_LOCKED,
+    DEPOSIT_UNKNOWN,
     DUPLICATE_WITHDRAWAL,
-    INSUFFICIENT_BALANCE,
+    INSUFFICIENT_FUNDS,
     INVALID_FEE,
+    NO_SHORTFALL,
+    OWES_SHORTFALL,
     UNKNOWN_ACCOUNT,
     UNKNOWN_WITHDRAWAL,
+    Reason,
 )
 from exchange_service.domain.symbol import PPM
 
@@ -56,6 +66,8 @@ class Custody:
         """TAO: height and event index of the last deposit credited, or network fee recorded."""
         self.credited_outputs: set[str] = set()
         """BTC: every output ever credited. Its block may be replaced, so its place says nothing."""
+        self.shortfalls: dict[int, int] = {}
+        """BTC: what accounts owe since a deposit was reversed that they had spent."""
         self.last_account_id = FIRST_ACCOUNT
         self.last_withdrawal_id = 0
 
@@ -87,7 +99,52 @@ class Custody:
             return [Rejected(DEPOSIT_KNOWN)]
         self.accounts[WALLETS[command.asset]].add_free(command.asset, -command.amount)
         account.add_free(command.asset, command.amount)
-        return [DepositCredited(*command)]
+        facts: list[Fact] = [DepositCredited(*command)]
+        return facts + self._make_up(command.time_ms, command.account_id)
+
+    def reverse_deposit(self, command: ReverseDeposit) -> list[Fact]:
+        output = f"{command.transaction_id}:{command.event_index}"
+        account = self.accounts.get(command.account_id)
+        if account is None or output not in self.credited_outputs:
+            return [Rejected(DEPOSIT_UNKNOWN)]
+        # Forgotten, so that it counts again if it is mined again.
+        self.credited_outputs.remove(output)
+        taken = min(account.free_sat, command.amount)
+        missing = command.amount - taken
+        if missing:
+            owed = self.shortfalls.get(command.account_id, 0)
+            self.shortfalls[command.account_id] = owed + missing
+        self._take_back(account, taken)
+        return [
+            DepositReversed(
+                command.time_ms,
+                command.account_id,
+                taken,
+                missing,
+                command.event_index,
+                command.transaction_id,
+            )
+        ]
+
+    def make_up_shortfall(self, command: MakeUpShortfall) -> list[Fact]:
+        return self._make_up(command.time_ms, command.account_id) or [Rejected(NO_SHORTFALL)]
+
+    def _make_up(self, time_ms: int, account_id: int) -> list[Fact]:
+        """Take what an account owes, as far as it is free."""
+        owed = self.shortfalls.get(account_id, 0)
+        account = self.accounts[account_id]
+        taken = min(owed, account.free_sat)
+        if not taken:
+            return []
+        self.shortfalls[account_id] = owed - taken
+        if taken == owed:
+            del self.shortfalls[account_id]
+        self._take_back(account, taken)
+        return [ShortfallMadeUp(time_ms, account_id, taken)]
+
+    def _take_back(self, account: Account, amount_sat: int) -> None:
+        account.free_sat -= amount_sat
+        self.accounts[BTC_WALLET].free_sat += amount_sat
 
     def request_withdrawal(self, command: RequestWithdrawal) -> list[Fact]:
         account = self.accounts.get(command.account_id)
@@ -95,15 +152,28 @@ class Custody:
             return [Rejected(UNKNOWN_ACCOUNT)]
         if command.client_withdrawal_id in account.withdrawal_names:
             return [Rejected(DUPLICATE_WITHDRAWAL)]
-        if account.free(command.asset) < command.amount:
-            return [Rejected(INSUFFICIENT_BALANCE)]
+        refusal = self._find_refusal(account, command)
+        if refusal is not None:
+            return [Rejected(refusal)]
         if command.client_withdrawal_id:
             account.withdrawal_names.add(command.client_withdrawal_id)
         self.last_withdrawal_id = max(self.last_withdrawal_id, command.withdrawal_id)
         self.withdrawals[command.withdrawal_id] = command
         account.add_free(command.asset, -command.amount)
         account.add_locked(command.asset, command.amount)
-        return [WithdrawalRequested(*command)]
+        return [WithdrawalRequested(*command[:8])]
+
+    def _find_refusal(self, account: Account, command: RequestWithdrawal) -> Reason | None:
+        """Return why an account may not withdraw this, if it may not.
+
+        A deposit not yet unlocked holds back every coin, or else it would leave as the other one.
+        """
+        if account.free(command.asset) < command.amount:
+            return INSUFFICIENT_FUNDS
+        if command.account_id in self.shortfalls:
+            return OWES_SHORTFALL
+        left_sat = account.free_sat - (command.amount if command.asset is Asset.BTC else 0)
+        return DEPOSIT_LOCKED if left_sat < command.must_remain_sat else None
 
     def settle_withdrawal(self, command: SettleWithdrawal) -> list[Fact]:
         request = self.withdrawals.pop(command.withdrawal_id, None)

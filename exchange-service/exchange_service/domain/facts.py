@@ -339,6 +339,23 @@ class DepositCredited(NamedTuple):
     transaction_id: str
 
 
+class DepositReversed(NamedTuple):
+    time_ms: int
+    account_id: int
+    amount: int
+    """Taken back, in satoshi."""
+    shortfall: int
+    """What was not there to be taken back: until it is, the account withdraws nothing."""
+    event_index: int
+    transaction_id: str
+
+
+class ShortfallMadeUp(NamedTuple):
+    time_ms: int
+    account_id: int
+    amount: int
+
+
 class WithdrawalRequested(NamedTuple):
     time_ms: int
     withdrawal_id: int
@@ -395,6 +412,8 @@ Fact = (
     | DeadlineSet
     | DeadlinePassed
     | DepositCredited
+    | DepositReversed
+    | ShortfallMadeUp
     | WithdrawalRequested
     | WithdrawalSettled
     | WithdrawalFailed

@@ -15,6 +15,7 @@ from exchange_service.domain.commands import Asset, PlaceOrder
 from exchange_service.domain.facts import (
     AccountOpened,
     DepositCredited,
+    DepositReversed,
     Fact,
     MatchPrevented,
     NetworkFeeRecorded,
@@ -23,6 +24,7 @@ from exchange_service.domain.facts import (
     OrderCancelled,
     OrderExpired,
     OrderTriggered,
+    ShortfallMadeUp,
     Traded,
     WithdrawalFailed,
     WithdrawalRequested,
@@ -144,6 +146,18 @@ def _credit(fact: DepositCredited) -> list[Transfer]:
     return [Transfer(fact.asset, wallet, FREE, account, FREE, fact.amount, "deposit", height)]
 
 
+def _reverse(fact: DepositReversed) -> list[Transfer]:
+    return _take_back(fact.account_id, fact.amount, "reversal")
+
+
+def _make_up(fact: ShortfallMadeUp) -> list[Transfer]:
+    return _take_back(fact.account_id, fact.amount, "shortfall")
+
+
+def _take_back(account: int, amount: int, reason: str) -> list[Transfer]:
+    return [Transfer(BTC, account, FREE, WALLETS[BTC], FREE, amount, reason, account)]
+
+
 def _reserve_withdrawal(fact: WithdrawalRequested) -> list[Transfer]:
     account, number = fact.account_id, fact.withdrawal_id
     return [Transfer(fact.asset, account, FREE, account, LOCKED, fact.amount, "reserve", number)]
@@ -180,6 +194,8 @@ _WRITERS: Final[dict[type, Callable[[Any], list[Transfer]]]] = {
     OrderAmended: _release,
     AccountOpened: _open_account,
     DepositCredited: _credit,
+    DepositReversed: _reverse,
+    ShortfallMadeUp: _make_up,
     WithdrawalRequested: _reserve_withdrawal,
     WithdrawalFailed: _release_withdrawal,
     WithdrawalSettled: _settle,

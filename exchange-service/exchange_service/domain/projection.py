@@ -11,6 +11,7 @@ from exchange_service.domain.commands import PlaceOrder
 from exchange_service.domain.facts import (
     AccountOpened,
     DepositCredited,
+    DepositReversed,
     Expiry,
     Fact,
     FeeRatesSet,
@@ -22,6 +23,7 @@ from exchange_service.domain.facts import (
     OrderTriggered,
     PairDone,
     PairOpened,
+    ShortfallMadeUp,
     Traded,
     WithdrawalFailed,
     WithdrawalRequested,
@@ -159,6 +161,8 @@ class Projection:
         self.opened: list[AccountOpened] = []
         self.fee_rates: list[FeeRatesSet] = []
         self.deposits: list[DepositCredited] = []
+        self.reversed: list[DepositReversed] = []
+        self.made_up: list[ShortfallMadeUp] = []
         self.withdrawals: list[WithdrawalRequested] = []
         self.settled: list[WithdrawalSettled] = []
         self.failed: list[WithdrawalFailed] = []
@@ -207,6 +211,10 @@ class Projection:
                 self.fee_rates.append(fact)
             case DepositCredited():
                 self.deposits.append(fact)
+            case DepositReversed():
+                self.reversed.append(fact)
+            case ShortfallMadeUp():
+                self.made_up.append(fact)
             case WithdrawalRequested():
                 self.withdrawals.append(fact)
             case WithdrawalSettled():

@@ -57,5 +57,14 @@ INVALID_FEE: Final = Reason(-4004, "A fee rate is a whole number of millionths, 
 NOTHING_DUE: Final = Reason(-4003, "No deadline has passed.")
 ACCOUNT_EXISTS: Final = Reason(-4001, "An account of this name or number exists already.")
 DEPOSIT_KNOWN: Final = Reason(-4002, "This block's event has been booked already.")
-DUPLICATE_WITHDRAWAL: Final = Reason(-4026, "A withdrawal with this withdrawOrderId exists.")
+DEPOSIT_LOCKED: Final = Reason(
+    -4015, "Withdraw is limited: a deposit of BTC waits for its second depth of confirmations."
+)
+OWES_SHORTFALL: Final = Reason(
+    -4015, "Withdraw is limited: a deposit that the account has spent was reorganised away."
+)
+DEPOSIT_UNKNOWN: Final = Reason(-4002, "No such deposit is credited.")
+NO_SHORTFALL: Final = Reason(-4003, "Nothing is owed, or nothing is there to make it up.")
+INSUFFICIENT_FUNDS: Final = Reason(-4026, "You have insufficient balance.")
+DUPLICATE_WITHDRAWAL: Final = Reason(-4115, "Another withdrawal has this withdrawOrderId.")
 UNKNOWN_WITHDRAWAL: Final = Reason(-4027, "There is no pending withdrawal with this id.")

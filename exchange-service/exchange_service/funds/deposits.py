@@ -6,6 +6,7 @@ itself, so a crash between two of them is mended by looking through the same blo
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -25,7 +26,8 @@ from exchange_service.domain.commands import (
 )
 from exchange_service.domain.facts import Fact
 from exchange_service.engine import ANSWER_SECONDS, Engine
-from exchange_service.funds import repository
+from exchange_service.funds import deposit_repository, repository
+from exchange_service.funds.deposit_repository import Pending
 from exchange_service.funds.repository import ChainView
 from exchange_service.metrics import CHAIN_HEIGHT
 from exchange_service.signer.client import Signing
@@ -81,6 +83,7 @@ class Bookkeeper:
         for block in self._chain.blocks(self._load_next_height()):
             if stop.is_set():
                 return
+            self.see(block)
             unconfirmed.append(block)
             if len(unconfirmed) >= confirmations:
                 self.book(unconfirmed.popleft())
@@ -103,36 +106,58 @@ class Bookkeeper:
         self._hot_address = hot_address
         return view.next_height
 
+    def see(self, block: Block) -> None:
+        """Show the deposits of a block that waits for its confirmations."""
+        now_ms = time.time_ns() // 1_000_000
+        with begin(self._pool) as conn:
+            deposit_repository.save_tip(conn, Asset.TAO, block.height)
+            deposit_repository.insert_pending(conn, self._list_deposits(block), now_ms)
+
     def book(self, block: Block) -> None:
         """Book one block: credit, settle, charge; then note that it is done."""
         credited = self._credit_deposits(block)
         self._close_payments(block)
         self._record_fees(block)
         with begin(self._pool) as conn:
+            deposit_repository.remove_pending(conn, Asset.TAO, block.height)
             repository.mark_for_sweep(conn, credited)
             repository.drop_expired_payments(conn, block.height)
             repository.save_next_height(conn, block.height + 1)
         CHAIN_HEIGHT.set(block.height + 1)
 
     def _credit_deposits(self, block: Block) -> list[int]:
+        deposits = self._list_deposits(block)
+        for one in deposits:
+            self._apply(
+                CreditDeposit(
+                    0,
+                    one.account_id,
+                    Asset.TAO,
+                    one.amount,
+                    one.height,
+                    one.event_index,
+                    one.address,
+                    one.transaction_id,
+                )
+            )
+        return sorted({one.account_id for one in deposits})
+
+    def _list_deposits(self, block: Block) -> list[Pending]:
         transfers = [event for event in block.events if isinstance(event, Transferred)]
         accounts = self._find_accounts([transfer.receiver for transfer in transfers])
-        for transfer in transfers:
-            account_id = accounts.get(transfer.receiver)
-            if account_id is not None:
-                self._apply(
-                    CreditDeposit(
-                        0,
-                        account_id,
-                        Asset.TAO,
-                        transfer.amount_rao,
-                        block.height,
-                        transfer.index,
-                        transfer.receiver,
-                        _name_transaction(block, transfer),
-                    )
-                )
-        return sorted(set(accounts.values()))
+        return [
+            Pending(
+                Asset.TAO,
+                block.height,
+                transfer.index,
+                accounts[transfer.receiver],
+                transfer.amount_rao,
+                transfer.receiver,
+                _name_transaction(block, transfer),
+            )
+            for transfer in transfers
+            if transfer.receiver in accounts
+        ]
 
     def _close_payments(self, block: Block) -> None:
         for included in block.extrinsics:

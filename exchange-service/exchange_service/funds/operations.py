@@ -12,7 +12,7 @@ from exchange_service.bitcoin.node import BitcoinNode
 from exchange_service.domain.commands import Asset, RequestWithdrawal
 from exchange_service.domain.facts import WithdrawalRequested
 from exchange_service.domain.payout import DAY_MS, PayoutRules, is_allowed
-from exchange_service.domain.refusals import Reason
+from exchange_service.domain.refusals import DUPLICATE_WITHDRAWAL, Reason
 from exchange_service.engine import Engine, execute_and_wait
 from exchange_service.errors import BinanceRefusal
 from exchange_service.funds import repository
@@ -27,16 +27,16 @@ WITHDRAWAL_MAX: Final = {Asset.TAO: 10**15, Asset.BTC: 10**12}
 """A million TAO, ten thousand BTC."""
 ADDRESSES_MAX: Final = 100
 BITCOIN_ADDRESS_LETTERS_MAX: Final = 90
-NO_NETWORK: Final = Reason(-4018, "This coin can't be deposited or withdrawn: no chain is set up.")
-SUSPENDED: Final = Reason(-4018, "Withdrawals of BTC are suspended: its chain was reorganised.")
+NO_NETWORK: Final = Reason(-4019, "This coin can't be deposited or withdrawn: no chain is set up.")
+SUSPENDED: Final = Reason(-4019, "Withdrawals of BTC are suspended: its chain was reorganised.")
 BAD_TAO_ADDRESS: Final = Reason(-4007, "The address is not an SS58 address; check it for errors.")
 BAD_BTC_ADDRESS: Final = Reason(-4007, "The address is not a regtest address of Bitcoin.")
 OWN_ADDRESS: Final = Reason(-4007, "The address is the exchange's own wallet.")
-BAD_AMOUNT: Final = Reason(-4019, "The amount is below the minimum or above the maximum.")
+BELOW_MINIMUM: Final = Reason(-4022, "The amount is below the minimum of a withdrawal.")
 NOT_LISTED: Final = Reason(
-    -4020, "The address is not on this account's allow-list, or is too new on it."
+    -4035, "The address is not on this account's allow-list, or is too new on it."
 )
-DAILY_LIMIT: Final = Reason(-4021, "The account's limit for 24 hours would be exceeded.")
+DAILY_LIMIT: Final = Reason(-4023, "Within 24 hours, the withdrawal exceeds the maximum amount.")
 
 
 class TooLate(Refusal):
@@ -55,6 +55,12 @@ class Desk:
     """What a withdrawal costs."""
     confirmations: dict[Asset, int]
     faucet_wallet: str = ""
+    bitcoin_unlock: int = 0
+    """Confirmations until a deposit of BTC may be withdrawn; fewer than credit it: as many."""
+
+    def unlock(self, asset: Asset) -> int:
+        """Return how deep a deposit must be to be withdrawn; of TAO no block is ever taken back."""
+        return max(self.confirmations[asset], self.bitcoin_unlock if asset is Asset.BTC else 0)
 
     def minimum(self, asset: Asset) -> int:
         return 2 * self.fees[asset]
@@ -79,19 +85,38 @@ def find_deposit_address(conn: Connection, desk: Desk, account_id: int, asset: A
 
 def request_withdrawal(
     engine: Engine, pool: ConnectionPool, desk: Desk, request: RequestWithdrawal, now_ms: int
-) -> WithdrawalRequested:
+) -> int:
     """Check a withdrawal against the account's rules, and have the engine lock the coins.
 
-    One request of an account at a time: two at once could each be within a limit that both
+    Return its number. Asked for again by the same name it is the same, whatever the rules say by
+    now. One request of an account at a time: two at once could each be within a limit that both
     together exceed.
     """
     check_withdrawal(request, desk)
     with begin(pool) as conn:
         repository.lock_account(conn, request.account_id)
+        known = find_same_withdrawal(conn, request)
+        if known is not None:
+            return known
         check_rules(conn, desk, request, now_ms)
+        # Under the lock that the crediting takes, too: what is locked cannot grow meanwhile.
+        locked_sat = bitcoin.sum_locked(conn, request.account_id)
+        request = request._replace(must_remain_sat=locked_sat)
         (requested,) = execute_and_wait(engine, request)
     assert isinstance(requested, WithdrawalRequested)
-    return requested
+    return requested.withdrawal_id
+
+
+def find_same_withdrawal(conn: Connection, request: RequestWithdrawal) -> int | None:
+    """Return the withdrawal of this name; refuse the name if it stands for another one."""
+    name = request.client_withdrawal_id
+    known = repository.find_named_withdrawal(conn, request.account_id, name) if name else None
+    if known is None:
+        return None
+    asked = (request.asset, request.amount, request.address)
+    if (known.asset, known.amount, known.address) != asked:
+        raise BinanceRefusal(DUPLICATE_WITHDRAWAL)
+    return known.withdrawal_id
 
 
 def check_withdrawal(request: RequestWithdrawal, desk: Desk) -> None:
@@ -99,8 +124,10 @@ def check_withdrawal(request: RequestWithdrawal, desk: Desk) -> None:
     asset = request.asset
     if not desk.is_on_chain(asset):
         raise BinanceRefusal(NO_NETWORK)
-    if not desk.minimum(asset) <= request.amount <= WITHDRAWAL_MAX[asset]:
-        raise BinanceRefusal(BAD_AMOUNT)
+    if request.amount < desk.minimum(asset):
+        raise BinanceRefusal(BELOW_MINIMUM)
+    if request.amount > WITHDRAWAL_MAX[asset]:
+        raise BinanceRefusal(DAILY_LIMIT)
     check_receiver(desk, asset, request.address)
 
 

@@ -14,18 +14,6 @@ WITHDRAWAL_COLUMNS: Final[LiteralString] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Deposit:
-    asset: str
-    height: int
-    event_index: int
-    account_id: int
-    amount: int
-    address: str
-    transaction_id: str
-    credited_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Withdrawal:
     withdrawal_id: int
     account_id: int
@@ -115,25 +103,6 @@ def mark_swept(conn: Connection, account_id: int) -> None:
     )
 
 
-def list_deposits(
-    conn: Connection, account_id: int, asset: str, start_ms: int, end_ms: int, limit: int
-) -> list[Deposit]:
-    with conn.cursor(row_factory=class_row(Deposit)) as cursor:
-        return cursor.execute(
-            "SELECT * FROM deposit WHERE account_id = %(account_id)s"
-            " AND (%(asset)s = '' OR asset = %(asset)s)"
-            " AND credited_ms BETWEEN %(start)s AND %(end)s"
-            " ORDER BY credited_ms DESC, height DESC, event_index DESC LIMIT %(limit)s",
-            {
-                "account_id": account_id,
-                "asset": asset,
-                "start": start_ms,
-                "end": end_ms,
-                "limit": limit,
-            },
-        ).fetchall()
-
-
 def list_withdrawals(
     conn: Connection,
     account_id: int,
@@ -160,6 +129,16 @@ def list_withdrawals(
                 "limit": limit,
             },
         ).fetchall()
+
+
+def find_named_withdrawal(conn: Connection, account_id: int, name: str) -> Withdrawal | None:
+    """Return an account's withdrawal by the name that the account gave it."""
+    with conn.cursor(row_factory=class_row(Withdrawal)) as cursor:
+        return cursor.execute(
+            f"SELECT {WITHDRAWAL_COLUMNS} FROM withdrawal"  # noqa: S608
+            " WHERE account_id = %s AND client_withdrawal_id = %s AND client_withdrawal_id <> ''",
+            (account_id, name),
+        ).fetchone()
 
 
 def list_pending_withdrawals(conn: Connection, asset: str) -> list[Withdrawal]:

@@ -1,6 +1,7 @@
 """`/api/v3/account` and `/sapi/v1`: balances, deposit addresses, deposits, withdrawals."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -8,10 +9,11 @@ from fastapi import APIRouter, Depends, Request
 from exchange_service.domain.commands import Asset, RequestWithdrawal
 from exchange_service.domain.symbol import SYMBOL
 from exchange_service.formats import RAO_PLACES, SAT_PLACES
-from exchange_service.funds import operations, repository
+from exchange_service.funds import deposit_repository, operations, repository
 from exchange_service.funds.operations import Desk
 from exchange_service.funds.repository import WithdrawalAddress
 from exchange_service.funds.schemas import (
+    NETWORKS,
     write_account,
     write_asset,
     write_coin,
@@ -20,7 +22,8 @@ from exchange_service.funds.schemas import (
     write_withdrawal,
     write_withdrawal_address,
 )
-from exchange_service.parameters import TIME_MAX, Parameters
+from exchange_service.orders.repository import find_fee_rates
+from exchange_service.parameters import TIME_MAX, Parameters, not_valid
 from exchange_service.web import PAGE_MAX, RunningEngine, Signed, Withdrawing, now_ms
 from taonet.kit.db import Transaction
 
@@ -32,9 +35,16 @@ router = APIRouter(prefix="/sapi/v1", tags=["funds"])
 own_router = APIRouter(prefix="/exchange/v1", tags=["exchange"])
 
 
+class Truth(StrEnum):
+    """How a yes or no is written; anything else is refused, for it may have meant the other."""
+
+    YES = "true"
+    NO = "false"
+
+
 @dataclass(frozen=True)
 class FundsTerms:
-    """What the house asks of who trades, brings or takes coins."""
+    """What the house asks of who brings or takes coins; and of whoever opens an account."""
 
     desk: Desk
     maker_ppm: int
@@ -50,10 +60,12 @@ Terms = Annotated[FundsTerms, Depends(find_terms)]
 
 
 @account_router.get("/account")
-def show_account(signed: Signed, engine: RunningEngine, terms: Terms) -> dict[str, Any]:
+def show_account(signed: Signed, engine: RunningEngine, conn: Transaction) -> dict[str, Any]:
     balance = engine.market.balance(signed.account_id)
     omit_zero = signed.parameters.optional_text("omitZeroBalances") == "true"
-    return write_account(balance, terms.maker_ppm, terms.taker_ppm, now_ms(), omit_zero)
+    rates = find_fee_rates(conn, signed.account_id)
+    owes = deposit_repository.owes_shortfall(conn, signed.account_id)
+    return write_account(balance, rates, owes, now_ms(), omit_zero)
 
 
 @router.get("/system/status")
@@ -80,13 +92,14 @@ async def show_assets(signed: Signed, terms: Terms) -> dict[str, Any]:
 
 
 @router.get("/asset/tradeFee")
-async def show_trade_fee(signed: Signed, terms: Terms) -> list[dict[str, str]]:
+def show_trade_fee(signed: Signed, conn: Transaction) -> list[dict[str, str]]:
     signed.parameters.check_optional_symbol()
+    maker_ppm, taker_ppm = find_fee_rates(conn, signed.account_id)
     return [
         {
             "symbol": SYMBOL,
-            "makerCommission": write_rate(terms.maker_ppm),
-            "takerCommission": write_rate(terms.taker_ppm),
+            "makerCommission": write_rate(maker_ppm),
+            "takerCommission": write_rate(taker_ppm),
         }
     ]
 
@@ -99,7 +112,7 @@ def show_coins(signed: Signed, engine: RunningEngine, terms: Terms) -> list[dict
 
 @router.get("/capital/deposit/address")
 def show_deposit_address(signed: Signed, conn: Transaction, terms: Terms) -> dict[str, str]:
-    asset = signed.parameters.choice("coin", Asset)
+    asset = read_coin_on_its_network(signed.parameters)
     address = operations.find_deposit_address(conn, terms.desk, signed.account_id, asset)
     return {"address": address, "coin": asset, "tag": "", "url": ""}
 
@@ -107,7 +120,7 @@ def show_deposit_address(signed: Signed, conn: Transaction, terms: Terms) -> dic
 @router.get("/capital/deposit/hisrec")
 def show_deposits(signed: Signed, conn: Transaction, terms: Terms) -> list[dict[str, Any]]:
     parameters = signed.parameters
-    deposits = repository.list_deposits(
+    deposits = deposit_repository.list_deposits(
         conn,
         signed.account_id,
         read_coin(parameters),
@@ -123,7 +136,7 @@ def request_withdrawal(
     signed: Withdrawing, request: Request, engine: RunningEngine, terms: Terms
 ) -> dict[str, str]:
     parameters = signed.parameters
-    asset = parameters.choice("coin", Asset)
+    asset = read_coin_on_its_network(parameters)
     command = RequestWithdrawal(
         time_ms=0,
         withdrawal_id=0,
@@ -135,8 +148,8 @@ def request_withdrawal(
         client_withdrawal_id=parameters.client_id("withdrawOrderId"),
     )
     pool = request.app.state.pool
-    requested = operations.request_withdrawal(engine, pool, terms.desk, command, now_ms())
-    return {"id": str(requested.withdrawal_id)}
+    withdrawal_id = operations.request_withdrawal(engine, pool, terms.desk, command, now_ms())
+    return {"id": str(withdrawal_id)}
 
 
 @router.get("/capital/withdraw/history")
@@ -189,9 +202,17 @@ def remove_withdrawal_address(signed: Withdrawing, conn: Transaction) -> dict[st
 @own_router.put("/allow-list")
 def enforce_allow_list(signed: Withdrawing, conn: Transaction) -> dict[str, bool]:
     """Pay listed addresses only (`enforced=true`); switching it off takes the usual delay."""
-    enforced = signed.parameters.text("enforced") == "true"
+    enforced = signed.parameters.choice("enforced", Truth) is Truth.YES
     repository.enforce_allow_list(conn, signed.account_id, enforced, now_ms())
     return {"enforced": enforced}
+
+
+def read_coin_on_its_network(parameters: Parameters) -> Asset:
+    """Return the coin that must be named; refuse a `network` that is not the coin's own."""
+    asset = parameters.choice("coin", Asset)
+    if parameters.optional_text("network", NETWORKS[asset]) != NETWORKS[asset]:
+        raise not_valid("network")
+    return asset
 
 
 def read_coin(parameters: Parameters) -> str:

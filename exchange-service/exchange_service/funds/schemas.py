@@ -7,13 +7,18 @@ from typing import Any, Final
 from exchange_service.domain.commands import Asset
 from exchange_service.domain.payout import calculate_due_ms
 from exchange_service.formats import btc, decimal, tao
+from exchange_service.funds.deposit_repository import Deposit
 from exchange_service.funds.operations import WITHDRAWAL_MAX, Desk
-from exchange_service.funds.repository import Deposit, Withdrawal, WithdrawalAddress
+from exchange_service.funds.repository import Withdrawal, WithdrawalAddress
 from exchange_service.repository import Balance
 
 NETWORKS: Final = {Asset.TAO: "TAO", Asset.BTC: "BTC"}
 NAMES: Final = {Asset.TAO: "Tao", Asset.BTC: "Test bitcoin"}
+DEPOSIT_PENDING: Final = 0
 DEPOSIT_DONE: Final = 1
+DEPOSIT_REJECTED: Final = 2
+DEPOSIT_LOCKED: Final = 6
+"""Credited: it may be traded, and not withdrawn yet."""
 WITHDRAWAL_STATUSES: Final = {
     "requested": 2,
     "cancelling": 1,
@@ -30,8 +35,10 @@ ADDRESS_PATTERNS: Final = {
 
 
 def write_account(
-    balance: Balance, maker_ppm: int, taker_ppm: int, now_ms: int, omit_zero: bool
+    balance: Balance, rates: tuple[int, int], owes: bool, now_ms: int, omit_zero: bool
 ) -> dict[str, Any]:
+    """Return what `account` says; who owes a deposit that was taken back can't withdraw."""
+    maker_ppm, taker_ppm = rates
     rows = [
         (Asset.BTC, btc(balance.free_sat), btc(balance.locked_sat), balance[1:3]),
         (Asset.TAO, tao(balance.free_rao), tao(balance.locked_rao), balance[3:5]),
@@ -48,7 +55,7 @@ def write_account(
             "seller": write_rate(0),
         },
         "canTrade": True,
-        "canWithdraw": True,
+        "canWithdraw": not owes,
         "canDeposit": True,
         "brokered": False,
         "requireSelfTradePrevention": False,
@@ -102,7 +109,7 @@ def write_coin(asset: Asset, balance: Balance, desk: Desk) -> dict[str, Any]:
                 "withdrawMax": amount(WITHDRAWAL_MAX[asset]),
                 "withdrawIntegerMultiple": amount(1),
                 "minConfirm": confirmations,
-                "unLockConfirm": confirmations,
+                "unLockConfirm": desk.unlock(asset),
                 "addressRegex": ADDRESS_PATTERNS[asset],
                 "memoRegex": "",
                 "sameAddress": False,
@@ -124,23 +131,41 @@ def write_asset(asset: Asset, desk: Desk) -> dict[str, Any]:
 
 def write_deposit(deposit: Deposit, desk: Desk) -> dict[str, Any]:
     asset = Asset(deposit.asset)
-    confirmations = desk.confirmations[asset]
-    return {
+    answer = {
         "id": f"{deposit.height}-{deposit.event_index}",
         "amount": write_amount(asset, deposit.amount),
         "coin": asset,
         "network": NETWORKS[asset],
-        "status": DEPOSIT_DONE,
+        "status": find_deposit_status(deposit),
         "address": deposit.address,
         "addressTag": "",
         "txId": deposit.transaction_id,
-        "insertTime": deposit.credited_ms,
-        "completeTime": deposit.credited_ms,
+        "insertTime": deposit.seen_ms,
         "transferType": 0,
-        "confirmTimes": f"{confirmations}/{confirmations}",
-        "unlockConfirm": confirmations,
+        "confirmTimes": write_confirmations(deposit, desk.confirmations[asset]),
+        "unlockConfirm": desk.unlock(asset),
         "walletType": 0,
     }
+    if deposit.credited_ms is not None:
+        answer["completeTime"] = deposit.credited_ms
+    return answer
+
+
+def find_deposit_status(deposit: Deposit) -> int:
+    if deposit.reversed_ms is not None:
+        return DEPOSIT_REJECTED
+    if deposit.credited_ms is None:
+        return DEPOSIT_PENDING
+    return DEPOSIT_DONE if deposit.unlocked else DEPOSIT_LOCKED
+
+
+def write_confirmations(deposit: Deposit, needed: int) -> str:
+    """Write how deep a deposit is, up to what credits it."""
+    if deposit.reversed_ms is not None:
+        return f"0/{needed}"
+    if deposit.credited_ms is not None or deposit.tip is None:
+        return f"{needed}/{needed}"
+    return f"{min(max(deposit.tip - deposit.height + 1, 0), needed)}/{needed}"
 
 
 def write_withdrawal(withdrawal: Withdrawal, desk: Desk) -> dict[str, Any]:

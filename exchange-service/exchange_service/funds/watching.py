@@ -45,6 +45,7 @@ def open_desk(settings: ExchangeSettings, signer: Signing) -> Desk:
             Asset.BTC: settings.exchange_bitcoin_confirmations,
         },
         settings.bitcoin_faucet_wallet,
+        settings.exchange_bitcoin_unlock_confirmations,
     )
 
 
@@ -83,8 +84,14 @@ def _list_work(
         yield "read TAO", read_tao
         yield "pay TAO", pay_tao
     if desk.node is not None:
-        confirmations = desk.confirmations[Asset.BTC]
-        bookkeeper = BitcoinBookkeeper(desk.node, engine, pool, desk.signer, confirmations)
+        bookkeeper = BitcoinBookkeeper(
+            desk.node,
+            engine,
+            pool,
+            desk.signer,
+            desk.confirmations[Asset.BTC],
+            desk.unlock(Asset.BTC),
+        )
         yield "read BTC", bookkeeper.follow
         payer = BitcoinPayer(desk.node, pool, desk.signer, desk.rules)
         yield "pay BTC", partial(repeat, payer.step)

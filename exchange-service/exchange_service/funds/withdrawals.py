@@ -3,6 +3,9 @@
 One payment is on its way at a time, so the hot wallet's nonces never wait for each other. Before
 anything is sent its bytes are stored; after a crash the same bytes are sent again, and a nonce can
 be in the chain only once. Deposits stay on their addresses until the hot wallet needs them.
+
+A withdrawal that the signer refuses, or that the hot wallet can't pay yet, holds up no other: the
+next one gets its turn, and this one again after a while.
 """
 
 import time
@@ -21,10 +24,13 @@ from exchange_service.funds.repository import Withdrawal
 from exchange_service.signer.client import Signing
 from exchange_service.signer.schemas import ChainPlace
 from taonet.kit.db import begin
+from taonet.kit.errors import Refusal, Unavailable
 from taonet.kit.logging import get_logger
 
 EXTRINSIC_BYTES_MAX: Final = 2_000
 """A transfer's size, generously: for what it may cost."""
+RETRY_SECONDS: Final = 60.0
+"""How long a withdrawal that could not be signed waits: many of them must not cost each step."""
 
 log = get_logger(__name__)
 
@@ -46,7 +52,7 @@ class PayingChain(Protocol):
 
 
 class Payer:
-    """Works off withdrawals of TAO, oldest first."""
+    """Works off withdrawals of TAO, oldest first, but for those that can't be paid yet."""
 
     def __init__(
         self,
@@ -61,24 +67,24 @@ class Payer:
         self._pool = pool
         self._signer = signer
         self._rules = rules
+        self._retry_at: dict[int, float] = {}
+        """When a withdrawal that could not be signed is tried again."""
 
     def step(self) -> None:
-        """Bring the oldest withdrawal that is due one step further."""
+        """Send what is signed; if nothing is, sign and send the oldest withdrawal that can be."""
         self.finish_cancellations()
         with begin(self._pool) as conn:
             pending = repository.list_pending_withdrawals(conn, Asset.TAO)
-        withdrawal = next((one for one in pending if self._is_due(one)), None)
-        if withdrawal is None:
-            return
-        if withdrawal.status == "requested":
-            signed = self._sign(withdrawal)
-            if signed is None:
+        for withdrawal in pending:
+            if withdrawal.status == "signed":
+                # The next one is signed once this nonce is in the chain, or never will be.
+                if not self._is_known(withdrawal):
+                    signed = Extrinsic.model_validate(withdrawal.extrinsic)
+                    self._send(withdrawal.withdrawal_id, signed)
                 return
-        else:
-            signed = Extrinsic.model_validate(withdrawal.extrinsic)
-            if self._is_known(withdrawal):
+            if self._is_due(withdrawal) and (new := self._sign(withdrawal)) is not None:
+                self._send(withdrawal.withdrawal_id, new)
                 return
-        self._send(withdrawal.withdrawal_id, signed)
 
     def finish_cancellations(self) -> None:
         """Tell the engine of withdrawals that were taken back, also after a crash in between."""
@@ -91,17 +97,29 @@ class Payer:
         due_ms = calculate_due_ms(
             self._rules, Asset.TAO, withdrawal.amount, withdrawal.requested_ms
         )
-        return withdrawal.status == "signed" or time.time_ns() // 1_000_000 >= due_ms
+        retry_at = self._retry_at.get(withdrawal.withdrawal_id, 0.0)
+        return time.time_ns() // 1_000_000 >= due_ms and time.monotonic() >= retry_at
 
     def _sign(self, withdrawal: Withdrawal) -> Extrinsic | None:
-        """Have the payment signed and stored; None while the hot wallet holds too little."""
-        address = self._signer.describe().tao
+        """Have the payment signed and stored; None: it can't be for now, and others may."""
+        number, address = withdrawal.withdrawal_id, self._signer.describe().tao
         needed_rao = withdrawal.amount - withdrawal.fee + self._margin_rao()
         self._gather(address, needed_rao)
         if self._chain.account(address).free_rao < needed_rao:
-            log.warning("the hot wallet holds too little", withdrawal=withdrawal.withdrawal_id)
+            self._put_off(number, "the hot wallet holds too little")
             return None
-        return self._signer.sign_tao(withdrawal.withdrawal_id, self._find_place(address))
+        place = self._find_place(address)
+        try:
+            return self._signer.sign_tao(number, place)
+        except Refusal as refusal:
+            if refusal.status == Unavailable.status:
+                raise  # Who does not answer has refused nothing.
+            self._put_off(number, str(refusal))
+            return None
+
+    def _put_off(self, withdrawal_id: int, reason: str) -> None:
+        log.warning("not signed", withdrawal=withdrawal_id, reason=reason)
+        self._retry_at[withdrawal_id] = time.monotonic() + RETRY_SECONDS
 
     def _find_place(self, address: str) -> ChainPlace:
         """Return what the next extrinsic of an address must say of the chain."""

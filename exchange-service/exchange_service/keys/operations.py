@@ -195,6 +195,7 @@ def audit(conn: Connection, engine: Engine, auditor: Auditor, deep: bool) -> Aud
     faults += find_missing_coins(conn)
     if auditor.fault is not None:
         faults.append(auditor.fault)
+    faults += auditor.holdings.faults
     AUDIT_FAULTS.set(len(faults))
     return in_memory.model_copy(
         update={

@@ -58,9 +58,13 @@ class Signer:
         return self._wallet.deposit_address(account_id, asset)
 
     def sign_tao(self, withdrawal_id: int, place: ChainPlace) -> Extrinsic:
-        """Sign and store the payment of a withdrawal from the hot wallet."""
+        """Sign and store the payment of a withdrawal from the hot wallet, one at a time."""
         with begin(self._pool) as conn:
+            repository.lock_hot_wallet(conn)
             due = self._take(conn, withdrawal_id, Asset.TAO)
+            if repository.has_signed_tao(conn):
+                # Two of one nonce: the chain would take either, and nobody could tell which.
+                raise WillNotSign("another payment of TAO is on its way; this one waits")
             signed = sign_extrinsic(
                 self._wallet.hot,
                 place.genesis_hash,

@@ -1,7 +1,7 @@
 """What the signer reads of the outbox, and the payments it writes there."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -9,6 +9,8 @@ from psycopg.types.json import Jsonb
 
 from exchange_service.domain.payout import AllowList
 from exchange_service.domain.spending import Coin
+
+HOT_WALLET_LOCK: Final = 0x407A
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,19 @@ def lock_withdrawal(conn: Connection, withdrawal_id: int) -> DueWithdrawal | Non
             " FROM withdrawal WHERE withdrawal_id = %s FOR UPDATE",
             (withdrawal_id,),
         ).fetchone()
+
+
+def lock_hot_wallet(conn: Connection) -> None:
+    """Let one payment of TAO at a time be signed, until the transaction ends."""
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", (HOT_WALLET_LOCK,))
+
+
+def has_signed_tao(conn: Connection) -> bool:
+    """Tell whether a payment of TAO is signed and not closed: it has the hot wallet's nonce."""
+    row = conn.execute(
+        "SELECT FROM withdrawal WHERE status = 'signed' AND asset = 'TAO' LIMIT 1"
+    ).fetchone()
+    return row is not None
 
 
 def sum_signed_since(conn: Connection, asset: str, since_ms: int) -> int:

@@ -5,6 +5,8 @@ import { ask, connect, connected, forget, read } from "/static/signing.js";
 const POLL_MS = 5000;
 const field = (id) => document.getElementById(id);
 const STATES = { 0: "awaits confirmation", 1: "taken back", 2: "waits", 3: "rejected", 4: "on its way", 5: "failed", 6: "done" };
+// By Binance's numbers; one that waits shows its confirmations.
+const DEPOSITS = { 1: "credited", 2: "taken back", 6: "credited, locked" };
 const KINDS = { LIMIT: "limit", MARKET: "market", LIMIT_MAKER: "post only", STOP_LOSS_LIMIT: "stop limit" };
 const ENDS = { NEW: "is in the book", EXPIRED: "is over: the book had nothing for it", EXPIRED_IN_MATCH: "is over: it met one of your own" };
 let side = "BUY", coin = "BTC", coins = {};
@@ -115,7 +117,7 @@ async function refreshAccount() {
   rows("fills", fills.reverse().map((one) => [
     clock(one.time), word(one.isBuyer ? "BUY" : "SELL"), price(one.price), number(one.qty), Number(one.commission).toFixed(8),
   ]), "You have not traded yet.");
-  rows("deposits", deposits.map((one) => [clock(one.insertTime), `${number(one.amount)} ${one.coin}`, "credited"]), "Nothing was deposited yet.");
+  rows("deposits", deposits.map((one) => [clock(one.insertTime), `${number(one.amount)} ${one.coin}`, DEPOSITS[one.status] || one.confirmTimes]), "Nothing was deposited yet.");
   rows("withdrawals", withdrawals.map((one) => [
     one.applyTime.slice(11), `${number(one.amount)} ${one.coin}`, one.info ?? STATES[one.status],
     one.status === 2 ? button("Take back", () => attempt("withdraw-problem", () => takeBack(one.id))) : "",
