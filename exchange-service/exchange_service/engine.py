@@ -158,14 +158,17 @@ class Engine:
         return answer
 
     def fail(self, reason: str) -> None:
-        """Stop the engine for a fault that somebody else has found in the record."""
-        self.ask(lambda _: _raise(RuntimeError(reason)))
+        """Stop the engine for a fault that somebody else has found, however much waits."""
+        self._put(_Question(lambda _: _raise(RuntimeError(reason)), Unanswered()))
 
     def _enqueue(self, item: Waiting | _Question) -> None:
         if self.failure is not None:
             raise StatusUnknown
         if self._queue.qsize() >= QUEUE_MAX:
             raise Overloaded
+        self._put(item)
+
+    def _put(self, item: Waiting | _Question) -> None:
         self._queue.put(item)
         if self.failure is not None:  # It failed between the question and the put.
             self._drain()

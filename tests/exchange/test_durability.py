@@ -12,10 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.errors import RaiseException
+from tests.conftest import wait_until
 from tests.exchange.live import OPERATOR_TOKEN
 from tests.exchange.memory import Crowd, Memory, recall
 
-from exchange_service import recovery
+from exchange_service import engine, recovery
 from exchange_service.client import ExchangeClient, ExchangeRefusal
 from exchange_service.settings import ExchangeSettings
 
@@ -78,6 +79,18 @@ def test_a_failed_commit_stops_the_engine_and_loses_nothing(
         ann._http = box.http
         assert before == box.audit().fingerprint
         assert [kept] == [order["orderId"] for order in ann.open_orders()]
+
+
+def test_a_stop_is_heard_however_much_waits(
+    start_box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start_box() as box:
+        monkeypatch.setattr(engine, "QUEUE_MAX", 0)
+        with pytest.raises(ExchangeRefusal, match="the queue is full"):
+            box.trader("ann")
+        box.http.app.state.engine.fail("CHAINS: the audit has found a fault")
+        wait_until(lambda: box.failures == ["engine"])
+        assert box.http.get("/readyz").status_code == 503
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 from tests.exchange.conftest import running_box
 from tests.exchange.live import OPERATOR_TOKEN as TOKEN
@@ -19,7 +20,9 @@ from exchange_service.settings import ExchangeSettings
 from exchange_service.streams.api_socket import Session
 from exchange_service.streams.hub import Subscriber
 from exchange_service.switch import commands as switch_commands
+from exchange_service.switch import repository
 from exchange_service.switch.operations import MarketStatus
+from taonet.kit.db import begin
 
 STATUS = "/exchange/v1/market-status"
 
@@ -46,6 +49,25 @@ def test_a_closed_market_takes_no_new_orders_and_lets_go_of_old_ones(box: Any) -
     assert ann.cancel(orderId=resting["orderId"])["status"] == "CANCELED"
     assert box.public.turn_market(MarketStatus.TRADING, TOKEN).status == "TRADING"
     assert ann.limit_order("SELL", "0.005", "1")["status"] == "NEW"
+
+
+def test_a_status_that_is_not_written_down_is_not_in_force(
+    box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the same command, sent again, would find nothing to do; a restart opened the market."""
+
+    def fail(*_: Any) -> None:
+        raise psycopg.OperationalError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(repository, "save_status", fail)
+        with pytest.raises(ExchangeRefusal):
+            box.public.turn_market(MarketStatus.CANCEL_ONLY, TOKEN)
+    assert box.http.get(STATUS).json()["status"] == "TRADING"
+    box.public.turn_market(MarketStatus.CANCEL_ONLY, TOKEN)
+    with begin(box.http.app.state.pool) as conn:
+        row = repository.find_status(conn)
+    assert row.status == "CANCEL_ONLY"
 
 
 def test_the_websocket_api_is_closed_with_the_rest(box: Any) -> None:

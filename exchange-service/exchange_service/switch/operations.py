@@ -3,12 +3,13 @@
 from enum import StrEnum
 from typing import Final
 
-from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from exchange_service.domain.refusals import Reason
 from exchange_service.errors import BinanceRefusal
 from exchange_service.switch import repository
 from exchange_service.switch.repository import StatusRow
+from taonet.kit.db import begin
 
 MARKET_CLOSED: Final = Reason(-2010, "Market is closed.")
 
@@ -32,8 +33,9 @@ class Switch:
         if self.status is not MarketStatus.TRADING:
             raise BinanceRefusal(MARKET_CLOSED)
 
-    def turn(self, conn: Connection, status: MarketStatus, now_ms: int) -> None:
-        """Take effect at once, and outlive the process."""
+    def turn(self, pool: ConnectionPool, status: MarketStatus, now_ms: int) -> None:
+        """Write it down, and only then take effect: no restart undoes what was in force."""
         if status is not self.status:
+            with begin(pool) as conn:
+                repository.save_status(conn, StatusRow(status, now_ms))
             self.status, self.since_ms = status, now_ms
-            repository.save_status(conn, StatusRow(status, now_ms))

@@ -45,8 +45,8 @@ async def show_status(switch: TheSwitch) -> StatusView:
 
 
 @router.put("/market-status", dependencies=[Depends(check_operator)])
-def turn_switch(body: StatusChange, switch: TheSwitch, conn: Transaction) -> StatusView:
-    switch.turn(conn, body.status, now_ms())
+def turn_switch(body: StatusChange, switch: TheSwitch, request: Request) -> StatusView:
+    switch.turn(request.app.state.pool, body.status, now_ms())
     return StatusView(status=switch.status, since=switch.since_ms)
 
 
