@@ -1,5 +1,6 @@
 """Neurons and consumers that mean harm: nobody else goes without."""
 
+import contextlib
 import itertools
 from typing import Any
 
@@ -15,7 +16,7 @@ LONG = "for name in names: print(name)\n" * 20
 
 def ask(consumer: Any, model: str = "network/best", **changes: Any) -> Any:
     client = consumer.openai(max_retries=0, timeout=20)
-    return client.completions.create(model=model, prompt="def", max_tokens=4, **changes)
+    return client.completions.create(**{"model": model, "prompt": "def", "max_tokens": 4} | changes)
 
 
 def test_an_address_that_no_url_holds_hides_one_neuron_alone(
@@ -43,6 +44,29 @@ def test_a_member_of_an_ensemble_that_believes_nothing_is_left_out(
     consumer.pay(TAO)
 
     assert ask(consumer, "network/ensemble").usage.server_uids == [sound.uid]
+
+
+def test_a_consumer_in_a_hurry_takes_no_customers_from_a_server(
+    make_server: Any, tokenizer: Any, consumer: Any
+) -> None:
+    text = tokenizer.encode(LONG).ids
+    best = make_server(incentive=0.9, text=text, piece_seconds=0.02)
+    make_server(incentive=0.1, text=text)
+    consumer.pay(TAO)
+    assert ask(consumer).usage.server_uid == best.uid
+
+    for milliseconds, stream in itertools.product(("1", "30", "100"), (False, True)):
+        with contextlib.suppress(openai.APIError):
+            hurried = ask(
+                consumer,
+                f"server/{best.uid}",
+                max_tokens=100,
+                stream=stream,
+                extra_headers={"taonet-timeout-ms": milliseconds},
+            )
+            list(hurried)
+
+    assert ask(consumer).usage.server_uid == best.uid
 
 
 def test_a_server_has_one_name_and_so_one_price(

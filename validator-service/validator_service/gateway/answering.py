@@ -24,6 +24,8 @@ ANSWER_SECONDS = 120.0
 """The longest answer."""
 FIRST_PIECE_SECONDS = 15.0
 """How long a Server may take before the next one is asked."""
+HURRY_SECONDS = 0.05
+"""Before the consumer's deadline a Server may have been told already that its time is over."""
 DEFAULT_TOKENS = 256
 """Of an answer, where the consumer names no limit."""
 SEED_MODULUS = 2**63
@@ -112,7 +114,8 @@ class Answer(Call[Writing]):
                 yield came
             if failure is not None:
                 self.outcome = "broken"
-                self.note_failure()
+                for server in self.answering():
+                    self.note_failure(server)
                 raise failure
         self.note_success()
         self._note_pace(self.delivery)
@@ -162,6 +165,13 @@ class Answer(Call[Writing]):
         return self.gateway.client.generate(
             server.address, request, timeout_seconds=self.seconds_left()
         )
+
+    def note_failure(self, server: KnownServer) -> None:
+        """Not where the consumer waited less than an answer may take: else he who gives a
+        Server's answers a millisecond would take all its customers, and pay nothing."""
+        hurried = self.question.seconds_max < ANSWER_SECONDS
+        if not (hurried and time.monotonic() >= self._deadline - HURRY_SECONDS):
+            super().note_failure(server)
 
     def note_wait(self, server: KnownServer, seconds: float) -> None:
         FIRST_TOKEN_SECONDS.observe(seconds)

@@ -100,7 +100,7 @@ class EnsembleAnswer(Answer):
 
     def _drop(self, server: KnownServer, failure: ServerFailure) -> None:
         """Go on without a member; the last one's failure is the answer's."""
-        self.gateway.directory.seen.note_failure(server.hotkey)
+        self.note_failure(server)
         others = [member for member in self.members if member is not server]
         if not others:
             raise failure
