@@ -1,7 +1,9 @@
 """Neurons and consumers that mean harm: nobody else goes without."""
 
+import asyncio
 import contextlib
 import itertools
+import threading
 from typing import Any
 
 import httpx
@@ -9,6 +11,9 @@ import numpy as np
 import openai
 import pytest
 from bittensor_wallet import Keypair
+
+from validator_service.gateway.answering import count_tokens
+from validator_service.gateway.prompts import encode_all
 
 TAO = 10**9
 LONG = "for name in names: print(name)\n" * 20
@@ -67,6 +72,33 @@ def test_a_consumer_in_a_hurry_takes_no_customers_from_a_server(
             list(hurried)
 
     assert ask(consumer).usage.server_uid == best.uid
+
+
+def test_megabytes_that_came_as_a_few_tokens_are_not_cut(tokenizer: Any) -> None:
+    longest = 16
+    assert count_tokens("", 3, tokenizer, longest) == 0
+    assert count_tokens("def add(", 300, tokenizer, longest) == len(
+        tokenizer.encode("def add(").ids
+    )
+    assert count_tokens("def add(", 1, tokenizer, longest) == 1
+    nobody: Any = None
+    assert count_tokens("x" * 10**6, 300, nobody, longest) == 300
+
+
+def test_long_texts_are_cut_beside_the_event_loop(tokenizer: Any) -> None:
+    cut_in: list[threading.Thread] = []
+
+    class Watched:
+        def encode_batch(self, texts: list[str]) -> Any:
+            cut_in.append(threading.current_thread())
+            return tokenizer.encode_batch(texts)
+
+    watched: Any = Watched()
+    texts = ["def add(" * 1_500, "def"] * 2
+    found = asyncio.run(encode_all(texts, watched))
+
+    assert found == [tokenizer.encode(text).ids for text in texts]
+    assert cut_in != [threading.current_thread()]
 
 
 def test_a_server_has_one_name_and_so_one_price(

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from server_service.client import (
     FinishReason,
     GenerateEnd,
@@ -188,9 +190,10 @@ class Answer(Call[Writing]):
             self.question.whole or not any(choice.pieces for choice in self.choices)
         ):
             return None
-        encode = self.gateway.tokenizer.encode
+        longest = max(map(len, self.gateway.token_bytes))
         return sum(
-            min(choice.pieces, len(encode("".join(choice.texts)).ids)) for choice in self.choices
+            count_tokens("".join(choice.texts), choice.pieces, self.gateway.tokenizer, longest)
+            for choice in self.choices
         )
 
     def _note_pace(self, writing: Writing) -> None:
@@ -200,6 +203,16 @@ class Answer(Call[Writing]):
             TOKEN_SECONDS.observe(pace)
             for server in self.answering():
                 self.gateway.directory.seen.note_pace(server.hotkey, pace)
+
+
+def count_tokens(text: str, pieces: int, tokenizer: Tokenizer, longest: int) -> int:
+    """Return the tokens of a text, but no more than came; none is of more bytes than the longest.
+
+    A Server may send what it likes, and to cut megabytes would hold up all other calls.
+    """
+    if len(text) >= pieces * longest:
+        return pieces  # The text has as many tokens at least.
+    return min(pieces, len(tokenizer.encode(text).ids))
 
 
 def name_end(end: GenerateEnd) -> str:
