@@ -102,11 +102,13 @@ class Answer:
         self.verify(self.response.headers.get(signing.SIGNATURE), body)
         return body
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Each line with its newline; what follows the last newline is dropped."""
+    async def lines(self, bytes_max: int) -> AsyncIterator[bytes]:
+        """Each line with its newline, none longer; what follows the last newline is dropped."""
         rest = b""
         async for chunk in self._bounded():
             *lines, rest = (rest + chunk).split(b"\n")
+            if max(map(len, (*lines, rest))) >= bytes_max:
+                raise MalformedAnswer(f"a line is longer than the {bytes_max} bytes it may")
             for line in lines:
                 yield line + b"\n"
 
@@ -214,6 +216,9 @@ def base_url(address: ServerAddress) -> str:
         ip = ipaddress.ip_address(address.ip)
     except ValueError:
         raise ServerFailure(FailureCode.UNAVAILABLE, "announced no IP address") from None
+    if "%" in address.ip:
+        # An interface's name follows it: one of ours, and of any letters, which no URL can hold.
+        raise ServerFailure(FailureCode.UNAVAILABLE, "announced an interface with its address")
     if not 0 < address.port < 65536:
         raise ServerFailure(FailureCode.UNAVAILABLE, "announced no port")
     return f"http://{f'[{ip}]' if ip.version == 6 else ip}:{address.port}"

@@ -157,9 +157,9 @@ class ServerClient:
         """
         call = generate_call(address, request, timeout_seconds)
         async with send(self.http, self.keypair, call) as answer:
-            seen, end = bytearray(), None
+            seen, end, tokens = bytearray(), None, 0
             # Read until nothing more comes: only then can the connection be used again.
-            async for line in answer.lines():
+            async for line in answer.lines(LINE_BYTES_MAX):
                 if end is not None:
                     raise MalformedAnswer("the stream went on after its end")
                 seen += line
@@ -170,6 +170,9 @@ class ServerClient:
                 elif line.startswith(REFUSAL_LINE):
                     raise parse_refusal(503, line)
                 else:
+                    tokens += 1
+                    if tokens > request.max_new_tokens:
+                        raise MalformedAnswer("more tokens than were asked for")
                     yield GeneratePiece.model_validate_json(line)
             if end is None:
                 raise MalformedAnswer("the stream broke off before its end")

@@ -15,8 +15,9 @@ CONTENT_TYPE = "application/octet-stream"
 HEADER_BYTES_MAX = 4096
 """Of the JSON in front of the numbers. Ours need about 300."""
 LENGTH_BYTES = 8
-DTYPES = frozenset({"I32", "I64", "F32"})
-"""What the protocol uses. Others are refused before NumPy has to know them."""
+DTYPES = ("F32", "I32", "I64")
+"""What the protocol uses. Others are refused before NumPy has to know them. Compared one by one,
+which also works for what has no hash: a stranger's JSON may put a list there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,4 +70,4 @@ def check_dtypes(header: dict[str, object]) -> None:
     for name, entry in header.items():
         dtype = entry.get("dtype") if isinstance(entry, dict) else None
         if dtype not in DTYPES:
-            raise MalformedTensors(f"{name!r}: expected one of {', '.join(sorted(DTYPES))}")
+            raise MalformedTensors(f"{name!r}: expected one of {', '.join(DTYPES)}")

@@ -13,6 +13,9 @@ import ctranslate2
 from server_service.conversion import NotConvertible
 from server_service.domain.sampling import TEMPERATURE_MIN, Sampling
 
+TOP_P_MIN = 1e-6
+"""Below it only the likeliest token is left, and the library's float32 would soon be 0."""
+
 Tell = Callable[[int, int, float], bool]
 """Told row, token and ln p of each token as it comes; True ends that row."""
 
@@ -44,6 +47,9 @@ class FastWriter:
     ) -> None:
         """Write on from all prompts together, until each was ended or has so many new tokens."""
         greedy = sampling.temperature < TEMPERATURE_MIN
+        # The library refuses what it takes for a mistake, and the reference does as asked.
+        top_k = min(sampling.top_k, len(self._names))
+        top_p = max(sampling.top_p, TOP_P_MIN)
         self._generator.generate_batch(
             [[self._names[token] for token in prompt] for prompt in prompts],
             max_length=new_tokens,
@@ -51,8 +57,8 @@ class FastWriter:
             # What ends a text is told by the caller: stop strings too, and who hung up.
             end_token=[],
             return_scores=True,
-            sampling_topk=1 if greedy else sampling.top_k,
-            sampling_topp=1.0 if greedy else sampling.top_p,
+            sampling_topk=1 if greedy else top_k,
+            sampling_topp=1.0 if greedy else top_p,
             sampling_temperature=1.0 if greedy else sampling.temperature,
             callback=lambda step: tell(step.batch_id, step.token_id, step.log_prob),
         )

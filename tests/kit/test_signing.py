@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taonet.kit import signing
-from taonet.kit.errors import Forbidden, Refusal, Unauthenticated
+from taonet.kit.errors import Forbidden, Malformed, Refusal, Unauthenticated
 from taonet.kit.keys import Keypair
 
 ALICE = Keypair.create_from_uri("//Alice")
@@ -43,6 +43,19 @@ def test_a_request_for_another_receiver_is_refused() -> None:
     headers = signing.sign_request(ALICE, "POST", "/v1/ask", b"", ALICE.ss58_address)
     with pytest.raises(Forbidden):
         verify(headers, b"")
+
+
+@pytest.mark.parametrize("timestamp", ["²", "٣", "1" * 5000, "-1", "1e3", ""])
+def test_a_time_that_is_no_number_is_refused(timestamp: str) -> None:
+    with pytest.raises(Unauthenticated):
+        verify(signed() | {signing.TIMESTAMP: timestamp})
+
+
+def test_a_signer_has_one_address() -> None:
+    """Under another prefix the same request would be another caller's, and answered twice."""
+    other = "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5"  # Alice's under the prefix 0
+    with pytest.raises(Malformed, match=ALICE.ss58_address):
+        verify(signed() | {signing.HOTKEY: other})
 
 
 def test_another_hotkey_cannot_claim_a_signature() -> None:

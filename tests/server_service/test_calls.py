@@ -12,7 +12,9 @@ from fastapi.responses import StreamingResponse
 from tests.conftest import free_port
 from tests.server_service.serving import serving
 
+from server_service.calls import base_url
 from server_service.client import (
+    LINE_BYTES_MAX,
     FailureCode,
     GenerateRequest,
     ServerAddress,
@@ -208,11 +210,11 @@ def stream_of(*lines: bytes) -> Handler:
     return answer
 
 
-def end_signed_by(keypair: Keypair, end: bytes = END) -> Handler:
+def end_signed_by(keypair: Keypair, end: bytes = END, lines: bytes = LINE) -> Handler:
     async def answer(request: Request) -> Response:
-        over = bytes_to_sign(LINE, END)
+        over = bytes_to_sign(lines, END)
         signature = signing.sign_answer(keypair, over, request.headers[signing.SIGNATURE])
-        return Response(LINE + append_signature(end, signature))
+        return Response(lines + append_signature(end, signature))
 
     return answer
 
@@ -239,6 +241,21 @@ def test_streams_signed_by_another_or_changed_on_the_way() -> None:
     assert text_from(end_signed_by(CALLER)) == FailureCode.UNSIGNED
     changed = END.replace(b'"completion_tokens":1', b'"completion_tokens":9')
     assert text_from(end_signed_by(LIAR, changed)) == FailureCode.UNSIGNED
+
+
+@pytest.mark.parametrize(
+    "lines", [LINE * 3, LINE.replace(b"a", b"a" * LINE_BYTES_MAX)], ids=["tokens", "letters"]
+)
+def test_a_text_with_more_than_was_asked_for(lines: bytes) -> None:
+    """Two tokens are asked for; each is paid for, and no more than two were set aside."""
+    assert text_from(end_signed_by(LIAR, lines=lines)) == FailureCode.MALFORMED
+
+
+@pytest.mark.parametrize("ip", ["localhost", "2606:4700::1%é", "2606:4700::1%a b", ""])
+def test_what_no_url_can_hold_is_not_dialled(ip: str) -> None:
+    with pytest.raises(ServerFailure) as caught:
+        base_url(ServerAddress(LIAR.ss58_address, ip, 8091))
+    assert caught.value.code == FailureCode.UNAVAILABLE
 
 
 def test_a_stream_that_ends_in_a_refusal() -> None:

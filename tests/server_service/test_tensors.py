@@ -31,6 +31,8 @@ def test_tensors_and_options_come_back() -> None:
         b"\xff" * 8,
         frame([]),
         frame({"tokens": 7}),
+        frame({"tokens": {"dtype": [], "shape": [1], "data_offsets": [0, 8]}}),
+        frame({"tokens": {"dtype": {}, "shape": [1], "data_offsets": [0, 8]}}),
         frame({"tokens": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}, b"\0\0"),
         frame({"tokens": {"dtype": "I64", "shape": [2], "data_offsets": [0, 8]}}, b"\0" * 8),
         frame({"tokens": {"dtype": "I64", "shape": [1 << 62, 8], "data_offsets": [0, 0]}}),

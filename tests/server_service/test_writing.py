@@ -120,6 +120,13 @@ def test_logprobs_are_the_models_own(model: ServedModel, engine: TransformersEng
         assert abs(piece.logprob - expected) < 1e-3
 
 
+@pytest.mark.parametrize(("top_p", "top_k"), [(1e-300, 0), (0.5, 10**6), (1.0, 10**30)])
+def test_wishes_at_their_ends_are_no_failures(model: ServedModel, top_p: float, top_k: int) -> None:
+    """A gateway lets a Server rest that fails: by such a wish a consumer could silence it."""
+    text = Text(model, [5, 6, 7], sampling=Sampling(1.0, top_p, top_k), new_tokens=4)
+    assert isinstance(text.finish(), Finish)
+
+
 def test_chance_differs_from_text_to_text(model: ServedModel) -> None:
     wild = Sampling(temperature=2, top_p=1, top_k=0)
     texts = [Text(model, make_prompts()[0], sampling=wild, new_tokens=8) for _ in range(4)]

@@ -24,8 +24,9 @@ class Refusal(Exception):
     status = 409
 
     def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        # What was asked may be quoted, and half of a surrogate pair can't be sent.
+        self.message = message.encode(errors="backslashreplace").decode()
+        super().__init__(self.message)
         self.details = details
         """Facts a program may use, such as the next nonce; JSON values only."""
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import redis
 
 from taonet.kit.errors import Forbidden, Unauthenticated
-from taonet.kit.keys import Keypair, check_signature
+from taonet.kit.keys import Keypair, check_address, check_signature
 
 HOTKEY = "taonet-hotkey"
 RECEIVER = "taonet-receiver"
@@ -64,7 +64,9 @@ def verify_request(
         raise Unauthenticated(f"a nonce is up to {NONCE_LENGTH_MAX} letters and digits")
     check_fresh(timestamp)
     check_request(headers, method, path, body)
-    return headers[HOTKEY]
+    # A key has an address for each network's prefix, and the signature is true for all of them:
+    # under another one the same request would be answered twice, and be another account's.
+    return check_address(headers[HOTKEY])
 
 
 def check_request(headers: Mapping[str, str], method: str, path: str, body: bytes) -> None:
@@ -77,10 +79,9 @@ def check_request(headers: Mapping[str, str], method: str, path: str, body: byte
 
 def check_fresh(timestamp: str) -> None:
     """Refuse a time in milliseconds that is further than the window from now."""
-    age = (
-        time.time() - int(timestamp) / 1000 if timestamp.isdigit() and len(timestamp) < 17 else None
-    )
-    if age is None or abs(age) > WINDOW_SECONDS:
+    # Also `²` is a digit, and no number.
+    readable = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 17
+    if not readable or abs(time.time() - int(timestamp) / 1000) > WINDOW_SECONDS:
         raise Unauthenticated(
             f"the request's time is not within {WINDOW_SECONDS} s of ours; check the clock"
         )

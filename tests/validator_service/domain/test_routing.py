@@ -83,3 +83,8 @@ def test_patience_ends_when_nearly_all_had_begun() -> None:
     assert judge_patience([0.1] * 19) is None
     assert judge_patience([0.1] * 19 + [5.0]) == 0.1
     assert judge_patience([0.1] * 18 + [3.0, 5.0]) == 3.0
+
+
+def test_a_thousand_failures_in_a_row_are_a_rest_like_any_other() -> None:
+    health = Health(failures=2_000)
+    assert after_failure(health, now=0.0).cooling_until == COOLING_SECONDS_MAX

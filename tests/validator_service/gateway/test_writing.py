@@ -52,3 +52,23 @@ def test_who_reads_waits_for_what_comes_next() -> None:
         return [event.piece for event in first + await writing.arrived()]
 
     assert [PIECES[0], END] == asyncio.run(read())
+
+
+def test_a_text_that_fails_in_an_unknown_way_has_failed() -> None:
+    """Else who reads it would wait for ever."""
+
+    async def break_down() -> AsyncGenerator[GeneratePiece | GenerateEnd, None]:
+        yield PIECES[0]
+        raise TypeError("nobody thought of it")
+
+    async def read() -> list[object]:
+        writing = Writing([break_down()])
+        await writing.begin()
+        events = await writing.arrived()
+        while not isinstance(events[-1].piece, Failure):
+            events += await asyncio.wait_for(writing.arrived(), 5)
+        return [event.piece for event in events]
+
+    *pieces, failure = asyncio.run(read())
+    assert pieces == [PIECES[0]]
+    assert isinstance(failure, Failure)

@@ -1,6 +1,7 @@
 """The steps of a round on a real Postgres: each may be repeated without harm."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,18 @@ def test_a_malformed_answer_scores_nothing_and_stops_nothing(
         tallies = repository.load_tallies(conn)
     assert ("answer", "malformed", 1) in tallies
     assert ("answer", "ok", 1) in tallies
+
+
+def test_bytes_that_nobody_thought_of_cost_one_server_its_round(pool: ConnectionPool) -> None:
+    """A dtype that is a list once ended the job that scores all answers, for ever."""
+    header = b'{"ids":{"dtype":[],"shape":[1],"data_offsets":[0,4]}}'
+    body = len(header).to_bytes(8, "little") + header + bytes(4)
+    odd = replace(reply(2), signed=SignedAnswer({"taonet-nonce": "1"}, body, "00"))
+
+    judgement = play(pool, [reply(1), odd])
+
+    assert judgement.values[0] > 0
+    assert judgement.values[1] == 0
 
 
 def test_a_round_that_stands_still_is_taken_up_again_and_parked_in_the_end(

@@ -9,6 +9,8 @@ HEALTH_ALPHA = 0.2
 COOLING_SECONDS = 2.0
 """How long a Server rests after a failure; doubles with each in a row."""
 COOLING_SECONDS_MAX = 60.0
+DOUBLINGS_MAX = 10
+"""Past the limit by then; after a thousand failures the power would be no float any more."""
 FIRST_SECONDS = 0.05
 """Believed of a Server that was never asked: little, so that it will be."""
 TOKEN_SECONDS = 0.005
@@ -60,7 +62,7 @@ def after_success(health: Health) -> Health:
 
 def after_failure(health: Health, now: float) -> Health:
     """Return the health after one more failure; the rest after it doubles, up to a limit."""
-    pause = min(COOLING_SECONDS * 2**health.failures, COOLING_SECONDS_MAX)
+    pause = min(COOLING_SECONDS * 2 ** min(health.failures, DOUBLINGS_MAX), COOLING_SECONDS_MAX)
     return replace(
         health,
         success=(1 - HEALTH_ALPHA) * health.success,

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from server_service.client import (
     FinishReason,
     GenerateEnd,
@@ -24,6 +26,8 @@ ANSWER_SECONDS = 120.0
 """The longest answer."""
 FIRST_PIECE_SECONDS = 15.0
 """How long a Server may take before the next one is asked."""
+HURRY_SECONDS = 0.05
+"""Before the consumer's deadline a Server may have been told already that its time is over."""
 DEFAULT_TOKENS = 256
 """Of an answer, where the consumer names no limit."""
 SEED_MODULUS = 2**63
@@ -112,7 +116,8 @@ class Answer(Call[Writing]):
                 yield came
             if failure is not None:
                 self.outcome = "broken"
-                self.note_failure()
+                for server in self.answering():
+                    self.note_failure(server)
                 raise failure
         self.note_success()
         self._note_pace(self.delivery)
@@ -163,6 +168,13 @@ class Answer(Call[Writing]):
             server.address, request, timeout_seconds=self.seconds_left()
         )
 
+    def note_failure(self, server: KnownServer) -> None:
+        """Not where the consumer waited less than an answer may take: else he who gives a
+        Server's answers a millisecond would take all its customers, and pay nothing."""
+        hurried = self.question.seconds_max < ANSWER_SECONDS
+        if not (hurried and time.monotonic() >= self._deadline - HURRY_SECONDS):
+            super().note_failure(server)
+
     def note_wait(self, server: KnownServer, seconds: float) -> None:
         FIRST_TOKEN_SECONDS.observe(seconds)
         self.gateway.directory.seen.note_wait(server.hotkey, seconds)
@@ -178,9 +190,10 @@ class Answer(Call[Writing]):
             self.question.whole or not any(choice.pieces for choice in self.choices)
         ):
             return None
-        encode = self.gateway.tokenizer.encode
+        longest = max(map(len, self.gateway.token_bytes))
         return sum(
-            min(choice.pieces, len(encode("".join(choice.texts)).ids)) for choice in self.choices
+            count_tokens("".join(choice.texts), choice.pieces, self.gateway.tokenizer, longest)
+            for choice in self.choices
         )
 
     def _note_pace(self, writing: Writing) -> None:
@@ -190,6 +203,16 @@ class Answer(Call[Writing]):
             TOKEN_SECONDS.observe(pace)
             for server in self.answering():
                 self.gateway.directory.seen.note_pace(server.hotkey, pace)
+
+
+def count_tokens(text: str, pieces: int, tokenizer: Tokenizer, longest: int) -> int:
+    """Return the tokens of a text, but no more than came; none is of more bytes than the longest.
+
+    A Server may send what it likes, and to cut megabytes would hold up all other calls.
+    """
+    if len(text) >= pieces * longest:
+        return pieces  # The text has as many tokens at least.
+    return min(pieces, len(tokenizer.encode(text).ids))
 
 
 def name_end(end: GenerateEnd) -> str:

@@ -117,9 +117,9 @@ class Call(ABC, Generic[Given]):
         assert self.server is not None
         return [self.server]
 
-    def note_failure(self) -> None:
-        for server in self.answering():
-            self.gateway.directory.seen.note_failure(server.hotkey)
+    def note_failure(self, server: KnownServer) -> None:
+        """Let a Server rest: it was asked for what it could have done."""
+        self.gateway.directory.seen.note_failure(server.hotkey)
 
     def note_success(self) -> None:
         self.outcome = "answered"
@@ -185,7 +185,8 @@ class Call(ABC, Generic[Given]):
             operations.refuse(conn, booking)
 
     async def _race(self, servers: list[KnownServer]) -> tuple[KnownServer, Given]:
-        race = Race(self.gateway.directory.seen, self.ask, self.gateway.hedging)
+        seen, hedging = self.gateway.directory.seen, self.gateway.hedging
+        race = Race(seen, self.ask, self.note_failure, hedging)
         return await race.run(servers)
 
     async def _settle(self) -> None:

@@ -67,10 +67,9 @@ class Directory:
             return self.ranked(by_speed=model == FAST, beginning=beginning)
         uid = model.removeprefix(SERVER_PREFIX)
         known = uid.isascii() and uid.isdigit() and len(uid) <= UID_DIGITS_MAX
-        if not model.startswith(SERVER_PREFIX) or not known:
-            raise ModelNotFound(model)
-        server = self.servers.get(int(uid))
-        if server is None:
+        server = self.servers.get(int(uid)) if known else None
+        # Prices go by the name, so each Server has one: 007 is none.
+        if server is None or model != f"{SERVER_PREFIX}{server.uid}":
             raise ModelNotFound(model)
         return [server]
 
@@ -141,6 +140,10 @@ class Directory:
         try:
             info = await self.client.info(address, timeout_seconds=INFO_TIMEOUT_SECONDS)
         except ServerFailure:
+            info = None
+        except Exception:
+            # What nobody thought of must hide one neuron, and not all the others.
+            log.exception("a neuron's word about itself is unreadable", hotkey=address.hotkey)
             info = None
         self.infos[address] = (info, time.monotonic())
         return info

@@ -24,7 +24,11 @@ from server_service.domain.sampling import Sampling
 from server_service.domain.steering import Steering
 from server_service.grammars import END_TOKEN
 from server_service.schemas import TopToken, Usage
-from validator_service.domain.answers import check_answer, first_token_distribution
+from validator_service.domain.answers import (
+    MalformedAnswer,
+    check_answer,
+    first_token_distribution,
+)
 from validator_service.domain.ensembles import Floats, mix, weigh_voice
 from validator_service.gateway.answering import Answer
 from validator_service.gateway.context import Gateway
@@ -96,7 +100,7 @@ class EnsembleAnswer(Answer):
 
     def _drop(self, server: KnownServer, failure: ServerFailure) -> None:
         """Go on without a member; the last one's failure is the answer's."""
-        self.gateway.directory.seen.note_failure(server.hotkey)
+        self.note_failure(server)
         others = [member for member in self.members if member is not server]
         if not others:
             raise failure
@@ -120,14 +124,17 @@ class EnsembleAnswer(Answer):
             timeout_seconds=min(MEMBER_SECONDS, self.seconds_left()),
         )
         vocabulary_size = self.gateway.tokenizer.get_vocab_size()
-        answer = check_answer(
-            phrases.ids,
-            phrases.probabilities,
-            phrases.floor,
-            prompts=1,
-            top_k=TOP_K,
-            vocabulary_size=vocabulary_size,
-        )
+        try:
+            answer = check_answer(
+                phrases.ids,
+                phrases.probabilities,
+                phrases.floor,
+                prompts=1,
+                top_k=TOP_K,
+                vocabulary_size=vocabulary_size,
+            )
+        except MalformedAnswer as error:
+            raise ServerFailure(FailureCode.MALFORMED, str(error)) from None
         belief: Floats = first_token_distribution(answer, FIRST_ROW, vocabulary_size)[0]
         return belief
 

@@ -71,7 +71,7 @@ async def create_embeddings(
     """The mean of a model's last hidden states over each input's tokens."""
     body.check_parameters()
     gateway = gateway_of(request)
-    prompts = read_prompts(body.input, gateway.tokenizer, "input", INPUTS_MAX)
+    prompts = await read_prompts(body.input, gateway.tokenizer, "input", INPUTS_MAX)
     call = HiddenStates(gateway, order_of(request, who, body.model), prompts)
     found = await run(request, call)
     data = [
@@ -91,7 +91,7 @@ async def show_next(body: NextRequest, request: Request, who: PayingForKnowledge
     """The likeliest continuations of a prompt, with their probabilities."""
     body.check_parameters()
     gateway = gateway_of(request)
-    prompts = read_prompts(body.prompt, gateway.tokenizer, most=1)
+    prompts = await read_prompts(body.prompt, gateway.tokenizer, most=1)
     call = NextDistribution(gateway, order_of(request, who, body.model), prompts, body.top_k)
     (found,) = await run(request, call)
     answer = {
@@ -111,7 +111,7 @@ async def show_hidden(
     """The last hidden state at each token of a prompt; base64 is of little-endian float32."""
     body.check_parameters()
     gateway = gateway_of(request)
-    prompts = read_prompts(body.prompt, gateway.tokenizer, most=1)
+    prompts = await read_prompts(body.prompt, gateway.tokenizer, most=1)
     call = HiddenStates(gateway, order_of(request, who, body.model), prompts)
     (found,) = await run(request, call)
     answer = {

@@ -27,10 +27,15 @@ class Race(Generic[Delivered]):
     """One call's way through the Servers that may answer it."""
 
     def __init__(
-        self, seen: Observations, ask: Callable[[KnownServer], Awaitable[Delivered]], hedging: bool
+        self,
+        seen: Observations,
+        ask: Callable[[KnownServer], Awaitable[Delivered]],
+        note_failure: Callable[[KnownServer], None],
+        hedging: bool,
     ) -> None:
         self._seen = seen
         self._ask = ask
+        self._note_failure = note_failure
         self._hedging = hedging
         self._running: dict[asyncio.Task[Delivered], KnownServer] = {}
         self._reasons: list[str] = []
@@ -81,7 +86,7 @@ class Race(Generic[Delivered]):
         try:
             return task.result()
         except (ServerFailure, TimeoutError) as failure:
-            self._seen.note_failure(server.hotkey)
+            self._note_failure(server)
             self._reasons.append(f"server/{server.uid}: {getattr(failure, 'code', 'timeout')}")
             log.warning("asking the next Server", uid=server.uid, reason=str(failure))
             return None

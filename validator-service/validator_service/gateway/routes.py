@@ -24,7 +24,7 @@ from validator_service.gateway.paying import (
     order_of,
     seconds_to_wait,
 )
-from validator_service.gateway.prompts import read_prompts, read_text
+from validator_service.gateway.prompts import encode_all, read_prompts, read_text
 from validator_service.gateway.replays import replays_of
 from validator_service.gateway.schemas import (
     CONTINUATIONS_MAX,
@@ -60,7 +60,7 @@ async def create_chat_completion(
     body.check_parameters()
     gateway = gateway_of(request)
     turns = [Turn(message.speaker(), message.text()) for message in body.messages]
-    tokens = gateway.tokenizer.encode(render_chat(turns)).ids
+    prompts = await encode_all([render_chat(turns)], gateway.tokenizer)
     schema = body.wanted_schema()
     check_schema(gateway, schema)
     stops = body.stops()
@@ -68,7 +68,7 @@ async def create_chat_completion(
     if schema is None and len(stops) < STOPS_MAX:
         stops = [*stops, END_OF_ANSWER]
     limit = body.max_completion_tokens or body.max_tokens
-    question = make_question(request, body, [tokens], stops, limit, schema)
+    question = make_question(request, body, prompts, stops, limit, schema)
     order = order_of(request, who, body.model)
     return await respond(request, body, order, question, chat=True)
 
@@ -79,7 +79,7 @@ async def create_completion(
 ) -> Response:
     body.check_parameters()
     tokenizer = gateway_of(request).tokenizer
-    prompts = read_prompts(body.prompt, tokenizer)
+    prompts = await read_prompts(body.prompt, tokenizer)
     if len(prompts) * (body.n or 1) > CONTINUATIONS_MAX:
         raise InvalidRequest(
             "prompt", f"a call writes at most {CONTINUATIONS_MAX} texts: prompts times n"

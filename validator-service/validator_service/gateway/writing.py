@@ -6,10 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from server_service.client import GenerateEnd, GeneratePiece, ServerFailure
+from server_service.client import FailureCode, GenerateEnd, GeneratePiece, ServerFailure
+from taonet.kit.logging import get_logger
 
 EVENTS_MAX = 64
 """Tokens that wait for a slow reader; beyond them the Server waits too."""
+
+log = get_logger(__name__)
 
 Text = AsyncGenerator[GeneratePiece | GenerateEnd, None]
 
@@ -76,3 +79,8 @@ class Writing:
                     await self._queue.put(Event(choice, piece))
         except ServerFailure as failure:
             await self._queue.put(Event(choice, failure))
+        except Exception as error:
+            # Who reads would wait for ever for what a dead task does not bring.
+            log.exception("a text failed in an unknown way")
+            failed = ServerFailure(FailureCode.MALFORMED, type(error).__name__)
+            await self._queue.put(Event(choice, failed))

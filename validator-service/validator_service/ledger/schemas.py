@@ -11,6 +11,8 @@ from validator_service.domain.keys import Scope
 PROOF_HEADERS_MAX = 8
 LABEL_CHARACTERS_MAX = 64
 EXPIRY_SECONDS_MAX = 10 * 366 * 86_400
+CAP_RAO_MAX = 2**63 - 1
+"""What a BIGINT holds, by which keys are listed; four hundred times all the TAO there will be."""
 
 
 class KeyRequest(BaseModel):
@@ -23,7 +25,7 @@ class KeyRequest(BaseModel):
     """What `taonet.kit.signing.sign_request` gives for POST /v1/keys with the account as body."""
     label: str = Field("", max_length=LABEL_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f]*$")
     expires_in_seconds: int | None = Field(None, ge=1, le=EXPIRY_SECONDS_MAX)
-    cap_rao: Annotated[AmountInJson, Field(ge=1)] | None = None
+    cap_rao: Annotated[AmountInJson, Field(ge=1, le=CAP_RAO_MAX)] | None = None
     """The most that this key may ever spend."""
     scopes: list[Scope] = Field(list(Scope), min_length=1, max_length=len(Scope))
     """What the key is for."""

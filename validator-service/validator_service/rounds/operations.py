@@ -10,6 +10,7 @@ import numpy as np
 from psycopg import Connection
 
 from server_service.domain.errors import MalformedTensors
+from taonet.kit.logging import get_logger
 from validator_service.domain.answers import MalformedAnswer, check_answer
 from validator_service.domain.outcomes import Outcome, gather_round, measure_answer
 from validator_service.domain.prompts import round_identity
@@ -42,6 +43,8 @@ ATTEMPTS_MAX = 3
 UNFINISHED_MAX = 8
 """Rounds under way at once; above it the next one is left out."""
 MALFORMED = "malformed"
+
+log = get_logger(__name__)
 
 
 def open_round(conn: Connection, hotkey: str, height: int, block_hash: str) -> Round | None:
@@ -148,9 +151,13 @@ def measure(answer: StoredAnswer, top_k: int, vocabulary_size: int) -> Outcome |
             top_k=top_k,
             vocabulary_size=vocabulary_size,
         )
+        return measure_answer(checked, questions, vocabulary_size)
     except (MalformedTensors, Incomplete, MalformedAnswer):
         return None
-    return measure_answer(checked, questions, vocabulary_size)
+    except (TypeError, ValueError, ArithmeticError, LookupError):
+        # An answer nobody thought of must cost its Server the round, and nobody else.
+        log.exception("measuring failed in an unknown way", uid=answer.uid)
+        return None
 
 
 def name_codes(answers: list[StoredAnswer], outcomes: list[Outcome | None]) -> list[str]:
