@@ -217,8 +217,8 @@ def test_what_is_owed_is_in_the_snapshot(desk: BitcoinDesk) -> None:
 
 
 def assert_sound(desk: BitcoinDesk) -> None:
-    audit = desk.box.public._get("/exchange/v1/audit", deep=True)
-    assert audit["sound"], audit["faults"]
+    audit = desk.box.audit()
+    assert audit.sound, audit.faults
 
 
 def count_waiting(desk: BitcoinDesk) -> int:
