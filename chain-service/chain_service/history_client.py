@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chain_service.client import AsyncChainClient
+from chain_service.async_client import AsyncChainClient
 from chain_service.schemas import (
     BlockSummary,
     EventLine,

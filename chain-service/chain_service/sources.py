@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from chain_service.client import ChainUnavailable, check_answer
+from chain_service.client import ChainUnavailable
+from chain_service.client_answers import check_answer
 from chain_service.sealed import cut_chunks
 from taonet.kit.errors import Malformed
 

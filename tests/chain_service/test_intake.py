@@ -16,7 +16,8 @@ from tests.chain_service.conftest import RunningChain, enrich, key, take_out
 from tests.conftest import wait_until
 
 from chain_service import mempool_repository, operations
-from chain_service.client import AsyncChainClient, ChainRefusal
+from chain_service.async_client import AsyncChainClient
+from chain_service.client import ChainRefusal
 from chain_service.domain.encoding import encode_canonically
 from chain_service.intake import Answer, Gathered, Intake
 from chain_service.orders import PLAIN, read_order

@@ -14,8 +14,9 @@ from starlette.websockets import WebSocket
 from tests.chain_service.conftest import key
 
 from chain_service import client, ledger_repository, operations, repository
+from chain_service.async_client import AsyncChainClient
 from chain_service.author import Author
-from chain_service.client import AsyncChainClient, ChainClient
+from chain_service.client import ChainClient
 from chain_service.domain.blocks import make_genesis
 from chain_service.domain.parameters import choose_parameters
 from chain_service.domain.values import Neuron

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg_pool import ConnectionPool
 
-from chain_service.client import AsyncChainClient
+from chain_service.async_client import AsyncChainClient
 from server_service.client import Grammars, ServerClient
 from taonet.kit import web
 from taonet.kit.audits import Audits

@@ -15,7 +15,7 @@ from chain_service.domain.encoding import encode_plainly, hash_bytes
 from chain_service.domain.execution import Event, Execution, check_holds
 from chain_service.domain.headers import NO_PARENT, Header
 from chain_service.domain.merkle import hash_leaf
-from chain_service.domain.network import Graph
+from chain_service.domain.network import Graph, Step
 from chain_service.domain.parameters import ChainParameters
 from chain_service.domain.prices import adjust_prices
 from chain_service.domain.registration import WORK_BLOCKS, forget_old_seals
@@ -23,7 +23,7 @@ from chain_service.domain.roots import StateChange, encode_account, encode_neuro
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State, count_totals
 from chain_service.domain.supply import calculate_issuance, calculate_mint
-from chain_service.domain.values import NO_SLOT, Account, Counters, Scores
+from chain_service.domain.values import NO_SLOT, Account, Counters, Neuron, Scores
 from taonet.kit.errors import Refusal
 
 
@@ -130,37 +130,10 @@ def begin_block(layer: State, parameters: ChainParameters) -> list[Event]:
 def run_step(layer: State, parameters: ChainParameters) -> list[Event]:
     """Score every neuron, and put the pot onto the stake of those who earned it."""
     counters = layer.counters
-    uids = range(counters.neuron_count)
-    neurons = [layer.neuron(uid) for uid in uids]
-    permitted = frozenset(counters.permitted_uids) - frozenset(counters.reassigned_uids)
-    graph = Graph(
-        block=counters.height,
-        emission_rao=counters.pot_rao,
-        stakes_rao=[neuron.stake_rao for neuron in neurons],
-        weights=[layer.weights[uid] for uid in uids],
-        bonds_rao=[layer.bonds[uid] for uid in uids],
-        last_update_blocks=[neuron.last_update_block for neuron in neurons],
-        reassigned_uids=frozenset(counters.reassigned_uids),
-        permits=[uid in permitted for uid in uids] if permitted else None,
-        weights_blocks=[neuron.weights_block or 0 for neuron in neurons],
-        registered_blocks=[neuron.registered_block for neuron in neurons],
-    )
-    payout = run_consensus(graph, parameters)
+    payout = run_consensus(make_graph(layer), parameters)
     step, events = payout.step, []
-    for neuron, amount_rao in zip(neurons, payout.amounts_rao, strict=True):
-        uid = neuron.uid
-        scores = Scores(
-            active=step.active[uid],
-            rank=step.rank[uid],
-            trust=step.trust[uid],
-            consensus=step.consensus[uid],
-            incentive=step.incentive[uid],
-            dividends=step.dividends[uid],
-            emission_rao=amount_rao,
-        )
-        stakes = pay(dict(neuron.stakes_rao), neuron.coldkey, amount_rao, neuron.take)
-        priority = neuron.priority + gain_priority(neuron.stake_rao)
-        layer.put_neuron(replace(neuron, scores=scores, stakes_rao=stakes, priority=priority))
+    for uid, amount_rao in enumerate(payout.amounts_rao):
+        layer.put_neuron(reward(layer.neuron(uid), step, amount_rao))
         if layer.bonds[uid] != step.bonds_rao[uid]:
             layer.bonds[uid] = step.bonds_rao[uid]
         if amount_rao:
@@ -173,6 +146,42 @@ def run_step(layer: State, parameters: ChainParameters) -> list[Event]:
         permitted_uids=tuple(uid for uid, allowed in enumerate(step.permits) if allowed),
     )
     return events
+
+
+def make_graph(layer: State) -> Graph:
+    """Return who ranks whom, by what stake, as of the block being made."""
+    counters = layer.counters
+    neurons = [layer.neuron(uid) for uid in range(counters.neuron_count)]
+    permitted = frozenset(counters.permitted_uids) - frozenset(counters.reassigned_uids)
+    return Graph(
+        block=counters.height,
+        emission_rao=counters.pot_rao,
+        stakes_rao=[neuron.stake_rao for neuron in neurons],
+        weights=[layer.weights[neuron.uid] for neuron in neurons],
+        bonds_rao=[layer.bonds[neuron.uid] for neuron in neurons],
+        last_update_blocks=[neuron.last_update_block for neuron in neurons],
+        reassigned_uids=frozenset(counters.reassigned_uids),
+        permits=[neuron.uid in permitted for neuron in neurons] if permitted else None,
+        weights_blocks=[neuron.weights_block or 0 for neuron in neurons],
+        registered_blocks=[neuron.registered_block for neuron in neurons],
+    )
+
+
+def reward(neuron: Neuron, step: Step, amount_rao: int) -> Neuron:
+    """Return a neuron with a step's scores, its pay, and the priority that its stake gains it."""
+    uid = neuron.uid
+    scores = Scores(
+        active=step.active[uid],
+        rank=step.rank[uid],
+        trust=step.trust[uid],
+        consensus=step.consensus[uid],
+        incentive=step.incentive[uid],
+        dividends=step.dividends[uid],
+        emission_rao=amount_rao,
+    )
+    stakes = pay(dict(neuron.stakes_rao), neuron.coldkey, amount_rao, neuron.take)
+    priority = neuron.priority + gain_priority(neuron.stake_rao)
+    return replace(neuron, scores=scores, stakes_rao=stakes, priority=priority)
 
 
 def pay(

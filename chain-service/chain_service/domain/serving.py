@@ -41,7 +41,8 @@ def check_endpoint(ip: str, port: int) -> None:
         address = ipaddress.ip_address(ip)
     except ValueError:
         raise InvalidIpAddress(f"{ip!r} is no IPv4 or IPv6 address") from None
-    if address.is_unspecified or address.is_multicast:
+    # An interface, as in fe80::1%eth0, is one of the asker's own machine.
+    if address.is_unspecified or address.is_multicast or "%" in ip:
         raise InvalidIpAddress(f"{ip} is no address that a neuron can answer at")
     if not 1 <= port <= PORT_MAX:
         raise InvalidPort(f"port {port} is not in 1…{PORT_MAX}")

@@ -10,6 +10,8 @@ import pytest
 from chain_service.domain.addresses import read_public_key
 from chain_service.domain.errors import (
     InvalidDifficulty,
+    InvalidIpAddress,
+    InvalidPort,
     InvalidSeal,
     InvalidWorkBlock,
     SettingWeightsTooFast,
@@ -20,7 +22,7 @@ from chain_service.domain.parameters import MAINNET_2022, NETWORK
 from chain_service.domain.prices import adjust
 from chain_service.domain.registration import fill_slot, forget_old_seals, register
 from chain_service.domain.roots import encode_counters
-from chain_service.domain.serving import swap_hotkey
+from chain_service.domain.serving import check_endpoint, swap_hotkey
 from chain_service.domain.staking import split_payout
 from chain_service.domain.state import State
 from chain_service.domain.values import Counters, Scores
@@ -146,6 +148,15 @@ def test_weights_may_not_be_set_too_fast() -> None:
     set_weights(run, [0], [1], 0)
     with pytest.raises(SettingWeightsTooFast, match="at block 10"):
         set_weights(run, [0], [1], 0)
+
+
+@pytest.mark.parametrize("ip", ["", "1.2.3", "0.0.0.0", "::", "224.0.0.1", "fe80::1%eth0", "::1%é"])
+def test_a_neuron_names_an_address_that_others_can_dial(ip: str) -> None:
+    check_endpoint("2001:db8::1", 1)
+    with pytest.raises(InvalidIpAddress):
+        check_endpoint(ip, 8091)
+    with pytest.raises(InvalidPort):
+        check_endpoint("10.0.0.1", 65_536)
 
 
 def test_work_is_bound_to_hotkey_block_and_difficulty() -> None:

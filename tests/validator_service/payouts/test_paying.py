@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.conftest import wait_until
 
-from chain_service.client import AsyncChainClient
+from chain_service.async_client import AsyncChainClient
 from validator_service.ledger.deposits import derive_treasury_keypair
 from validator_service.payouts.audit import Auditor
 from validator_service.payouts.schemas import AuditView

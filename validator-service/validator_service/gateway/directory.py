@@ -4,7 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from chain_service.client import AsyncChainClient, ChainRefusal
+from chain_service.async_client import AsyncChainClient
+from chain_service.client import ChainRefusal
 from chain_service.schemas import Neuron
 from server_service.client import Info, ServerAddress, ServerClient, ServerFailure
 from taonet.kit.logging import get_logger

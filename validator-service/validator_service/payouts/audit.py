@@ -14,7 +14,8 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 
-from chain_service.client import AsyncChainClient, ChainRefusal
+from chain_service.async_client import AsyncChainClient
+from chain_service.client import ChainRefusal
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
 from taonet.kit.metrics import AUDIT_FAULTS, AUDIT_TIME
