@@ -33,7 +33,7 @@ AT_COMMIT: Final = {
 }
 MEANINGS: Final = {
     **AT_COMMIT,
-    HOLDINGS: "each chain holds what the books say of its wallet account, what is booked compared",
+    HOLDINGS: "each chain holds what the books say that its wallet holds, as of what is booked",
     CHAINS: "journal and ledger have no gap, and their chains of hashes are whole",
     "I8": "snapshot and journal lead to the state whose hash was written down",
 }
