@@ -71,7 +71,7 @@ def describe(found: list[Measured], gigabytes: float) -> str:
         "# One step of a consensus rule",
         "",
         "One thread of a machine with 2 cores; random weights, and the bonds of the step before. "
-        "Exact: the Nakamoto step equals the plain one to the last bit, Yuma the vectors. Packed "
+        "Exact: each step equals the plain one to the last bit, and the vectors. Packed "
         "rows, as a step leaves them, where nothing else is said. A whole block: 4096 neurons, of "
         "which 256 rank 3840 by Nakamoto; scores, payout, events, state root; to write it, what "
         "this process works, Postgres beside it. `make bench NAME=step` makes this page.",
