@@ -385,6 +385,9 @@ def test_a_withdrawal_that_was_refused_is_tried_again_after_a_while(
     monkeypatch.setattr(time, "monotonic", lambda: later)
     desk.payer.step()
     assert ann.withdrawals()[0]["status"] == 4
+    desk.seal()
+    desk.payer.step()
+    assert desk.payer._retry_at == {}, "what is paid is forgotten"
 
 
 def list_payments(desk: Desk) -> list[Extrinsic]:

@@ -4,13 +4,14 @@ Looked at by hand, as often in a row as it takes to be believed.
 """
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from exchange_service.reserves import reconciling
-from exchange_service.reserves.reconciling import LOOKS_SHORT, Reconciler
+from exchange_service.reserves.reconciling import LOOKS_SHORT, Reconciler, Unsettled
 
 from .bitcoin_desk import CONFIRMATIONS, STRANGER, BitcoinDesk, running_node
 from .conftest import Box
@@ -59,6 +60,20 @@ def tao_desk(box: Box, monkeypatch: pytest.MonkeyPatch) -> Desk:
     # The genesis block, which a look that begins before it would ask for.
     desk.seal()
     return desk
+
+
+def test_what_moves_under_every_attempt_to_look_is_no_loss(
+    box: Any, btc_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much the books say meanwhile: no two readings of them were alike."""
+    booked = count(10**12)
+    monkeypatch.setattr(Reconciler, "_read_bitcoin_state", lambda *_: (0, 0, next(booked)))
+    state = box.http.app.state
+    reconciler = Reconciler(box.engine, state.pool, btc_desk, "", state.auditor.holdings)
+    for _ in range(LOOKS_SHORT):
+        with pytest.raises(Unsettled, match="moved under each look"):
+            reconciler.look()
+    assert box.audit().sound
 
 
 def find_faults(box: Any, desk: Any, chain_url: str) -> list[str]:

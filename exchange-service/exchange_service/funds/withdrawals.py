@@ -75,6 +75,8 @@ class Payer:
         self.finish_cancellations()
         with begin(self._pool) as conn:
             pending = repository.list_pending_withdrawals(conn, Asset.TAO)
+        waiting = {one.withdrawal_id for one in pending}
+        self._retry_at = {key: at for key, at in self._retry_at.items() if key in waiting}
         for withdrawal in pending:
             if withdrawal.status == "signed":
                 # The next one is signed once this nonce is in the chain, or never will be.

@@ -39,6 +39,13 @@ WRITERS: Final = {Asset.BTC: btc, Asset.TAO: tao}
 log = get_logger(__name__)
 
 
+class Unsettled(RuntimeError):
+    """Nothing can be said: books or chain moved under every attempt to look."""
+
+    def __init__(self) -> None:
+        super().__init__("books or chain moved under each look")
+
+
 class Look(NamedTuple):
     """What a chain holds of what is booked, and what the books say."""
 
@@ -97,8 +104,8 @@ class Reconciler:
             height, last, booked_sat = before
             held_sat = self._measure_sat(node, last + 1, height)
             if self._read_bitcoin_state(node) == before:
-                break
-        return Look(held_sat, booked_sat)
+                return Look(held_sat, booked_sat)
+        raise Unsettled
 
     def _read_bitcoin_state(self, node: BitcoinNode) -> tuple[int, int, int]:
         """Return the chain's height, the last one booked, and what the books say."""
@@ -136,8 +143,8 @@ class Reconciler:
             for number in range(next_height, height + 1):
                 held_rao -= _sum_effects(chain.block(number), own)
             if self._read_tao_state(chain) == before:
-                break
-        return Look(held_rao, booked_rao)
+                return Look(held_rao, booked_rao)
+        raise Unsettled
 
     def _read_tao_state(self, chain: ChainClient) -> tuple[int, int, int]:
         """Return the chain's height, the next one to book, and what the books say."""
