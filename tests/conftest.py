@@ -1,6 +1,7 @@
 """Real stores for all tests: one Postgres and one Valkey a worker, a fresh schema for each test."""
 
 import contextlib
+import gc
 import os
 import secrets
 import shutil
@@ -44,6 +45,13 @@ def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(path))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_open() -> Iterator[None]:
+    """Have what a file's tests left open told there, not where memory happens to be swept next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

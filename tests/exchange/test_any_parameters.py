@@ -77,11 +77,12 @@ REQUESTS = st.sampled_from([*PUBLIC.items(), *SIGNED.items()]).flatmap(
 
 @pytest.fixture(scope="module")
 def trader(exchange: str) -> Iterator[Any]:
-    one = open_trader(exchange, "fuzzer", tao=10)
-    yield one
-    # Some of its orders were good ones, and others use this exchange, too.
-    if one[0].open_orders():
-        one[0].cancel_all()
+    client, api_key, secret = open_trader(exchange, "fuzzer", tao=10)
+    with client:
+        yield client, api_key, secret
+        # Some of its orders were good ones, and others use this exchange, too.
+        if client.open_orders():
+            client.cancel_all()
 
 
 @settings(
