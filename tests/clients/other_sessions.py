@@ -43,16 +43,15 @@ def main(name: str, python: Path) -> None:
 
 def run(python: Path, home: Path, recipe: str, *arguments: str) -> Any:
     """Run a recipe to its end; what it has seen."""
-    finished = subprocess.run(
-        [str(python), str(RECIPES / recipe), *arguments],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=SESSION_SECONDS,
-        check=False,
-    )
-    if finished.returncode:
-        raise SystemExit(finished.stdout + finished.stderr)
+    command = [str(python), str(RECIPES / recipe), *arguments]
+    try:
+        finished = subprocess.run(
+            command, cwd=home, capture_output=True, timeout=SESSION_SECONDS, check=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failure:
+        # What the client said of it is the only clue.
+        said = (failure.stdout or b"") + (failure.stderr or b"")
+        raise SystemExit(f"{said.decode(errors='replace')}\n{failure}") from None
     return json.loads(finished.stdout.splitlines()[-1])
 
 

@@ -42,7 +42,9 @@ def write_exchange_info(
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": rate_limits,
-        "exchangeFilters": write_exchange_filters(),
+        # Empty, as Binance's own is: with one market its filters say it all, and clients (nautilus)
+        # stop at a kind of filter they have not heard of.
+        "exchangeFilters": [],
         "symbols": [write_symbol(status)],
     }
 
@@ -121,20 +123,6 @@ def write_filters() -> list[dict[str, Any]]:
         {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": ORDER_LISTS_MAX},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": ORDER_AMENDS_MAX},
         {"filterType": "MAX_POSITION", "maxPosition": tao(POSITION_RAO_MAX)},
-    ]
-
-
-def write_exchange_filters() -> list[dict[str, Any]]:
-    """Return the limits of the whole exchange: with one market they are that market's."""
-    kinds = (
-        ("ORDERS", "Orders", OPEN_ORDERS_MAX),
-        ("ALGO_ORDERS", "AlgoOrders", STOP_ORDERS_MAX),
-        ("ICEBERG_ORDERS", "IcebergOrders", ICEBERG_ORDERS_MAX),
-        ("ORDER_LISTS", "OrderLists", ORDER_LISTS_MAX),
-    )
-    return [
-        {"filterType": f"EXCHANGE_MAX_NUM_{name}", f"maxNum{field}": limit}
-        for name, field, limit in kinds
     ]
 
 
