@@ -68,6 +68,7 @@ def create_app() -> FastAPI:
         traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
         checks={"database": lambda: check_database(app)},
+        body_seconds_max=settings.validator_body_seconds,
     )
     app.state.settings = settings
     app.add_exception_handler(Refusal, render_refusal)
