@@ -18,7 +18,7 @@ from server_service.schemas import Info, RequestKind
 from server_service.state import ServerState
 from server_service.tensors import CONTENT_TYPE
 from taonet.kit import signing
-from taonet.kit.errors import Refusal
+from taonet.kit.errors import BodyTooSlow, Refusal
 from taonet.kit.hanging_up import CallerGone, unless_gone
 
 BODY_SECONDS_MAX = 10.0
@@ -29,12 +29,6 @@ REQUESTS = Counter(
     "Requests, by kind and by outcome.",
     ["kind", "code"],
 )
-
-
-class BodyTooSlow(Refusal):
-    """The body did not arrive in time."""
-
-    status = 408
 
 
 class CountedRoute(APIRoute):

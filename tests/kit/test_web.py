@@ -1,4 +1,8 @@
+import asyncio
+import json
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,7 +19,7 @@ class Order(BaseModel):
 
 
 def create() -> FastAPI:
-    app = create_app("bookshop", title="Bookshop", body_bytes_max=1000)
+    app = create_app("bookshop", title="Bookshop", body_bytes_max=1000, body_seconds_max=0.3)
 
     @app.post("/orders")
     def order(order: Order) -> Order:
@@ -24,6 +28,16 @@ def create() -> FastAPI:
     @app.post("/raw")
     async def raw(request: Request) -> int:
         return len(await request.body())
+
+    @app.post("/slow-work")
+    async def slow_work(request: Request) -> str:
+        await request.body()
+        try:
+            async with asyncio.timeout(0.6):
+                await request.receive()
+        except TimeoutError:
+            return "done"
+        return "nobody there"
 
     @app.get("/mistake")
     def mistake() -> None:
@@ -92,6 +106,49 @@ def test_a_large_body_is_refused_before_it_is_read(
     answer = client.post(path, content=chunks() if chunked else b"x" * 2000)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "TooLarge")
+
+
+async def send_in_drops(path: str, drops: int, pause_seconds: float) -> list[dict[str, Any]]:
+    """Have the application answer a body that comes letter by letter; then nobody hangs up."""
+    left, answered = drops, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal left
+        if not left:
+            await asyncio.sleep(60)
+        left -= 1
+        await asyncio.sleep(pause_seconds)
+        return {"type": "http.request", "body": b"1", "more_body": left > 0}
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "http_version": "1.1", "method": "POST"}
+    scope |= {
+        "path": path,
+        "headers": [(b"content-type", b"application/json")],
+        "query_string": b"",
+    }
+    async with asyncio.timeout(10):
+        await create()(scope, receive, send)
+    return answered
+
+
+@pytest.mark.parametrize("path", ["/raw", "/orders"])
+def test_a_body_that_comes_drop_by_drop_is_cut_off(path: str) -> None:
+    began = time.monotonic()
+
+    start, body = asyncio.run(send_in_drops(path, drops=900, pause_seconds=0.05))
+
+    assert 0.25 < time.monotonic() - began < 5
+    assert (start["status"], json.loads(body["body"])["error"]["code"]) == (408, "BodyTooSlow")
+    assert (b"connection", b"close") in start["headers"]
+
+
+def test_work_may_take_longer_than_the_body_that_asks_for_it() -> None:
+    start, body = asyncio.run(send_in_drops("/slow-work", drops=4, pause_seconds=0.01))
+
+    assert (start["status"], body["body"]) == (200, b'"done"')
 
 
 def test_every_answer_carries_its_request_id_and_is_counted(client: TestClient) -> None:

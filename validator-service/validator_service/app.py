@@ -68,6 +68,7 @@ def create_app() -> FastAPI:
         traces_endpoint=settings.traces_endpoint,
         lifespan=lifespan,
         checks={"database": lambda: check_database(app)},
+        body_seconds_max=settings.validator_body_seconds,
     )
     app.state.settings = settings
     app.add_exception_handler(Refusal, render_refusal)
@@ -105,14 +106,24 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.auditor = Auditor(pool, chain, app.state.access.deposit_seed)
         app.state.read_state = ValidatorState(pool).read
         treasury = app.state.auditor.treasury
-        auditing = asyncio.create_task(app.state.auditor.keep_looking())
-        with running_beside(settings, pool, hotkey, treasury, gateway), Audits(pool, AUDITS):
-            collect_rarely()
-            yield
-            await gateway.close()
-        auditing.cancel()
+        async with auditing(app.state.auditor):
+            with running_beside(settings, pool, hotkey, treasury, gateway), Audits(pool, AUDITS):
+                collect_rarely()
+                yield
+                await gateway.close()
     app.state.access.redis.close()
     pool.close()
+
+
+@asynccontextmanager
+async def auditing(auditor: Auditor) -> AsyncIterator[None]:
+    """Compare the books with the chain for the time of a block."""
+    looking = asyncio.create_task(auditor.keep_looking())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.wait({looking})
 
 
 def create_gateway(

@@ -38,6 +38,9 @@ class ValidatorSettings(StoreSettings, ChainAccess, WalletSettings):
     before it."""
     validator_axon_port: int = 8080
     """The gateway's port, as the chain shows it."""
+    validator_body_seconds: float = Field(30.0, gt=0)
+    """How long a request's body may take to arrive at the gateway; then 408, and the connection
+    is closed."""
     corpus_path: str = "~/.taonet/corpus"
     """The folder of the corpus; only its held-out part is read here."""
     tokenizer_path: str = ""

@@ -6,6 +6,7 @@ What a service says when it will not do what was asked.
     ├── Unauthenticated    401  nobody is known to have signed this
     ├── Forbidden          403  the signer may not do this
     ├── NotFound           404  there is no such thing
+    ├── BodyTooSlow        408  the body did not arrive in time
     ├── TooLarge           413  a limit on size, which the message names
     ├── TooMany            429  a limit on rate, or a full queue: try again later
     ├── Unavailable        503  something this service stands on does not answer
@@ -54,6 +55,10 @@ class Forbidden(Refusal):
 
 class NotFound(Refusal):
     status = 404
+
+
+class BodyTooSlow(Refusal):
+    status = 408
 
 
 class TooLarge(Refusal):

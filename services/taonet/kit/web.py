@@ -1,8 +1,8 @@
 """
 The web application that every service starts from.
 
-It answers `/healthz` (alive), `/readyz` (can serve), `/metrics`, limits the body before
-anything reads it, gives each request an id, and turns every refusal into the one JSON shape.
+It answers `/healthz` (alive), `/readyz` (can serve), `/metrics`, limits the body's size and time
+before anything reads it, gives each request an id, and turns every refusal into the one JSON shape.
 """
 
 import time
@@ -28,7 +28,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from taonet.kit.errors import Malformed, Refusal, TooLarge, Unavailable
+from taonet.kit.bodies import Body
+from taonet.kit.errors import BodyTooSlow, Malformed, Refusal, Unavailable
 from taonet.kit.exposition import Exposition
 from taonet.kit.lifespans import tell_plainly
 from taonet.kit.logging import configure_logging, get_logger
@@ -37,6 +38,8 @@ from taonet.kit.tracing import configure_tracing, is_tracing, span
 from taonet.kit.version import VERSION
 
 BODY_BYTES_MAX = 1_000_000
+BODY_SECONDS_MAX = 30.0
+"""For a whole body to arrive; who sends it drop by drop is cut off."""
 REQUEST_ID = "x-request-id"
 SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -64,6 +67,7 @@ def create_app(
     lifespan: Lifespan | None = None,
     checks: dict[str, Check] | None = None,
     body_bytes_max: int = BODY_BYTES_MAX,
+    body_seconds_max: float = BODY_SECONDS_MAX,
 ) -> FastAPI:
     """Return an application with what all services have in common; the caller adds its routes."""
     configure_logging(service, log_level)
@@ -77,7 +81,7 @@ def create_app(
     for error in STORE_AWAY:
         app.add_exception_handler(error, _render_away)
     app.add_exception_handler(Exception, _render_mistake)
-    app.add_middleware(_Envelope, body_bytes_max=body_bytes_max)
+    app.add_middleware(_Envelope, body_bytes_max=body_bytes_max, body_seconds_max=body_seconds_max)
     app.get("/healthz", tags=["operation"])(_healthz)
     app.get("/readyz", tags=["operation"])(_readyz)
     app.get("/metrics", tags=["operation"])(_metrics)
@@ -174,11 +178,12 @@ def request_span(scope: Scope, request_id: str) -> AbstractContextManager[Span]:
 
 
 class _Envelope:
-    """Around every request: its id, limit and measured time. Plain ASGI, so that streams flow."""
+    """Around every request: its id, limits and measured time. Plain ASGI, so that streams flow."""
 
-    def __init__(self, app: ASGIApp, body_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, body_bytes_max: int, body_seconds_max: float) -> None:
         self.app = app
         self.body_bytes_max = body_bytes_max
+        self.body_seconds_max = body_seconds_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -214,32 +219,25 @@ class _Envelope:
         REQUEST_SECONDS.labels(method, route, str(status)).observe(elapsed)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = TooLarge(f"a body has at most {self.body_bytes_max} bytes; send less at once")
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self.body_bytes_max:
-            await _refuse(refusal, scope, receive, send)
-            return
-        received = 0
-
-        async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.body_bytes_max:
-                raise refusal
-            return message
+        body = Body(receive, self.body_bytes_max, self.body_seconds_max)
+        body.check_declared(scope)
 
         async def send_unless_refused(message: Message) -> None:
             # Frameworks answer a failed read in their own words; ours name the limit.
-            if received <= self.body_bytes_max:
+            if body.refusal is None:
+                body.is_answered = True
                 await send(message)
 
-        await self.app(scope, receive_limited, send_unless_refused)
-        if received > self.body_bytes_max:
-            await _refuse(refusal, scope, receive, send)
+        if body.refusal is None:
+            await self.app(scope, body.receive, send_unless_refused)
+        if body.refusal is not None:
+            await _refuse(body.refusal, scope, receive, send)
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    REFUSALS.labels(refusal.code).inc()
-    response = JSONResponse(refusal.as_json(), status_code=refusal.status)
+    """Refuse as the application does: a gateway in OpenAI's words, an explorer by a page."""
+    response: Response = scope["app"].exception_handlers[Refusal](Request(scope), refusal)
+    if isinstance(refusal, BodyTooSlow):
+        # The rest of the body may never come, and until then nothing else can.
+        response.headers["connection"] = "close"
     await response(scope, receive, send)

@@ -3,8 +3,12 @@
 import asyncio
 import contextlib
 import itertools
+import json
+import socket
 import threading
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -145,3 +149,44 @@ def test_letters_and_numbers_of_any_kind_are_refused(consumer: Any) -> None:
         url, body = f"{consumer.gateway.url}/v1/{path}", f"{{{question}, {odd}}}"
         status = httpx.post(url, content=body.encode(), headers=headers, timeout=20).status_code
         assert 400 <= status < 500, (path, odd[:40])
+
+
+def drop_a_body(url: str, every_seconds: float, seconds_max: float) -> bytes:
+    """Send a body letter by letter until the other side hangs up; return what it said."""
+    address = urlsplit(url)
+    deadline = time.monotonic() + seconds_max
+    head = "host: gateway\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n"
+    said = b""
+    with socket.create_connection((address.hostname, address.port)) as line:
+        line.settimeout(every_seconds)
+        line.sendall(f"POST /v1/chat/completions HTTP/1.1\r\n{head}".encode())
+        while time.monotonic() < deadline:
+            try:
+                with contextlib.suppress(TimeoutError):
+                    if not (heard := line.recv(10_000)):
+                        return said
+                    said += heard
+                line.sendall(b" ")
+            except ConnectionError:  # A drop met a connection that was closed just then.
+                return said
+    raise AssertionError("the connection is held for as long as drops come")
+
+
+def test_a_body_that_comes_drop_by_drop_is_cut_off(
+    environment: dict[str, str], start_gateway: Any
+) -> None:
+    with start_gateway({**environment, "TAONET_VALIDATOR_BODY_SECONDS": "0.5"}) as url:
+        head, _, body = drop_a_body(url, every_seconds=0.1, seconds_max=8).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head
+    error = json.loads(body)["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "request_timeout")
+    assert "0.5 s" in error["message"]
+
+
+def test_a_body_that_is_too_large_is_refused_in_openais_words(consumer: Any) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(consumer, prompt="x" * 1_000_001)
+
+    assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")

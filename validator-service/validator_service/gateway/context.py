@@ -73,4 +73,5 @@ class Gateway:
         """Let what was delivered be written before the process ends, within limits."""
         if self.settling:
             await asyncio.wait(self.settling, timeout=CLOSE_SECONDS)
+        await self.directory.close()
         self.books.stop()

@@ -1,4 +1,8 @@
-"""Which Servers there are: from the chain and from themselves, no older than a few seconds."""
+"""Which Servers there are: from the chain and from themselves, a few seconds old.
+
+One silent neuron takes a second to ask, so calls don't wait for that: they are answered from what
+is known, while one task looks again.
+"""
 
 import asyncio
 import time
@@ -22,12 +26,18 @@ ENSEMBLE = "network/ensemble"
 NETWORK_MODELS = (BEST, FAST, ENSEMBLE)
 SERVER_PREFIX = "server/"
 CHAIN_SECONDS = 5.0
-"""How old the list of neurons may be."""
+"""How old the list of neurons may be before one looks again."""
 INFO_SECONDS = 60.0
 """How old a Server's word about itself may be."""
 MISSING_SECONDS = 15.0
 """How long a neuron that is no Server, or is down, is not asked again about itself."""
 INFO_TIMEOUT_SECONDS = 1.0
+LOOK_SECONDS_MAX = 30.0
+"""For a whole look: one that hangs must not be the last."""
+QUIET_SECONDS = 60.0
+"""After so long without a look, a call waits for one: too much may have changed."""
+KEPT_SECONDS = 3600.0
+"""How long the Servers are known without the chain. It tells whom answers are paid to."""
 UID_DIGITS_MAX = 9
 
 log = get_logger(__name__)
@@ -54,8 +64,12 @@ class Directory:
     servers: dict[int, KnownServer] = field(default_factory=dict)
     seen: Observations = field(default_factory=Observations)
     infos: dict[ServerAddress, tuple[Info | None, float]] = field(default_factory=dict)
-    refreshed_at: float = float("-inf")
-    refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looking: "asyncio.Task[None] | None" = None
+    """The look that is under way, or was the last."""
+    looked_at: float = float("-inf")
+    """When the last look ended, well or not."""
+    met_at: float = float("-inf")
+    """When one last ended well."""
 
     async def find(self, model: str, beginning: str | None = None) -> list[KnownServer]:
         """
@@ -63,16 +77,23 @@ class Directory:
 
         `beginning` names what the question begins with: who read it before is preferred.
         """
-        await self.refresh()
+        await self.refresh(model)
         if model in NETWORK_MODELS:
             return self.ranked(by_speed=model == FAST, beginning=beginning)
+        server = self.named(model)
+        if server is None:
+            raise ModelNotFound(model)
+        return [server]
+
+    def named(self, model: str) -> KnownServer | None:
+        """Return the one Server that a model's name means."""
         uid = model.removeprefix(SERVER_PREFIX)
         known = uid.isascii() and uid.isdigit() and len(uid) <= UID_DIGITS_MAX
         server = self.servers.get(int(uid)) if known else None
         # Prices go by the name, so each Server has one: 007 is none.
         if server is None or model != f"{SERVER_PREFIX}{server.uid}":
-            raise ModelNotFound(model)
-        return [server]
+            return None
+        return server
 
     def ranked(self, *, by_speed: bool, beginning: str | None) -> list[KnownServer]:
         if not self.servers:
@@ -81,20 +102,41 @@ class Directory:
         uids = self.seen.rank(known, by_speed=by_speed, beginning=beginning)
         return [self.servers[uid] for uid in uids]
 
-    async def refresh(self) -> None:
-        """Look again where what is known is too old; with the chain down, what is known serves."""
-        if time.monotonic() - self.refreshed_at < CHAIN_SECONDS:
-            return
-        async with self.refreshing:
-            if time.monotonic() - self.refreshed_at < CHAIN_SECONDS:
-                return
-            try:
+    async def refresh(self, wanted: str = BEST) -> None:
+        """
+        Have somebody look again where what is known is too old, and go on with what is known.
+
+        Only who wants what is not known, or comes after a quiet time, waits for the look.
+        """
+        age = time.monotonic() - self.looked_at
+        if age >= CHAIN_SECONDS and (self.looking is None or self.looking.done()):
+            self.looking = asyncio.create_task(self.look())
+        is_known = bool(self.servers) if wanted in NETWORK_MODELS else self.named(wanted)
+        if self.looking is not None and (age >= QUIET_SECONDS or not is_known):
+            # The look goes on where its caller hangs up: others wait for it, too.
+            await asyncio.wait({self.looking})
+
+    async def look(self) -> None:
+        """Ask the chain and the Servers; where the chain is down, what is known serves a while."""
+        try:
+            async with asyncio.timeout(LOOK_SECONDS_MAX):
                 neurons = (await self.chain.metagraph()).neurons
-            except ChainRefusal as refusal:
-                log.warning("the list of Servers is old", reason=refusal.message)
-            else:
                 await self.meet([neuron for neuron in neurons if self.is_worth_asking(neuron)])
-            self.refreshed_at = time.monotonic()
+            self.met_at = time.monotonic()
+        except ChainRefusal as refusal:
+            log.warning("the list of Servers is old", reason=refusal.message)
+        except Exception:
+            log.exception("the list of Servers is old")
+        self.looked_at = time.monotonic()
+        if self.servers and self.looked_at - self.met_at > KEPT_SECONDS:
+            log.error("the list of Servers is too old to be used", servers=len(self.servers))
+            self.servers = {}
+
+    async def close(self) -> None:
+        """End the look under way."""
+        if self.looking is not None:
+            self.looking.cancel()
+            await asyncio.wait({self.looking})
 
     def is_worth_asking(self, neuron: Neuron) -> bool:
         if neuron.axon is None or neuron.hotkey == self.own_hotkey:

@@ -72,6 +72,8 @@ class NoServerAvailable(Unavailable):
 
 
 OPENAI_CODES = {
+    "BodyTooSlow": "request_timeout",
+    "TooLarge": "request_too_large",
     "InvalidApiKey": "invalid_api_key",
     "InsufficientBalance": "insufficient_balance",
     "SpendingCapReached": "spending_cap_reached",

@@ -23,7 +23,7 @@ async def list_models(request: Request) -> dict[str, Any]:
 @router.get("/models/{model:path}")
 async def show_model(model: str, request: Request) -> dict[str, Any]:
     gateway = gateway_of(request)
-    await gateway.directory.refresh()
+    await gateway.directory.refresh(model)
     for known in describe_models(gateway):
         if known["id"] == model:
             return known
