@@ -230,7 +230,8 @@ def test_what_is_owed_is_in_the_snapshot(desk: BitcoinDesk) -> None:
 
 def listen(desk: BitcoinDesk) -> list[dict[str, Any]]:
     """Return what the first account is told from now on, as it comes."""
-    engine, heard = desk.box.engine, []
+    engine = desk.box.engine
+    heard: list[dict[str, Any]] = []
     reporter = engine.ask(lambda exchange: Reporter(exchange, lambda *_: None)).result(10)
 
     def take(commit: Commit) -> None:
