@@ -189,6 +189,26 @@ def test_own_orders_do_not_trade(box: Any) -> None:
     assert ann.my_trades() == []
 
 
+@pytest.mark.parametrize("mode", ["EXPIRE_TAKER", "EXPIRE_BOTH"])
+def test_a_market_order_by_quote_that_its_own_order_stops_expired_in_match(
+    box: Any, mode: str
+) -> None:
+    ann, bob = box.trader("ann", tao=10), box.trader("bob")
+    ann.limit_order("SELL", "0.005", "1")
+    box.deposit(1002, 10)
+    bob.limit_order("SELL", "0.006", "1")
+    order = {"side": "BUY", "type": "MARKET", "selfTradePreventionMode": mode}
+
+    stopped = bob.order(quoteOrderQty="0.02", **order)
+    ann.limit_order("SELL", "0.005", "1")
+    # Whose quote is used up before it comes to its own order is not stopped by it.
+    filled = bob.order(quoteOrderQty="0.005005", **order)
+
+    assert (stopped["status"], stopped["executedQty"]) == ("EXPIRED_IN_MATCH", "1.000000000")
+    assert bob.find_order(orderId=stopped["orderId"])["status"] == "EXPIRED_IN_MATCH"
+    assert (filled["status"], filled["executedQty"]) == ("FILLED", "1.000000000")
+
+
 def test_order_test_places_nothing(box: Any) -> None:
     ann = box.trader("ann")
     order = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "0.005"}
