@@ -24,7 +24,6 @@ from chain_service.domain.parameters import ChainParameters
 from chain_service.doorbell import Doorbell
 from chain_service.events import BLOCKS_STREAM, BlockSealed
 from chain_service.leading import Turn, take_turns
-from chain_service.ledger_repository import MempoolSeen
 from chain_service.metrics import PHASE_SECONDS, PHASES
 from chain_service.orders import restore_order
 from chain_service.replay import without_collector
@@ -87,6 +86,9 @@ class Author:
         self._last_sequence = 0
         self._next_slot = self.head.time_ms / 1000 + self._block_seconds
         check_loaded(self.state, self.head, self.parameters)
+        with conn.transaction():
+            mempool_repository.lock_mempool(conn)
+            mempool_repository.recount_waiting(conn)
 
     @property
     def _block_seconds(self) -> float:
@@ -131,9 +133,8 @@ class Author:
         microseconds = int((applied - started) * 1e6)
         sequences = [entry.sequence for entry in choice.taken]
         gone = {*sequences, *(entry.sequence for entry in choice.expired)}
-        seen = MempoolSeen(len(self._waiting) - len(gone), self._last_sequence)
         with self._conn.transaction():
-            ledger_repository.save_block(self._conn, block, microseconds, sequences, seen)
+            ledger_repository.save_block(self._conn, block, microseconds, sequences)
             self._expire(choice.expired)
             outbox.record(self._conn, BLOCKS_STREAM, tell_block(block))
         written = time.perf_counter()

@@ -7,7 +7,7 @@ true, with the authorship checked in the same breath, or nothing of it does.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from psycopg import Connection
@@ -22,6 +22,7 @@ from chain_service.domain.roots import StateChange
 from chain_service.domain.rows import pack_row, unpack_row
 from chain_service.domain.state import State, plant_tree
 from chain_service.domain.values import Account, Counters, Neuron, Scores
+from chain_service.mempool_repository import COUNT_GONE
 from chain_service.rows import write_events
 from taonet.kit.rows import copy_rows, write_array
 
@@ -50,18 +51,6 @@ UPSERT_NEURONS = (
 
 class NotLeading(Exception):
     """Another author writes this chain now."""
-
-
-class MempoolSeen(NamedTuple):
-    """What an author knows of the mempool as it writes a block."""
-
-    waiting: int = 0
-    """How many are left in it."""
-    last_sequence: int = 0
-    """The newest of them that it knows."""
-
-
-NOTHING_SEEN = MempoolSeen()
 
 
 def try_to_lead(conn: Connection, silence_seconds: float) -> bool:
@@ -182,7 +171,6 @@ def save_block(
     block: AppliedBlock,
     apply_microseconds: int,
     sequences: Sequence[int] = (),
-    mempool: MempoolSeen = NOTHING_SEEN,
 ) -> None:
     """
     Write all of a block, or raise NotLeading.
@@ -193,16 +181,14 @@ def save_block(
     _move_extrinsics(conn, block, sequences)
     copy_rows(conn, EVENT_TABLE, write_events(block))
     save_state(conn, block.layer)
-    beat(conn, mempool)
+    beat(conn)
     notify(conn, block.header.height)
 
 
-def beat(conn: Connection, mempool: MempoolSeen = NOTHING_SEEN) -> None:
+def beat(conn: Connection) -> None:
     """Tell that this writer lives, or raise NotLeading where another took over."""
     row = conn.execute(
-        "UPDATE author SET beat_at = now(), waiting = %s, last_sequence = %s "
-        "WHERE backend_pid = pg_backend_pid() RETURNING single",
-        mempool,
+        "UPDATE author SET beat_at = now() WHERE backend_pid = pg_backend_pid() RETURNING single"
     ).fetchone()
     if row is None:
         raise NotLeading("another author took over")
@@ -255,8 +241,9 @@ def _move_extrinsics(conn: Connection, block: AppliedBlock, sequences: Sequence[
         (index, outcome.error) for index, outcome in enumerate(block.outcomes) if outcome.error
     ]
     moved = conn.execute(
-        "WITH taken AS (DELETE FROM mempool WHERE sequence = ANY(%(sequences)s::bigint[]) "
-        "RETURNING sequence, hash, signer, body) "
+        "WITH taken AS (DELETE FROM mempool WHERE sequence = ANY(%(sequences)s::bigint[]) "  # noqa: S608 (our own words)
+        "RETURNING sequence, hash, signer, length, body), "
+        "gone AS (SELECT length FROM taken), counted AS (" + COUNT_GONE + ") "
         "INSERT INTO extrinsic (hash, height, index, status, error, fee_rao, body, signer_tag) "
         "SELECT taken.hash, %(height)s, outcome.place - 1, "
         "CASE WHEN failed.error IS NULL THEN 'included' ELSE 'failed' END, failed.error, "

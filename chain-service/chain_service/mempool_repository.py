@@ -7,6 +7,7 @@ blocks by nonce, and expire with all after them. So the last of them tells how m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg import Connection
 
@@ -14,8 +15,21 @@ from taonet.kit.rows import copy_rows, escape_json, write_array
 
 MEMPOOL_LOCK = 0x7A2
 """Advisory lock key of whoever adds to the mempool, or expires from it."""
+COUNT_GONE = (
+    "UPDATE mempool_count SET extrinsics = mempool_count.extrinsics + gone.extrinsics, "
+    "bytes = mempool_count.bytes + gone.bytes "
+    "FROM (SELECT count(*) AS extrinsics, coalesce(sum(length), 0) AS bytes FROM gone) AS gone "
+    "WHERE what = 'left'"
+)
+"""Goes with every statement that takes rows out of the mempool: with `gone`, their lengths."""
 WaitingRow = tuple[str, str, int, int, int, int, int, str]
 """hash, signer, nonce, fee, fees up to this one, length, lengths up to this one, body."""
+
+
+class MempoolSize(NamedTuple):
+    extrinsics: int
+    bytes: int
+    """Of canonical JSON."""
 
 
 @dataclass
@@ -75,20 +89,24 @@ def load_standings(conn: Connection, signers: Sequence[str]) -> dict[str, Standi
     return {row[0]: StandingRow(*row) for row in rows}
 
 
-def count_waiting(conn: Connection) -> int:
-    """
-    Return how many extrinsics wait.
-
-    Those that the author left, and all since: where one was rolled back, until the next block, one
-    too many.
-    """
+def measure_waiting(conn: Connection) -> MempoolSize:
+    """Return how much waits, without looking at any of it."""
     row = conn.execute(
-        "SELECT coalesce(max(waiting), 0) + greatest(coalesce(pg_sequence_last_value("
-        "pg_get_serial_sequence('mempool', 'sequence')), 0) - coalesce(max(last_sequence), 0), 0) "
-        "FROM author"
+        "SELECT arrived.extrinsics - gone.extrinsics, arrived.bytes - gone.bytes "
+        "FROM mempool_count AS arrived, mempool_count AS gone "
+        "WHERE arrived.what = 'arrived' AND gone.what = 'left'"
     ).fetchone()
-    assert row is not None
-    return int(row[0])
+    assert row is not None, "the migration writes these rows"
+    return MempoolSize(*row)
+
+
+def recount_waiting(conn: Connection) -> None:
+    """Count what waits anew, whatever was counted before; under the mempool's lock."""
+    conn.execute("UPDATE mempool_count SET extrinsics = 0, bytes = 0 WHERE what = 'left'")
+    conn.execute(
+        "UPDATE mempool_count SET (extrinsics, bytes) = "
+        "(SELECT count(*), coalesce(sum(length), 0) FROM mempool) WHERE what = 'arrived'"
+    )
 
 
 def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
@@ -106,6 +124,11 @@ def insert_waiting(conn: Connection, rows: Sequence[WaitingRow]) -> None:
             for digest, signer, *numbers, body in rows
         ),
     )
+    conn.execute(
+        "UPDATE mempool_count SET extrinsics = extrinsics + %s, bytes = bytes + %s "
+        "WHERE what = 'arrived'",
+        (len(rows), sum(row[5] for row in rows)),
+    )
 
 
 def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, str, int, str]]:
@@ -117,7 +140,7 @@ def load_waiting(conn: Connection, after: int, limit: int) -> list[tuple[int, st
     ).fetchall()
 
 
-def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
+def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> None:
     """Take a signer's extrinsics from a nonce on out of the mempool, and keep them as expired."""
     conn.execute(
         "INSERT INTO extrinsic (hash, status, error, fee_rao, body, signer_tag) "
@@ -127,6 +150,8 @@ def expire_waiting(conn: Connection, signer: str, from_nonce: int) -> int:
         "ON CONFLICT (hash) DO NOTHING",
         {"signer": signer, "nonce": from_nonce},
     )
-    return conn.execute(
-        "DELETE FROM mempool WHERE signer = %s AND nonce >= %s", (signer, from_nonce)
-    ).rowcount
+    conn.execute(
+        "WITH gone AS (DELETE FROM mempool WHERE signer = %s AND nonce >= %s RETURNING length) "  # noqa: S608 (our own words)
+        + COUNT_GONE,
+        (signer, from_nonce),
+    )

@@ -24,7 +24,7 @@ from chain_service.domain.errors import (
 from chain_service.domain.parameters import read_parameters
 from chain_service.domain.registration import Work, check_work
 from chain_service.domain.values import Counters
-from chain_service.mempool_repository import StandingRow, WaitingRow
+from chain_service.mempool_repository import MempoolSize, StandingRow, WaitingRow
 from chain_service.orders import SignedOrder
 from chain_service.repository import HeadRow
 from chain_service.schemas import (
@@ -41,6 +41,8 @@ from taonet.kit.errors import Refusal, Unavailable
 
 WAITING_MAX = 100_000
 """Extrinsics that wait at once; more are told to come again."""
+WAITING_BYTES_MAX = 256_000_000
+"""Of canonical JSON: far more than 100,000 transfers take; all that 128 signers may have."""
 WAITING_PER_SIGNER_MAX = 5_000
 WAITING_BYTES_PER_SIGNER_MAX = 2_000_000
 """Of canonical JSON: 5,000 transfers, or 6 of the largest extrinsics."""
@@ -70,6 +72,30 @@ class EventFilter:
     """That name this address."""
 
 
+@dataclass
+class MempoolRoom:
+    """What may still come to those that wait."""
+
+    extrinsics: int
+    length: int
+
+    @classmethod
+    def besides(cls, waiting: MempoolSize) -> "MempoolRoom":
+        return cls(WAITING_MAX - waiting.extrinsics, WAITING_BYTES_MAX - waiting.bytes)
+
+    def take(self, order: Order) -> None:
+        """Make room for an order, or refuse it."""
+        if self.extrinsics <= 0:
+            raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again later")
+        if self.length < order.length:
+            raise MempoolFull(
+                f"{WAITING_BYTES_MAX - self.length} bytes wait already, and {WAITING_BYTES_MAX} "
+                "may; send it again later"
+            )
+        self.extrinsics -= 1
+        self.length -= order.length
+
+
 def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[Submitted | Refusal]:
     """
     Take in each extrinsic that may go into a block, and say why not of each other.
@@ -82,7 +108,7 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
     standings = mempool_repository.load_standings(
         conn, sorted({entry.order.signer for entry in signed})
     )
-    room = WAITING_MAX - mempool_repository.count_waiting(conn)
+    room = MempoolRoom.besides(mempool_repository.measure_waiting(conn))
     answers: list[Submitted | Refusal] = []
     rows: list[WaitingRow] = []
     for entry in signed:
@@ -91,8 +117,7 @@ def submit_extrinsics(conn: Connection, signed: Sequence[SignedOrder]) -> list[S
             check_envelope(entry, head)
             fee_rao = calculate_fee(order, parameters)
             check_order(order, standing, fee_rao, head)
-            if len(rows) >= room:
-                raise MempoolFull(f"{WAITING_MAX} extrinsics wait already; send it again later")
+            room.take(order)
         except Refusal as refusal:
             answers.append(refusal)
             continue

@@ -7,6 +7,7 @@ which `reserves/reconciling.py` looks for: that is told, and the market goes on.
 """
 
 import threading
+import time
 from typing import Final
 
 from psycopg import Connection
@@ -18,6 +19,7 @@ from exchange_service.engine import Engine
 from exchange_service.metrics import INVARIANT_CHECKED, INVARIANT_HOLDS
 from taonet.kit.db import begin
 from taonet.kit.logging import get_logger
+from taonet.kit.metrics import AUDIT_TIME
 
 PAUSE_SECONDS: Final = 2.0
 ENTRIES_MAX: Final = 5_000
@@ -52,11 +54,18 @@ class Invariant(BaseModel):
 
 
 class Holdings:
-    """What the last look at the chains said (I4), by whoever looks."""
+    """What the last look at the chains said (I4), by whoever looks.
+
+    It stands while a chain is away.
+    """
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.checked_sequence = 0
+        self.compared_ms: int | None = None
+        """When a look last came to its end; None: not since the start."""
+        # Chains that are away from the start on leave an audit that grows old, too.
+        AUDIT_TIME.labels(HOLDINGS).set_to_current_time()
 
     def take(self, faults: list[str], sequence: int) -> None:
         """Note what a look found, begun at this journal entry."""
@@ -64,6 +73,8 @@ class Holdings:
             if fault not in self.faults:
                 log.error("coins are missing on a chain", fault=fault)
         self.faults, self.checked_sequence = faults, sequence
+        self.compared_ms = time.time_ns() // 1_000_000
+        AUDIT_TIME.labels(HOLDINGS).set_to_current_time()
 
 
 class Auditor:

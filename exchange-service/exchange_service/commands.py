@@ -15,7 +15,12 @@ from exchange_service.domain.commands import SelfTrade
 from exchange_service.domain.laboratory import Laboratory, MalformedCommand
 from exchange_service.domain.symbol import PPM
 from exchange_service.flow import simulate
-from exchange_service.funds.commands import await_faucet, check_reserves, print_reserves
+from exchange_service.funds.commands import (
+    await_faucet,
+    check_reserves,
+    describe_comparison,
+    print_reserves,
+)
 from exchange_service.switch.commands import TOKEN_FILE, change_fees, read_token, turn_market
 from exchange_service.switch.operations import MarketStatus
 from taonet.kit.logging import configure_logging
@@ -96,6 +101,7 @@ def audit(
         typer.echo(view.model_dump_json())
     else:
         typer.echo("the books are sound" if view.sound else "\n".join(view.faults))
+        typer.echo(describe_comparison(view.holdings_compared_ms))
     raise typer.Exit(0 if view.sound else 1)
 
 

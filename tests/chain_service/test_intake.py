@@ -179,6 +179,7 @@ def test_what_expired_may_come_again(rich: RunningChain) -> None:
     )
     rich.start_author()
     wait_until(lambda: client.receipt(hashes[1]).status == "expired")
+    assert measure(rich) == (0, 0)
     again = sign_extrinsic(ALICE, head.genesis_hash, nonce, head.height + 5_000, *TRANSFER)
     assert [type(one) for one in client.send_many([again, long])] == [str, str]
     assert client.wait(hashes[1]).status == "included"
@@ -189,17 +190,53 @@ def execute(chain: RunningChain, statement: LiteralString, *values: Any) -> None
         conn.execute(statement, values)
 
 
-def test_a_full_mempool_says_so(rich: RunningChain) -> None:
+@pytest.mark.parametrize(
+    ("extrinsics", "size", "words"),
+    [
+        (operations.WAITING_MAX - 2, 0, "100000 extrinsics wait already"),
+        (
+            0,
+            operations.WAITING_BYTES_MAX - 800,
+            r"25599\d{4} bytes wait already, and 256000000 may",
+        ),
+    ],
+)
+def test_a_full_mempool_says_so(rich: RunningChain, extrinsics: int, size: int, words: str) -> None:
     rich.kill("author")
     execute(
         rich,
-        "INSERT INTO mempool "
-        "(hash, signer, nonce, fee_rao, fees_sum_rao, length, lengths_sum, body) "
-        "SELECT 'x' || n, 'nobody', n, 0, 0, 1, n, '{}' FROM generate_series(1, %s) AS n",
-        operations.WAITING_MAX,
+        "UPDATE mempool_count SET extrinsics = extrinsics + %s, bytes = bytes + %s "
+        "WHERE what = 'arrived'",
+        *(extrinsics, size),
     )
-    with pytest.raises(ChainRefusal, match="MempoolFull"):
+    # Two have room, whether each is sent by itself or all together.
+    rich.client.submit(ALICE, *TRANSFER)
+    taken, *refused = rich.client.submit_many(ALICE, [TRANSFER] * 3)
+    assert isinstance(taken, str)
+    assert isinstance(refused[0], ChainRefusal)
+    with pytest.raises(ChainRefusal, match=f"MempoolFull.*{words}"):
         rich.client.submit(ALICE, *TRANSFER)
+
+
+def test_an_author_that_starts_counts_anew(rich: RunningChain) -> None:
+    """Else what was once in the mempool would count for ever, and nothing be let in."""
+    rich.client.execute(ALICE, *TRANSFER)
+    rich.kill("author")
+    rich.client.submit_many(ALICE, [TRANSFER] * 2)
+    [(length,)] = rich.query("SELECT sum(length) FROM mempool")
+    assert measure(rich) == (2, length)
+    execute(rich, "UPDATE mempool_count SET extrinsics = 5, bytes = 7")
+    rich.start_author()
+    wait_until(lambda: rich.query("SELECT FROM mempool") == [])
+    assert measure(rich) == (0, 0)
+    height = rich.height()
+    wait_until(lambda: rich.height() > height + 2)
+    assert measure(rich) == (0, 0)
+
+
+def measure(chain: RunningChain) -> tuple[int, int]:
+    with psycopg.connect(chain.database_url) as conn:
+        return mempool_repository.measure_waiting(conn)
 
 
 def test_one_signer_can_not_fill_the_mempool_with_large_extrinsics(rich: RunningChain) -> None:
@@ -257,7 +294,7 @@ def test_what_waits_is_known_without_counting(rich: RunningChain) -> None:
     rich.kill("author")
     assert all(isinstance(sent, str) for sent in rich.client.submit_many(ALICE, [TRANSFER] * 4))
     with psycopg.connect(rich.database_url) as conn:
-        assert mempool_repository.count_waiting(conn) == 4
+        assert mempool_repository.measure_waiting(conn).extrinsics == 4
         standings = mempool_repository.load_standings(conn, [ALICE.ss58_address, BOB.ss58_address])
     alice, bob = standings[ALICE.ss58_address], standings[BOB.ss58_address]
     assert (alice.waiting, bob.waiting, bob.fees_rao) == (4, 0, 0)
@@ -265,7 +302,7 @@ def test_what_waits_is_known_without_counting(rich: RunningChain) -> None:
     rich.start_author()
     wait_until(lambda: rich.query("SELECT FROM mempool") == [])
     with psycopg.connect(rich.database_url) as conn:
-        assert mempool_repository.count_waiting(conn) == 0
+        assert mempool_repository.measure_waiting(conn) == (0, 0)
         after = mempool_repository.load_standings(conn, [ALICE.ss58_address])
     assert (after[ALICE.ss58_address].waiting, after[ALICE.ss58_address].fees_rao) == (0, 0)
     assert after[ALICE.ss58_address].next_nonce == alice.next_nonce

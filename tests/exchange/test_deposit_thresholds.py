@@ -12,7 +12,9 @@ from exchange_service.bitcoin import repository as bitcoin_repository
 from exchange_service.client import ExchangeRefusal
 from exchange_service.domain.exchange import Exchange
 from exchange_service.domain.snapshot import read_snapshot, write_snapshot
+from exchange_service.feed import Commit
 from exchange_service.funds.repository import ACCOUNT_LOCK, lock_account
+from exchange_service.streams.reports import Reporter
 
 from .bitcoin_desk import CONFIRMATIONS, STRANGER, BitcoinDesk, running_node
 from .conftest import Box
@@ -130,6 +132,16 @@ def test_a_deposit_that_vanishes_before_its_unlock_is_taken_back(desk: BitcoinDe
     desk.check_reserves()
 
 
+def test_what_is_taken_back_is_told_on_the_stream(desk: BitcoinDesk) -> None:
+    ann = desk.trader("ann")
+    heard = listen(desk)
+    reorganise_away(desk, ann.deposits()[0])
+    moved, position = heard
+    assert (moved["e"], moved["a"], moved["d"]) == ("balanceUpdate", "BTC", "-1.00000000")
+    assert position["e"] == "outboundAccountPosition"
+    assert position["B"][0] == {"a": "BTC", "f": "0.00000000", "l": "0.00000000"}
+
+
 def test_what_was_traded_away_is_owed_until_it_is_made_up(desk: BitcoinDesk) -> None:
     ann = desk.trader("ann")
     bob = desk.box.trader("bob", funded=False, tao=200)
@@ -214,6 +226,19 @@ def test_what_is_owed_is_in_the_snapshot(desk: BitcoinDesk) -> None:
     before, again = desk.box.engine.ask(forth_and_back).result(10)
     assert before == again
     assert b'"shortfalls":[[1001,50050000]]' in before
+
+
+def listen(desk: BitcoinDesk) -> list[dict[str, Any]]:
+    """Return what the first account is told from now on, as it comes."""
+    engine = desk.box.engine
+    heard: list[dict[str, Any]] = []
+    reporter = engine.ask(lambda exchange: Reporter(exchange, lambda *_: None)).result(10)
+
+    def take(commit: Commit) -> None:
+        heard.extend(event for _, event in reporter.report(commit, {1001}, 0))
+
+    engine._listeners.append(take)
+    return heard
 
 
 def assert_sound(desk: BitcoinDesk) -> None:

@@ -3,13 +3,21 @@
 Looked at by hand, as often in a row as it takes to be believed.
 """
 
+import re
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import REGISTRY
+from tests.conftest import wait_until
+from typer.testing import CliRunner
 
+from exchange_service.auditing import Holdings
+from exchange_service.commands import exchange_app
+from exchange_service.funds.commands import describe_comparison
 from exchange_service.reserves import reconciling
 from exchange_service.reserves.reconciling import LOOKS_SHORT, Reconciler, Unsettled
 
@@ -153,6 +161,51 @@ def test_tao_on_its_way_is_not_missing(tao_desk: Desk) -> None:
         desk.bookkeeper.book(block)
         assert look_at_tao(desk) == []
     assert ann.withdrawals()[0]["status"] == 6
+
+
+def test_while_a_chain_is_away_the_last_comparison_grows_old(
+    tao_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = tao_desk.box
+    state = box.http.app.state
+    # The exchange's own look comes first, then for a while nobody's but this test's.
+    wait_until(lambda: state.auditor.holdings.compared_ms is not None)
+    holdings = Holdings()
+    state.auditor.holdings = holdings
+    assert box.public.audit().holdings_compared_ms is None
+    started = read_compared_seconds()
+    assert abs(time.time() - started) < 60
+    reconciler = Reconciler(box.engine, state.pool, state.funds_terms.desk, "x", holdings)
+    reconciler.look()
+    compared_ms = box.public.audit().holdings_compared_ms
+    assert compared_ms is not None
+    compared = read_compared_seconds()
+    assert started < compared == pytest.approx(compared_ms / 1_000, abs=1)
+
+    monkeypatch.setattr(tao_desk.chain, "head", is_away)
+    with pytest.raises(ConnectionError):
+        reconciler.look()
+    assert box.public.audit().holdings_compared_ms == compared_ms
+    assert read_compared_seconds() == compared
+
+
+def test_the_command_says_when_the_chains_were_last_compared(exchange: str) -> None:
+    told = CliRunner().invoke(exchange_app, ["audit", "--url", exchange])
+    assert re.fullmatch(
+        r"the books are sound\nlast compared with the chains at \d{4}-[-\d]+ [:\d]+ UTC\n",
+        told.stdout,
+    )
+    assert describe_comparison(None) == "not compared with the chains since the exchange started"
+
+
+def is_away() -> None:
+    raise ConnectionError
+
+
+def read_compared_seconds() -> float:
+    seconds = REGISTRY.get_sample_value("taonet_audit_timestamp_seconds", {"audit": "I4"})
+    assert seconds is not None
+    return seconds
 
 
 def test_one_look_alone_says_nothing(tao_desk: Desk) -> None:

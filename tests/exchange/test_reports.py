@@ -6,15 +6,19 @@ from typing import Any
 import pytest
 
 from exchange_service.domain.commands import (
+    Asset,
     CancelAllOrders,
     CancelOrder,
     Command,
+    CreditDeposit,
     Kind,
+    MakeUpShortfall,
     OpenAccount,
     PlaceOrder,
     ReplaceMode,
     ReplaceOrder,
     Restriction,
+    ReverseDeposit,
     SelfTrade,
     Side,
     TimeInForce,
@@ -148,3 +152,30 @@ def test_both_halves_refused_are_told_to_the_asker_alone(ann: Listener) -> None:
     facts = ann.exchange.apply(ReplaceOrder(0, ANN, 9, "", free, mode, order))
     commit = Commit(0, 1, facts, [], 0, [], [])
     assert ann.reporter.report(commit, {ANN}, 0) == []
+
+
+def test_a_deposit_that_is_taken_back_is_told_as_far_as_it_was_there(ann: Listener) -> None:
+    def hear_delta(command: Command) -> list[list[Any]]:
+        return [named(event, "eadT") for event in ann.hear(command)]
+
+    def told(delta: str) -> list[Any]:
+        return ["balanceUpdate", "BTC", delta, 5]
+
+    account = ann.exchange.accounts[ANN]
+    account.free_sat = 0
+    assert hear_delta(CreditDeposit(5, ANN, Asset.BTC, 900, 1, 0, "x", "a")) == [told("0.00000900")]
+    account.free_sat -= 600
+    assert hear_delta(ReverseDeposit(5, ANN, 900, 0, "a")) == [told("-0.00000300")]
+    account.free_sat += 200
+    assert hear_delta(MakeUpShortfall(5, ANN)) == [told("-0.00000200")]
+    # Credited again it is told whole, and then what of it was owed.
+    assert hear_delta(CreditDeposit(5, ANN, Asset.BTC, 900, 2, 0, "x", "a")) == [
+        told("0.00000900"),
+        told("-0.00000400"),
+    ]
+
+
+def test_of_a_deposit_that_was_spent_whole_nothing_is_told(ann: Listener) -> None:
+    ann.hear(CreditDeposit(0, ANN, Asset.BTC, 900, 1, 0, "x", "a"))
+    ann.exchange.accounts[ANN].free_sat = 0
+    assert ann.hear(ReverseDeposit(0, ANN, 900, 0, "a")) == []

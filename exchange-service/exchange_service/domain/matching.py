@@ -59,6 +59,7 @@ class Walk:
         "prevented_rao",
         "price_sat",
         "quantity_rao",
+        "stopped",
     )
 
     def __init__(self, order: Order, quantity_rao: int | None, quote_sat: int) -> None:
@@ -75,6 +76,8 @@ class Walk:
         """Not traded, for it met orders of its own account (DECREMENT)."""
         self.price_sat = 0
         """That of the last level it came to."""
+        self.stopped = False
+        """An order of its own account ended it, for which more would have been left."""
 
     def pass_level(self, level: Level) -> bool:
         """Meet a level's orders as a taker does; return whether the walk goes on.
@@ -106,6 +109,7 @@ class Walk:
 
     def _meet_own(self, price_sat: int, offered_rao: int) -> bool:
         if self.mode in ENDS_TAKER:
+            self.stopped = self._count_left(price_sat) > 0
             return False
         if self.mode is EXPIRE_MAKER:
             return True

@@ -79,6 +79,7 @@ def _place_at_any_price(state: State, account: Account, terms: PlaceOrder) -> li
     last_price_sat = state.last_price_sat
     limit_sat = find_collar(order.buying, last_price_sat)
     opposite = state.book.asks if order.buying else state.book.bids
+    expiry = TIME_IN_FORCE
     if terms.quote_sat:
         budget_sat = terms.quote_sat
         if order.buying:
@@ -90,6 +91,9 @@ def _place_at_any_price(state: State, account: Account, terms: PlaceOrder) -> li
         # What the book has not got for the rest of the quote: ordered all the same, to expire.
         order.unpaid_rao = fillable.count_missing()
         order.quantity_rao = order.leaves_rao + order.unpaid_rao
+        if fillable.stopped:
+            # The match has no more than what is paid for, and so does not come to its own order.
+            expiry = Expiry.SELF_TRADE
     else:
         fillable = calculate_fillable(opposite, order, limit_sat, order.quantity_rao)
     cost = order.leaves_rao
@@ -100,7 +104,7 @@ def _place_at_any_price(state: State, account: Account, terms: PlaceOrder) -> li
 
     state.last_order_id = terms.order_id
     facts: list[Fact] = [OrderAccepted(terms, order.quantity_rao, 0)]
-    _match_paid(state, order, limit_sat, terms.time_ms, facts, TIME_IN_FORCE)
+    _match_paid(state, order, limit_sat, terms.time_ms, facts, expiry)
     run_triggers(state, terms.time_ms, last_price_sat, facts)
     return facts
 

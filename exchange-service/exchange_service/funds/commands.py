@@ -1,4 +1,4 @@
-"""`taonet exchange reserves`, and waiting for the faucet's coins."""
+"""`taonet exchange reserves`, the last comparison with the chains, waiting for the faucet."""
 
 import time
 from typing import Any, Final
@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from exchange_service.client import ExchangeClient
+from exchange_service.funds.schemas import write_moment
 from exchange_service.keys.schemas import KeyView
 from exchange_service.reserves.schemas import ReservesView
 from exchange_service.verify_reserves import verify_proof
@@ -48,6 +49,13 @@ def check_reserves(client: ExchangeClient) -> tuple[ReservesView, str]:
     except (AssertionError, ValueError) as error:
         return proof, str(error) or type(error).__name__
     return proof, ""
+
+
+def describe_comparison(compared_ms: int | None) -> str:
+    """Say how old it is what the audit knows of the chains' holdings."""
+    if compared_ms is None:
+        return "not compared with the chains since the exchange started"
+    return f"last compared with the chains at {write_moment(compared_ms)} UTC"
 
 
 def print_reserves(proof: ReservesView, fault: str) -> None:

@@ -202,6 +202,7 @@ def audit(conn: Connection, engine: Engine, auditor: Auditor, deep: bool) -> Aud
             "faults": faults,
             "sound": not faults,
             "invariants": auditor.list_invariants(),
+            "holdings_compared_ms": auditor.holdings.compared_ms,
         }
     )
 

@@ -72,6 +72,9 @@ class AuditView(BaseModel):
     faults: list[str]
     invariants: list[Invariant]
     """What is checked all the time, and how far that is."""
+    holdings_compared_ms: int | None = None
+    """When the chains were last compared with the books (I4), in milliseconds since 1970; null:
+    not since the exchange started."""
     fingerprint: str
     """SHA-256 of the engine's whole state; empty unless asked for (`deep`)."""
     accounts: int

@@ -72,7 +72,7 @@ class Reconciler:
             try:
                 self.look()
             except Exception as error:
-                # A chain may be away; how far the invariant was checked tells of it.
+                # A chain may be away; the age of the last comparison tells of it.
                 log.warning("the chains' holdings could not be compared", error=str(error))
             stop.wait(LOOK_SECONDS)
 

@@ -10,6 +10,7 @@ from typing import Final
 from exchange_service.domain.commands import Asset
 from exchange_service.domain.facts import (
     DepositCredited,
+    DepositReversed,
     Expiry,
     Fact,
     MatchPrevented,
@@ -21,6 +22,7 @@ from exchange_service.domain.facts import (
     PairDone,
     PairOpened,
     ReplaceRefused,
+    ShortfallMadeUp,
     Traded,
     WithdrawalFailed,
     WithdrawalRequested,
@@ -43,6 +45,10 @@ from exchange_service.streams.report_events import (
     trade_report,
 )
 
+Movement = (
+    DepositCredited | DepositReversed | ShortfallMadeUp | WithdrawalRequested | WithdrawalFailed
+)
+"""Changes what an account has free, by other means than an order."""
 Report = tuple[int, Event]
 """An account and what it is told."""
 EXECUTIONS_PER_ENTRY: Final = 100_000
@@ -99,12 +105,13 @@ class Reporter:
                 pair = self._pairs.pop(fact.list_id, None)
                 if pair is not None and fact.account_id in heard:
                     return [(fact.account_id, list_event(pair, "ALL_DONE", fact.time_ms))]
-            case DepositCredited():
-                return self._move(fact, fact.amount, heard)
+            case DepositCredited() | WithdrawalFailed():
+                return self._move(fact, fact.asset, fact.amount, heard)
             case WithdrawalRequested():
-                return self._move(fact, -fact.amount, heard)
-            case WithdrawalFailed():
-                return self._move(fact, fact.amount, heard)
+                return self._move(fact, fact.asset, -fact.amount, heard)
+            case DepositReversed() | ShortfallMadeUp():
+                # Only Bitcoin takes back. Of what is still owed, nothing has moved.
+                return self._move(fact, Asset.BTC, -fact.amount, heard)
         return []
 
     def _accept(self, fact: OrderAccepted, heard: Container[int]) -> list[Report]:
@@ -194,13 +201,10 @@ class Reporter:
         return [(fact.terms.account_id, {**event, "C": fact.previous_client_order_id})]
 
     def _move(
-        self,
-        fact: DepositCredited | WithdrawalRequested | WithdrawalFailed,
-        amount: int,
-        heard: Container[int],
+        self, fact: Movement, asset: Asset, amount: int, heard: Container[int]
     ) -> list[Report]:
-        if fact.account_id not in heard:
+        if not amount or fact.account_id not in heard:
             return []
-        delta = tao(amount) if fact.asset is Asset.TAO else btc(amount)
-        event = {"e": "balanceUpdate", "a": fact.asset, "d": delta, "T": fact.time_ms}
+        delta = tao(amount) if asset is Asset.TAO else btc(amount)
+        event = {"e": "balanceUpdate", "a": asset, "d": delta, "T": fact.time_ms}
         return [(fact.account_id, event)]

@@ -41,6 +41,7 @@ from exchange_service.domain.facts import (
 )
 from exchange_service.domain.journal import decode_command, encode_command, settle_command
 from exchange_service.domain.ledger import Pocket, list_transfers
+from exchange_service.domain.matching import ENDS_TAKER
 from exchange_service.domain.snapshot import calculate_fingerprint, read_snapshot, write_snapshot
 from exchange_service.domain.symbol import ORDER_AMENDS_MAX, STOP_ORDERS_MAX
 from exchange_service.domain.triggers import LOSSES, STOPS, waits_for_rise
@@ -223,6 +224,8 @@ class ExchangeMachine(RuleBasedStateMachine):
             missing = taker["budget"] // (taker["seen"] * STEP // 10**9) * STEP
             ended = [f for f in facts if isinstance(f, OrderExpired) and f.terms == terms]
             assert ended if missing else all(f.expiry is Expiry.SELF_TRADE for f in ended)
+            if missing and mode in ENDS_TAKER and taker["prevented"]:
+                assert [f.expiry for f in ended] == [Expiry.SELF_TRADE]
             assert facts[0].quantity_rao == order["leaves"] + missing
             model.enter(order, limit)
             model.settle(since, reference)
