@@ -37,8 +37,9 @@ def interpose(
     links: dict[tuple[str, str], Link] = {}
 
     def lay(source: str, target_port: int) -> int:
-        target = owners[target_port]
-        if source == target or (source, target) in NEVER_USED:
+        target = owners.get(target_port)
+        # Prometheus has an address also where it is not installed.
+        if target is None or source == target or (source, target) in NEVER_USED:
             return target_port
         port = first_port + len(links)
         return links.setdefault((source, target), Link(source, target, port, target_port)).port

@@ -58,6 +58,12 @@ def test_every_address_in_an_environment_becomes_a_link_of_its_own() -> None:
     ]
 
 
+def test_what_does_not_run_here_gets_no_link() -> None:
+    web = ProcessSpec("web", ("web",), port=11, environment={"FIGURES": "http://127.0.0.1:19"})
+
+    assert interpose([web], 100) == ((web,), [])
+
+
 def test_a_server_listens_where_it_did_and_is_called_through_its_link() -> None:
     (*_, server), links = interpose(CLUSTER, 100)
 
